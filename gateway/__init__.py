@@ -1,0 +1,1 @@
+"""The front: one paid call, from bytes in to bytes out."""

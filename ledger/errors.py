@@ -1,0 +1,126 @@
+"""Everything the ledger can answer instead of doing what was asked, as one tree.
+
+LedgerError
+├── InvalidAmount            an amount that is not written as amounts are
+├── Refused                  a rule says no; nothing was changed
+│   ├── AlreadyClosed        the charge has its closing event
+│   ├── NotReserved          nothing is held under this id
+│   ├── NotFound             no such account, key, channel, ...
+│   ├── NotAllowedNow        the stream's state does not admit this (revoked, removed, suspended)
+│   └── IdempotencyConflict  the same idempotency key came with another request
+├── NotStored                the database decided; nothing of the group was stored
+│   ├── OverBudget           a hold does not fit its scope; names scope, available and needed
+│   ├── VersionConflict      somebody else appended to the stream first, or it is closed
+│   └── OutOfRange           a balance would leave the range that can be represented
+├── WriterBusy               too much is queued; reservations are refused first
+├── StoreUnavailable         the database cannot be reached; nothing of this was stored
+├── UnknownTopic             a stored event this release does not know; nothing may fold past it
+└── VaultRefused             a sealed value is not what its place says (moved, altered, wrong key)
+"""
+
+from uuid import UUID
+
+
+class LedgerError(Exception):
+    """Root of everything the ledger raises on purpose."""
+
+    code = "ledger_error"
+
+
+class InvalidAmount(LedgerError):
+    """The text is not an amount: 1-9 digits, optionally a point and 1-9 digits."""
+
+    code = "invalid_amount"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"not an amount in USD: {text[:40]!r}; write it like 12.50")
+
+
+class Refused(LedgerError):
+    """A rule says no; nothing was changed."""
+
+    code = "refused"
+
+
+class AlreadyClosed(Refused):
+    """The charge already has its one closing event."""
+
+    code = "already_closed"
+
+
+class NotReserved(Refused):
+    """Nothing is held under this charge id."""
+
+    code = "not_reserved"
+
+
+class NotFound(Refused):
+    """There is no such stream."""
+
+    code = "not_found"
+
+
+class NotAllowedNow(Refused):
+    """The stream is in a state that does not admit this."""
+
+    code = "not_allowed_now"
+
+
+class IdempotencyConflict(Refused):
+    """The same idempotency key was used before with another request."""
+
+    code = "idempotency_conflict"
+
+
+class NotStored(LedgerError):
+    """The database decided against the group; nothing of it was stored."""
+
+    code = "not_stored"
+
+
+class OverBudget(NotStored):
+    """A hold does not fit into one of its scopes."""
+
+    code = "over_budget"
+
+    def __init__(self, scope: UUID, available_nanos: int, needed_nanos: int) -> None:
+        super().__init__(f"scope {scope}: {available_nanos} available, {needed_nanos} needed")
+        self.scope = scope
+        self.available_nanos = available_nanos
+        self.needed_nanos = needed_nanos
+
+
+class VersionConflict(NotStored):
+    """The stream has moved on, or is closed: read it again and decide again."""
+
+    code = "version_conflict"
+
+
+class OutOfRange(NotStored):
+    """A balance would leave the range that can be represented."""
+
+    code = "out_of_range"
+
+
+class WriterBusy(LedgerError):
+    """Too much is queued for the database; nothing was stored."""
+
+    code = "writer_busy"
+
+
+class StoreUnavailable(LedgerError):
+    """The database cannot be reached; nothing of this was stored."""
+
+    code = "store_unavailable"
+
+
+class UnknownTopic(LedgerError):
+    """A stored event of a type this release does not know."""
+
+    code = "unknown_topic"
+
+
+class VaultRefused(LedgerError):
+    """A sealed value was moved, altered, or sealed under another secret."""
+
+    code = "vault_refused"

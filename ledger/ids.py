@@ -1,0 +1,48 @@
+"""Identifiers: time-ordered ones for charges, derived ones for everything with an outside name.
+
+A charge stream's id is a UUIDv7 (RFC 9562, 5.7), so that time partitions of the log stay
+possible. All other streams carry 48 zero bits where a UUIDv7 carries its time: they sort before
+every charge and share one partition.
+"""
+
+import hashlib
+import os
+import uuid
+from uuid import UUID
+
+from ledger import clock
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://tollgate.invalid/streams")
+_WITHOUT_TIME = (1 << 80) - 1
+
+
+def charge_id() -> UUID:
+    """A fresh UUIDv7: 48 bits of milliseconds, then 74 random bits."""
+    raw = bytearray((clock.now_us() // 1_000).to_bytes(6, "big") + os.urandom(10))
+    raw[6] = (raw[6] & 0x0F) | 0x70
+    raw[8] = (raw[8] & 0x3F) | 0x80
+    return UUID(bytes=bytes(raw))
+
+
+def entity_id() -> UUID:
+    """A fresh random id for a stream that is not a charge; its time bits are zero."""
+    return UUID(int=uuid.uuid4().int & _WITHOUT_TIME)
+
+
+def derived_id(kind: str, name: str) -> UUID:
+    """The id of the stream that stands for one outside fact, the same on every node, for ever.
+
+    >>> derived_id("price", "gpt-4o") == derived_id("price", "gpt-4o")
+    True
+    """
+    return UUID(int=uuid.uuid5(_NAMESPACE, f"{kind}:{name}").int & _WITHOUT_TIME)
+
+
+def window_id(owner: UUID, period: str, start_us: int) -> UUID:
+    """The budget scope of one owner's spending window, e.g. the day that began at `start_us`."""
+    return derived_id("window", f"{owner}:{period}:{start_us}")
+
+
+def key_digest(secret: str) -> str:
+    """The SHA-256 of an API key or an operator's token, in hex: all that is ever stored of it."""
+    return hashlib.sha256(secret.encode()).hexdigest()

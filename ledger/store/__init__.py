@@ -1,0 +1,1 @@
+"""The event store: migrations, the append function, the writer, the recorder and the readers."""

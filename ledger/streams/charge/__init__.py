@@ -1,0 +1,1 @@
+"""A charge: what one call held, what it cost, and how it ended."""

@@ -1,0 +1,136 @@
+"""What can happen to a charge. Every event states what it takes to fold it alone.
+
+`QuotaReserved` opens it (again: the hold grows), exactly one of `UsageSettled` and `RefundIssued`
+closes it, `ChargeAdjusted` corrects it afterwards.
+"""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from ledger.pricing import Line, Multiplier
+from ledger.streams.contract import AccountEvent
+from ledger.usage import Usage
+
+Basis = Literal["measured", "estimated"]
+AdjustmentReason = Literal["refund", "late_usage", "reprice", "dispute"]
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """A spending window the call falls into, and what may be spent in it."""
+
+    scope: UUID
+    cap_nanos: int
+
+
+class Cover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who pays, and the caps under which the database may store a hold."""
+
+    account_id: UUID
+    key_id: UUID
+    overdraft_nanos: int = 0
+    key_limit_nanos: int | None = None
+    windows: tuple[Window, ...] = ()
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was frozen at admission: a later change of price or group does not touch this call."""
+
+    model: str
+    group: str
+    price_version: int
+    multiplier: Multiplier = Multiplier()
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One try at one channel. `outcome`: answered, refused, failed, timeout, cut."""
+
+    channel_id: UUID
+    outcome: str
+    status: int = 0
+    ttft_ms: int | None = None
+    duration_ms: int = 0
+
+
+class QuotaReserved(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """`hold_nanos` more are held; the database stored it only because every cap allowed it."""
+
+    TOPIC: ClassVar[str] = "charge.QuotaReserved.v1"
+
+    key_id: UUID
+    hold_nanos: int
+    overdraft_nanos: int = 0
+    key_limit_nanos: int | None = None
+    windows: tuple[Window, ...] = ()
+    terms: Terms
+    admitted_at_us: int
+    node: str
+    boot: UUID
+    dialect: str
+    streaming: bool = False
+    input_tokens_estimated: int = 0
+    output_tokens_max: int = 0
+
+
+class UsageSettled(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """The call was delivered, or part of it: what was used, what it costs, what was released.
+
+    charged_nanos + shortfall_nanos is the cost of `lines` under `terms.multiplier`.
+    """
+
+    TOPIC: ClassVar[str] = "charge.UsageSettled.v1"
+
+    key_id: UUID
+    released_nanos: int
+    charged_nanos: int
+    shortfall_nanos: int = 0
+    windows: tuple[UUID, ...] = ()
+    terms: Terms
+    usage: Usage
+    lines: tuple[Line, ...]
+    basis: Basis
+    ending: str
+    channel_id: UUID
+    upstream_model: str
+    attempts: tuple[Attempt, ...] = ()
+    anomaly: str = ""
+    ttft_ms: int | None = None
+    duration_ms: int = 0
+    node: str
+    boot: UUID
+
+
+class RefundIssued(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing was charged; the whole hold was released. The reason is a code, not prose."""
+
+    TOPIC: ClassVar[str] = "charge.RefundIssued.v1"
+
+    key_id: UUID
+    released_nanos: int
+    windows: tuple[UUID, ...] = ()
+    terms: Terms
+    reason: str
+    attempts: tuple[Attempt, ...] = ()
+    duration_ms: int = 0
+    node: str
+    boot: UUID
+
+
+class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A closed charge was corrected. Positive `delta_nanos`: the customer pays more."""
+
+    TOPIC: ClassVar[str] = "charge.ChargeAdjusted.v1"
+
+    key_id: UUID
+    adjustment_id: UUID
+    delta_nanos: int
+    windows: tuple[UUID, ...] = ()
+    terms: Terms
+    reason: AdjustmentReason
+    usage: Usage | None = None
+    lines: tuple[Line, ...] = ()
+    actor: str
+
+
+ChargeEvent = QuotaReserved | UsageSettled | RefundIssued | ChargeAdjusted

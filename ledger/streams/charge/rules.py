@@ -1,0 +1,321 @@
+"""The rules of a charge: which commands give which events, and what those do to money."""
+
+from dataclasses import dataclass
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+
+from ledger.errors import AlreadyClosed, NotReserved
+from ledger.pricing import Line, Price, charge_nanos, price_lines
+from ledger.streams.charge.events import (
+    AdjustmentReason,
+    Attempt,
+    Basis,
+    ChargeAdjusted,
+    ChargeEvent,
+    Cover,
+    QuotaReserved,
+    RefundIssued,
+    Terms,
+    UsageSettled,
+)
+from ledger.streams.contract import Effect, Event, Posting, Stream
+from ledger.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Hold the worst case of a call before anything is sent."""
+
+    hold_nanos: int
+    cover: Cover
+    terms: Terms
+    admitted_at_us: int
+    node: str
+    boot: UUID
+    dialect: str
+    streaming: bool = False
+    input_tokens_estimated: int = 0
+    output_tokens_max: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Hold more, while the call goes on."""
+
+    hold_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Close with what was used. `is_covered=False`: the difference above the hold was refused."""
+
+    usage: Usage
+    price: Price
+    basis: Basis
+    ending: str
+    channel_id: UUID
+    upstream_model: str
+    node: str
+    boot: UUID
+    attempts: tuple[Attempt, ...] = ()
+    anomaly: str = ""
+    ttft_ms: int | None = None
+    duration_ms: int = 0
+    is_covered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Close without a charge."""
+
+    reason: str
+    node: str
+    boot: UUID
+    attempts: tuple[Attempt, ...] = ()
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """Correct a closed charge."""
+
+    adjustment_id: UUID
+    delta_nanos: int
+    reason: AdjustmentReason
+    actor: str
+    usage: Usage | None = None
+    lines: tuple[Line, ...] = ()
+
+
+Command = Reserve | Extend | Settle | Refund | Adjust
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The fold of one charge stream."""
+
+    version: int = 0
+    opening: QuotaReserved | None = None
+    held_nanos: int = 0
+    charged_nanos: int = 0
+    is_closed: bool = False
+    adjustments: frozenset[UUID] = frozenset()
+
+
+def decide(state: Charge, command: Command) -> tuple[Event, ...]:
+    """The events that answer a command.
+
+    Raises NotReserved, AlreadyClosed. Settling above the hold gives two events, to be appended as
+    one group: the hold grows by the difference, then everything is settled.
+    """
+    match command:
+        case Reserve():
+            if state.opening is not None:
+                raise AlreadyClosed("this charge id is in use")
+            return (_reserved(command),)
+        case Extend():
+            return (_grown(_open(state), command.hold_nanos),)
+        case Settle():
+            return _settled(state, _open(state), command)
+        case Refund():
+            return (_refunded(state, _open(state), command),)
+        case Adjust():
+            return _adjusted(state, command)
+        case _:
+            assert_never(command)
+
+
+def evolve(state: Charge, event: ChargeEvent) -> Charge:
+    """The state after an event; never refuses what already happened."""
+    version = state.version + 1
+    match event:
+        case QuotaReserved():
+            return Charge(
+                version, state.opening or event, state.held_nanos + event.hold_nanos, 0, False
+            )
+        case UsageSettled():
+            held = state.held_nanos - event.released_nanos
+            return Charge(version, state.opening, held, event.charged_nanos, True)
+        case RefundIssued():
+            held = state.held_nanos - event.released_nanos
+            return Charge(version, state.opening, held, 0, True)
+        case ChargeAdjusted():
+            return Charge(
+                version,
+                state.opening,
+                state.held_nanos,
+                state.charged_nanos + event.delta_nanos,
+                state.is_closed,
+                state.adjustments | {event.adjustment_id},
+            )
+        case _:
+            assert_never(event)
+
+
+def effects(event: ChargeEvent) -> tuple[Effect, ...]:
+    """What the event does to the budgets of its account, its key and its windows."""
+    match event:
+        case QuotaReserved():
+            hold = event.hold_nanos
+            return (
+                # Holding nothing needs no cover: a free call of an account below zero may pass.
+                Effect(event.account_id, hold, 0, event.overdraft_nanos if hold else None),
+                Effect(event.key_id, hold, 0, event.key_limit_nanos if hold else None),
+                *(Effect(w.scope, hold, 0, w.cap_nanos if hold else None) for w in event.windows),
+            )
+        case UsageSettled():
+            return _everywhere(event, -event.released_nanos, -event.charged_nanos)
+        case RefundIssued():
+            return _everywhere(event, -event.released_nanos, 0)
+        case ChargeAdjusted():
+            return _everywhere(event, 0, -event.delta_nanos)
+        case _:
+            assert_never(event)
+
+
+def postings(event: ChargeEvent) -> tuple[Posting, ...]:
+    """The balanced double entry of an event."""
+    match event:
+        case QuotaReserved(hold_nanos=hold):
+            return (Posting("customer:available", -hold), Posting("customer:held", hold))
+        case UsageSettled(released_nanos=released, charged_nanos=charged):
+            return (
+                Posting("customer:held", -released),
+                Posting("customer:available", released - charged),
+                Posting("revenue", charged),
+            )
+        case RefundIssued(released_nanos=released):
+            return (Posting("customer:held", -released), Posting("customer:available", released))
+        case ChargeAdjusted(delta_nanos=delta):
+            return (Posting("customer:available", -delta), Posting("revenue", delta))
+        case _:
+            assert_never(event)
+
+
+def _open(state: Charge) -> QuotaReserved:
+    if state.opening is None:
+        raise NotReserved("nothing is held under this charge id")
+    if state.is_closed:
+        raise AlreadyClosed("the charge has its closing event")
+    return state.opening
+
+
+def _reserved(command: Reserve) -> QuotaReserved:
+    assert command.hold_nanos >= 0
+    cover = command.cover
+    return QuotaReserved(
+        account_id=cover.account_id,
+        key_id=cover.key_id,
+        hold_nanos=command.hold_nanos,
+        overdraft_nanos=cover.overdraft_nanos,
+        key_limit_nanos=cover.key_limit_nanos,
+        windows=cover.windows,
+        terms=command.terms,
+        admitted_at_us=command.admitted_at_us,
+        node=command.node,
+        boot=command.boot,
+        dialect=command.dialect,
+        streaming=command.streaming,
+        input_tokens_estimated=command.input_tokens_estimated,
+        output_tokens_max=command.output_tokens_max,
+    )
+
+
+def _grown(opening: QuotaReserved, hold_nanos: int) -> QuotaReserved:
+    assert hold_nanos > 0
+    return msgspec.structs.replace(opening, hold_nanos=hold_nanos)
+
+
+def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Event, ...]:
+    lines = price_lines(command.usage, command.price)
+    cost = charge_nanos(lines, opening.terms.multiplier)
+    excess = max(0, cost - state.held_nanos)
+    held = state.held_nanos + (excess if command.is_covered else 0)
+    charged = min(cost, held)
+    settled = UsageSettled(
+        account_id=opening.account_id,
+        key_id=opening.key_id,
+        released_nanos=held,
+        charged_nanos=charged,
+        shortfall_nanos=cost - charged,
+        windows=_scopes(opening),
+        terms=opening.terms,
+        usage=command.usage,
+        lines=lines,
+        basis=command.basis,
+        ending=command.ending,
+        channel_id=command.channel_id,
+        upstream_model=command.upstream_model,
+        attempts=command.attempts,
+        anomaly=command.anomaly,
+        ttft_ms=command.ttft_ms,
+        duration_ms=command.duration_ms,
+        node=command.node,
+        boot=command.boot,
+    )
+    assert settled.charged_nanos <= settled.released_nanos
+    return (_grown(opening, excess), settled) if excess and command.is_covered else (settled,)
+
+
+def _refunded(state: Charge, opening: QuotaReserved, command: Refund) -> RefundIssued:
+    return RefundIssued(
+        account_id=opening.account_id,
+        key_id=opening.key_id,
+        released_nanos=state.held_nanos,
+        windows=_scopes(opening),
+        terms=opening.terms,
+        reason=command.reason,
+        attempts=command.attempts,
+        duration_ms=command.duration_ms,
+        node=command.node,
+        boot=command.boot,
+    )
+
+
+def _adjusted(state: Charge, command: Adjust) -> tuple[Event, ...]:
+    opening = state.opening
+    if opening is None or not state.is_closed:
+        raise NotReserved("only a closed charge can be adjusted")
+    if command.adjustment_id in state.adjustments:
+        return ()
+    # A charge is never corrected below nothing: what was not charged cannot be given back.
+    delta = max(command.delta_nanos, -state.charged_nanos)
+    return (
+        ChargeAdjusted(
+            account_id=opening.account_id,
+            key_id=opening.key_id,
+            adjustment_id=command.adjustment_id,
+            delta_nanos=delta,
+            windows=_scopes(opening),
+            terms=opening.terms,
+            reason=command.reason,
+            usage=command.usage,
+            lines=command.lines,
+            actor=command.actor,
+        ),
+    )
+
+
+def _scopes(opening: QuotaReserved) -> tuple[UUID, ...]:
+    return tuple(window.scope for window in opening.windows)
+
+
+def _everywhere(
+    event: UsageSettled | RefundIssued | ChargeAdjusted, held_nanos: int, posted_nanos: int
+) -> tuple[Effect, ...]:
+    scopes = (event.account_id, event.key_id, *event.windows)
+    return tuple(Effect(scope, held_nanos, posted_nanos) for scope in scopes)
+
+
+STREAM = Stream(
+    name="charge",
+    events=(QuotaReserved, UsageSettled, RefundIssued, ChargeAdjusted),
+    initial=Charge,
+    decide=decide,
+    evolve=evolve,
+    effects=effects,
+    postings=postings,
+    closing=(UsageSettled, RefundIssued),
+)

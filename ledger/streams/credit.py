@@ -1,0 +1,97 @@
+"""A credit: money in, once per outside fact. The stream's id is the idempotency key."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from ledger.errors import IdempotencyConflict
+from ledger.streams.contract import AccountEvent, Effect, Event, Posting, Stream
+
+Source = Literal[
+    "manual", "top_up", "redemption", "sign_up", "invite", "check_in", "import", "opening"
+]
+
+
+class CreditGranted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """`amount_nanos` more may be spent. Always version 1 of its stream, and the only event."""
+
+    TOPIC: ClassVar[str] = "credit.CreditGranted.v1"
+
+    amount_nanos: int
+    source: Source
+    method: str = ""
+    request_sha256: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Credit an account. `request_sha256` tells a repeat from another request with the same key."""
+
+    account_id: UUID
+    amount_nanos: int
+    source: Source
+    request_sha256: str
+    actor: str
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """The fold of one credit stream."""
+
+    version: int = 0
+    granted: CreditGranted | None = None
+
+
+def decide(state: Credit, command: Grant) -> tuple[Event, ...]:
+    """One event the first time, none for an exact repeat.
+
+    Raises IdempotencyConflict when the key was used for another request.
+    """
+    if state.granted is not None:
+        if state.granted.request_sha256 != command.request_sha256:
+            raise IdempotencyConflict("this idempotency key was used for another request")
+        return ()
+    assert command.amount_nanos > 0
+    return (
+        CreditGranted(
+            account_id=command.account_id,
+            amount_nanos=command.amount_nanos,
+            source=command.source,
+            method=command.method,
+            request_sha256=command.request_sha256,
+            actor=command.actor,
+        ),
+    )
+
+
+def evolve(state: Credit, event: CreditGranted) -> Credit:
+    """The state after an event."""
+    return Credit(state.version + 1, event)
+
+
+def effects(event: CreditGranted) -> tuple[Effect, ...]:
+    """Posts the amount to the account."""
+    return (Effect(event.account_id, 0, event.amount_nanos),)
+
+
+def postings(event: CreditGranted) -> tuple[Posting, ...]:
+    """Against the payment method's clearing account, or promotions when nobody paid."""
+    is_gift = event.source in ("sign_up", "invite", "check_in", "redemption")
+    against = "promotions" if is_gift else f"clearing:{event.method or event.source}"
+    return (
+        Posting(against, -event.amount_nanos),
+        Posting("customer:available", event.amount_nanos),
+    )
+
+
+STREAM = Stream(
+    name="credit",
+    events=(CreditGranted,),
+    initial=Credit,
+    decide=decide,
+    evolve=evolve,
+    effects=effects,
+    postings=postings,
+)

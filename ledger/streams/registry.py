@@ -1,0 +1,30 @@
+"""The list of streams: the only place that names them all."""
+
+from collections.abc import Mapping
+
+from ledger.streams import account, api_key, channel, credit, group, price, setting, user
+from ledger.streams.charge import rules as charge
+from ledger.streams.contract import Event, Stream
+
+STREAMS: tuple[Stream, ...] = (
+    charge.STREAM,
+    credit.STREAM,
+    account.STREAM,
+    api_key.STREAM,
+    user.STREAM,
+    channel.STREAM,
+    price.STREAM,
+    group.STREAM,
+    setting.STREAM,
+)
+
+STREAM_OF: Mapping[type[Event], Stream] = {
+    event: stream for stream in STREAMS for event in stream.events
+}
+EVENT_OF_TOPIC: Mapping[str, type[Event]] = {event.TOPIC: event for event in STREAM_OF}
+CLOSING_TOPICS: tuple[str, ...] = tuple(
+    event.TOPIC for stream in STREAMS for event in stream.closing
+)
+CONFIGURATION_TOPICS: tuple[str, ...] = tuple(
+    event.TOPIC for stream in STREAMS if stream.is_configuration for event in stream.events
+)

@@ -1,0 +1,42 @@
+"""What one call consumed, in classes that never overlap.
+
+Disjoint on purpose: `input` excludes what was read from or written to a cache, audio and images;
+`output` excludes reasoning, audio and images. A provider's own counts overlap in ways that differ
+by provider; `gateway.formats` translates them, once, into these.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Counts per class: tokens, except `calls` (the request itself, for prices per call)."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    audio_in: int = 0
+    image_in: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_out: int = 0
+    image_out: int = 0
+    calls: int = 0
+
+    def __post_init__(self) -> None:
+        for name, count in self.classes():
+            if not 0 <= count <= COUNT_MAX:
+                raise ValueError(f"{name} must lie within 0..{COUNT_MAX}, not {count}")
+
+    def classes(self) -> Iterator[tuple[str, int]]:
+        """Every class with its count, in the order of the fields."""
+        for name in self.__struct_fields__:
+            yield name, getattr(self, name)
+
+
+COUNT_MAX = 1_000_000_000_000
+"""No call consumes a trillion of anything; a larger count is an anomaly of the provider's."""
+
+CLASSES: tuple[str, ...] = Usage.__struct_fields__

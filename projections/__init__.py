@@ -1,0 +1,1 @@
+"""What we can see: read models folded from the ledger, and the Redis balance cache."""

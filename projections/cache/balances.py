@@ -1,0 +1,148 @@
+"""What Redis knows of balances: a second opinion that may refuse a hold early, never grant one.
+
+Per scope it holds what Postgres published last, with the position in the log at which that was
+true, and the holds taken since that are not published yet. An answer of OK or none at all means:
+ask Postgres.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from uuid import UUID
+
+from projections.cache.errors import CacheUnavailable
+from projections.cache.guarded import GuardedRedis
+from projections.cache.pipeline import Word
+from projections.cache.scripts import LARGEST_EXACT, PUBLISH, RESERVE
+
+
+class Verdict(Enum):
+    """What Redis says to a hold."""
+
+    OK = "ok"
+    """Nothing known speaks against it, and it counts as in flight."""
+
+    SHORT = "short"
+    """A known scope does not cover it; to be confirmed by Postgres before anyone is refused."""
+
+    UNAVAILABLE = "unavailable"
+    """No answer: Postgres decides alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeBalance:
+    """What one scope had used (held - posted; may be negative) at a position of the log."""
+
+    account: UUID
+    scope: UUID
+    used_nanos: int
+    position: int
+
+
+class BalanceCache:
+    """The cached balances and the holds in flight, shared by all processes on one Redis."""
+
+    def __init__(self, redis: GuardedRedis) -> None:
+        self._redis = redis
+
+    async def reserve(
+        self,
+        account: UUID,
+        hold_id: UUID,
+        amount_nanos: int,
+        limits: Sequence[tuple[UUID, int | None]],
+    ) -> Verdict:
+        """Ask whether the hold fits, and count it as in flight if it does.
+
+        `limits` are the distinct scopes the hold counts in, each with its cap in nanodollars or
+        None. A scope Redis knows nothing of is not short. An id already in flight answers OK
+        again and counts once. Raises ValueError on a negative amount, nothing else.
+        """
+        if amount_nanos < 0:
+            raise ValueError("a hold cannot be negative")
+        if amount_nanos == 0:
+            return Verdict.OK
+        prefix = _prefix(account)
+        used = prefix + "used:"
+        keys = [prefix + "holds", prefix + "times"]
+        args: list[Word] = [hold_id.hex, min(amount_nanos, LARGEST_EXACT)]
+        for scope, cap_nanos in limits:
+            keys.append(used + scope.hex)
+            args.append(_cap(cap_nanos))
+        try:
+            held = await self._redis.evalsha(RESERVE, keys, args)
+        except CacheUnavailable:
+            return Verdict.UNAVAILABLE
+        return Verdict.OK if held else Verdict.SHORT
+
+    async def publish(
+        self, balances: Sequence[ScopeBalance], settled_holds: Sequence[tuple[UUID, UUID]]
+    ) -> bool:
+        """Tell what Postgres decided: absolute values, and the (account, hold) pairs now in them.
+
+        A value replaces one of an earlier position only. One script call per account, all in one
+        write. True when Redis confirmed all of it; False when it did not, and then the same values
+        or later ones are welcome again.
+        """
+        accounts: dict[UUID, _Publication] = {}
+        for balance in balances:
+            publication = _publication(accounts, balance.account)
+            publication.keys.append(f"{publication.prefix}used:{balance.scope.hex}")
+            publication.values.extend((balance.position, _clamped(balance.used_nanos)))
+        for account, hold_id in settled_holds:
+            _publication(accounts, account).holds.append(hold_id.hex)
+        try:
+            await self._redis.evalsha_each(
+                PUBLISH, [(each.keys, [*each.values, *each.holds]) for each in accounts.values()]
+            )
+        except CacheUnavailable:
+            return False
+        return True
+
+    async def read(self, account: UUID, scope: UUID) -> tuple[int, int] | None:
+        """The (used_nanos, position) Redis knows of a scope, None if it knows nothing.
+
+        Raises CacheUnavailable; for comparing the cache with the books, not for decisions.
+        """
+        known = await self._redis.call("GET", f"{_prefix(account)}used:{scope.hex}")
+        if not isinstance(known, bytes):
+            return None
+        position, _, used_nanos = known.partition(b" ")
+        try:
+            return int(used_nanos), int(position)
+        except ValueError:  # written by somebody else; the scripts take it for unknown as well
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    """The arguments of PUBLISH for one account, while they are gathered."""
+
+    prefix: str
+    keys: list[Word]
+    values: list[Word]
+    holds: list[Word]
+
+
+def _publication(accounts: dict[UUID, _Publication], account: UUID) -> _Publication:
+    found = accounts.get(account)
+    if found is None:
+        prefix = _prefix(account)
+        found = _Publication(prefix, [prefix + "holds", prefix + "times"], [], [])
+        accounts[account] = found
+    return found
+
+
+def _prefix(account: UUID) -> str:
+    return f"tollgate:{{{account.hex}}}:"
+
+
+def _cap(cap_nanos: int | None) -> Word:
+    # A cap beyond exact counting cannot be compared in Lua; clamped, it might refuse too much.
+    if cap_nanos is None or cap_nanos > LARGEST_EXACT:
+        return ""
+    return _clamped(cap_nanos)
+
+
+def _clamped(nanos: int) -> int:
+    return max(-LARGEST_EXACT, min(nanos, LARGEST_EXACT))

@@ -1,0 +1,1 @@
+"""The door: the `tollgate` command, the settings, the process tree and the composition roots."""
