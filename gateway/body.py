@@ -7,7 +7,7 @@ large body nor a small bomb can take more memory than that.
 import asyncio
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,8 @@ import zstandard
 from gateway.errors import InvalidRequest, RequestTimeout, RequestTooLarge, UnsupportedMediaType
 
 Headers = Iterable[tuple[bytes, bytes]]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
 
 
 class ClientGone(Exception):
@@ -45,28 +46,67 @@ async def read_body(headers: Headers, receive: Receive, limits: BodyLimits) -> b
     announced_bytes, encoding = _framing(headers)
     if announced_bytes > limits.max_bytes:
         _refuse_size(limits)
+    first = _Started(receive())
+    if first.message is not None and not encoding and not first.message.get("more_body"):
+        return _only_piece(first.message, limits)
+    return await _read_pieces(first, receive, limits, encoding)
+
+
+def _only_piece(message: Message, limits: BodyLimits) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    data = bytes(message.get("body", b""))
+    if len(data) > limits.max_bytes:
+        _refuse_size(limits)
+    return data
+
+
+async def _read_pieces(
+    receiving: Awaitable[Message], receive: Receive, limits: BodyLimits, encoding: bytes
+) -> bytes:
     body = _Body(limits, _DECODERS[encoding]() if encoding else None)
-    clock = asyncio.get_running_loop().time
-    began = clock()
+    began_s = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout_at(began + min(limits.grace_s, limits.total_s)) as deadline:
+        async with asyncio.timeout_at(began_s + min(limits.grace_s, limits.total_s)) as deadline:
             while True:
-                message = await receive()
+                message = await receiving
                 if message["type"] == "http.disconnect":
                     raise ClientGone
-                more_body = message.get("more_body", False)
-                data = message.get("body", b"")
-                if not more_body and body.is_empty_and_plain:  # the common case: one piece
-                    if len(data) > limits.max_bytes:
-                        _refuse_size(limits)
-                    return bytes(data)
-                await body.take(data)
-                if not more_body:
+                await body.take(message.get("body", b""))
+                if not message.get("more_body"):
                     return body.whole()
                 earned_s = limits.grace_s + body.wire_bytes / limits.min_bytes_per_s
-                deadline.reschedule(began + min(earned_s, limits.total_s))
+                deadline.reschedule(began_s + min(earned_s, limits.total_s))
+                receiving = receive()
     except TimeoutError as error:
         raise RequestTimeout("The request body did not arrive in time.") from error
+
+
+class _Started:
+    """A `receive` taken up to where it would wait, and awaited from there.
+
+    Mostly the body came with the headers and nothing waits at all; then there is nothing to put
+    a deadline on, and the deadline would have cost more than the rest of the reading.
+    """
+
+    def __init__(self, receiving: Awaitable[Message]) -> None:
+        self.message: Message | None = None
+        self._waiting_for: object = None
+        self._steps = receiving.__await__()
+        try:
+            self._waiting_for = next(self._steps)
+        except StopIteration as done:
+            self.message = done.value
+
+    def __await__(self) -> Generator[object, None, Message]:
+        if self.message is not None:
+            return self.message
+        try:
+            yield self._waiting_for
+        except BaseException:  # cancelled, for instance by the deadline
+            self._steps.close()
+            raise
+        return (yield from self._steps)
 
 
 def require_json_type(headers: Headers) -> None:
@@ -98,10 +138,6 @@ class _Body:
         self._decoder = decoder
         self._decoded = bytearray()
         self._decoded_since_pause_bytes = 0
-
-    @property
-    def is_empty_and_plain(self) -> bool:
-        return self._decoder is None and not self._decoded
 
     async def take(self, data: bytes) -> None:
         self.wire_bytes += len(data)
@@ -200,10 +236,12 @@ class _Brotli:
         self._stream = brotli.Decompressor()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        if data:
-            yield self._stream.process(data, output_buffer_limit=_PIECE_MAX_BYTES)
-        while not self._stream.can_accept_more_data():
-            yield self._stream.process(b"", output_buffer_limit=_PIECE_MAX_BYTES)
+        while data or not self._stream.is_finished():
+            piece = self._stream.process(data, output_buffer_limit=_PIECE_MAX_BYTES)
+            if not (data or piece):
+                return
+            yield piece
+            data = b""  # taken whole; what it unfolds to comes out over several calls
 
     def is_complete(self) -> bool:
         return bool(self._stream.is_finished())

@@ -60,7 +60,7 @@ class BalanceCache:
         """
         if amount_nanos < 0:
             raise ValueError("a hold cannot be negative")
-        if amount_nanos == 0:
+        if amount_nanos == 0 or not limits:
             return Verdict.OK
         prefix = _prefix(account)
         used = prefix + "used:"
@@ -86,15 +86,15 @@ class BalanceCache:
         """
         accounts: dict[UUID, _Publication] = {}
         for balance in balances:
-            publication = _publication(accounts, balance.account)
-            publication.keys.append(f"{publication.prefix}used:{balance.scope.hex}")
-            publication.values.extend((balance.position, _clamped(balance.used_nanos)))
+            newest = accounts.setdefault(balance.account, _Publication({}, {})).newest
+            known = newest.get(balance.scope)
+            if known is None or balance.position > known.position:
+                newest[balance.scope] = balance
         for account, hold_id in settled_holds:
-            _publication(accounts, account).holds.append(hold_id.hex)
+            accounts.setdefault(account, _Publication({}, {})).holds[hold_id.hex] = None
+        calls = [each.arguments(account) for account, each in accounts.items()]
         try:
-            await self._redis.evalsha_each(
-                PUBLISH, [(each.keys, [*each.values, *each.holds]) for each in accounts.values()]
-            )
+            await self._redis.evalsha_each(PUBLISH, calls)
         except CacheUnavailable:
             return False
         return True
@@ -116,21 +116,24 @@ class BalanceCache:
 
 @dataclass(frozen=True, slots=True)
 class _Publication:
-    """The arguments of PUBLISH for one account, while they are gathered."""
+    """What is published of one account: the newest value of each scope, and its holds, once each.
 
-    prefix: str
-    keys: list[Word]
-    values: list[Word]
-    holds: list[Word]
+    The script relies on neither coming twice.
+    """
 
+    newest: dict[UUID, ScopeBalance]
+    holds: dict[str, None]
 
-def _publication(accounts: dict[UUID, _Publication], account: UUID) -> _Publication:
-    found = accounts.get(account)
-    if found is None:
+    def arguments(self, account: UUID) -> tuple[list[Word], list[Word]]:
+        """The keys and the arguments of PUBLISH."""
         prefix = _prefix(account)
-        found = _Publication(prefix, [prefix + "holds", prefix + "times"], [], [])
-        accounts[account] = found
-    return found
+        keys: list[Word] = [prefix + "holds", prefix + "times"]
+        args: list[Word] = []
+        for scope, balance in self.newest.items():
+            keys.append(f"{prefix}used:{scope.hex}")
+            args += (balance.position, _clamped(balance.used_nanos))
+        args += self.holds
+        return keys, args
 
 
 def _prefix(account: UUID) -> str:

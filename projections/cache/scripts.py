@@ -10,9 +10,11 @@ Keys of one account, which share the hash tag `{account}` and so one slot of a R
     tollgate:{account}:used:<scope>  string; "position used"
 
 A sum changes only together with a hold, in one script. One call to Redis costs more than all
-the arithmetic of a script, so each script makes a handful, however many holds it touches. The strings sent by publishers are stored
-as they came; what Lua computes is written with %.0f, for Lua's own conversion keeps 14 digits.
-Every number stays within 2^53 - 1, so doubles count exactly.
+the arithmetic of a script, so each script makes a handful, however many holds it touches.
+
+The strings sent by publishers are stored as they came; what Lua computes is written with %.0f,
+for Lua's own conversion keeps 14 digits. Every number stays within 2^53 - 1, so doubles count
+exactly.
 """
 
 import hashlib
@@ -143,11 +145,8 @@ if is_sweep_due then
 end
 redis.call('HSET', holds, unpack(record))
 redis.call('ZADD', times, string.format('%.0f', now_ms), id)
-if is_sweep_due then
-  -- At least once a minute while holds are taken; that is often enough for a day.
-  redis.call('EXPIRE', holds, KEY_LIFETIME_S)
-  redis.call('EXPIRE', times, KEY_LIFETIME_S)
-end
+redis.call('EXPIRE', times, KEY_LIFETIME_S)  -- each time: it vanishes with its last hold
+if is_sweep_due then redis.call('EXPIRE', holds, KEY_LIFETIME_S) end
 return 1
 """
 )
@@ -156,14 +155,18 @@ PUBLISH = Script(
     f"""
 -- KEYS: holds, times, used of each scope.  ARGV: position and used of each scope, then hold ids.
 -- Replaces what is known of a scope by what was true at a later position; drops the holds.
+-- No key and no hold may be named twice.
 local KEY_LIFETIME_S = {KEY_LIFETIME_S}
 local HOLDS_AT_ONCE = 1000  -- Lua unpacks a few thousand values at most
 {_DROP_HOLDS}
 local argument = 1
+local used_keys = {{}}
+for i = 3, #KEYS do used_keys[i - 2] = KEYS[i] end
+local all_known = #used_keys > 0 and redis.call('MGET', unpack(used_keys)) or {{}}
 for i = 3, #KEYS do
   local position, used = ARGV[argument], ARGV[argument + 1]
   argument = argument + 2
-  local known = redis.call('GET', KEYS[i])
+  local known = all_known[i - 2]
   local known_position = known and tonumber(string.match(known, '^(%d+) '))
   if not known_position or tonumber(position) > known_position then
     redis.call('SET', KEYS[i], position .. ' ' .. used, 'EX', KEY_LIFETIME_S)

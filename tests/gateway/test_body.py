@@ -42,7 +42,8 @@ class Channel:
         self.received = 0
 
     async def __call__(self) -> MutableMapping[str, Any]:
-        await asyncio.sleep(self.pause_s)
+        if self.pause_s:
+            await asyncio.sleep(self.pause_s)
         self.received += 1
         if not self.pieces and self.ends == "stall":
             await asyncio.Event().wait()
@@ -68,8 +69,21 @@ def test_a_body_in_one_piece_is_read() -> None:
     assert read(Channel(b"{}"), headers={"content-length": "2"}) == b"{}"
 
 
-def test_a_body_in_pieces_is_joined() -> None:
-    assert read(Channel(b"ab", b"", b"c", b"de")) == b"abcde"
+@pytest.mark.parametrize("pause_s", [0.0, 0.001])
+def test_a_body_in_pieces_is_joined(pause_s: float) -> None:
+    assert read(Channel(b"ab", b"", b"c", b"de", pause_s=pause_s)) == b"abcde"
+
+
+@pytest.mark.parametrize("pieces", [[], [b"abc"]])
+def test_a_cancelled_reader_is_cancelled(pieces: list[bytes]) -> None:
+    async def cancel() -> None:
+        reader = asyncio.ensure_future(read_body([], Channel(*pieces, ends="stall"), BodyLimits()))
+        await asyncio.sleep(0.01)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+
+    asyncio.run(cancel())
 
 
 def test_an_empty_body_is_empty() -> None:
@@ -118,8 +132,8 @@ def test_a_large_well_compressed_body_is_decoded_whole(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", COMPRESS)
 def test_b063_a_bomb_stops_at_the_cap(encoding: str) -> None:
-    bomb = COMPRESS[encoding](bytes(300_000_000))
-    assert len(bomb) < 400_000
+    bomb = COMPRESS[encoding](bytes(30_000_000))
+    assert len(bomb) < 40_000
     tracemalloc.start()
     try:
         with pytest.raises(RequestTooLarge):
@@ -144,11 +158,11 @@ def test_a_compressed_excess_on_the_wire_is_refused() -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda data: b"",
+        lambda data: data[:0],
         lambda data: data[:-5],
         lambda data: data + b"trailing",
         lambda data: b"\x00" + data,
-        lambda data: b"{}",
+        lambda data: b"{}" + data[:0],
     ],
     ids=["empty", "truncated", "trailing", "shifted", "not compressed"],
 )

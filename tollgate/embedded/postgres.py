@@ -211,6 +211,13 @@ def _is_backend(pid: int) -> bool:
 
 
 def _admit(run: Path, account: Account | None) -> None:
-    if account is not None:
+    if account is None:
+        return
+    try:
         os.chown(run, account.uid, os.getegid())
         run.chmod(0o770)
+    except OSError as refusal:
+        raise StartRefused(
+            f"{run} cannot be given to the user `{account.name}` ({refusal.strerror})",
+            "start Tollgate as an ordinary user, or on a file system that knows owners",
+        ) from refusal

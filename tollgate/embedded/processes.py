@@ -113,10 +113,10 @@ def pids_inside(folder: Path) -> list[int]:
 
 
 def first_number(path: Path) -> int | None:
-    """The pid on the first line of a pid file; None if there is no such file or no number."""
+    """The pid on the first line of a pid file; None if there is none that we may read."""
     try:
         line = path.read_text().partition("\n")[0].strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     return int(line) if line.isdigit() and int(line) > 1 else None
 

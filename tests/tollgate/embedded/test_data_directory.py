@@ -17,6 +17,7 @@ from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.errors import StartRefused
 
 _NOBODY = Account("nobody", 65534, 65534)
+_STRANGER = Account("stranger", 64_999, 64_999)
 _HOLD_THE_LOCK = """
 import pathlib, sys
 from tollgate.embedded.data_directory import DataDirectory
@@ -100,11 +101,11 @@ def test_a_closed_folder_above_is_named_and_not_changed(open_folder: Path) -> No
     directory = DataDirectory(closed / "deep" / "data")
     directory.prepare()
     with pytest.raises(StartRefused, match=f"chmod o\\+x {closed}`"):
-        directory.require_entry_for(_NOBODY)
+        directory.require_entry_for(_STRANGER)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     closed.chmod(0o711)
     if os.geteuid() == 0:
-        directory.require_entry_for(_NOBODY)
+        directory.require_entry_for(_STRANGER)
 
 
 def test_a_second_owner_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:

@@ -237,6 +237,15 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_server(data_directory: DataDi
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as somebody else")
+def test_a_folder_above_that_is_closed_to_the_account_is_refused(
+    data_directory: DataDirectory,
+) -> None:
+    data_directory.root.parent.chmod(0o700)
+    with pytest.raises(StartRefused, match=f"chmod o\\+x {data_directory.root.parent}`"):
+        EmbeddedPostgres(data_directory).start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as somebody else")
 def test_programs_closed_to_the_account_are_copied_once(
     data_directory: DataDirectory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

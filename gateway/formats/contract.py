@@ -1,0 +1,195 @@
+"""What the relay asks of a wire format: read a request, read an answer, write errors. No I/O.
+
+A format is stateless; what one stream needs to remember lives in its `StreamReader`. Formats raise
+`gateway.errors` only, and `UnreadableAnswer` for a provider's body that is no answer at all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from gateway.errors import GatewayError
+from ledger.usage import Usage
+
+CountTokens = Callable[[Sequence[str]], int]
+"""Tokens in some texts, in the tokenizer of the model at hand."""
+
+PieceKind = Literal["content", "usage", "end", "error", "comment"]
+
+
+class UnreadableAnswer(Exception):
+    """A provider's body is empty, cut short, or not of this format at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """A request that was read and found well-formed.
+
+    `max_output_tokens` is the client's own limit for one choice, None where it has none.
+    `wants_usage` says whether a stream's usage event goes on to the client. `document` is the
+    parsed `body`; `body` the client's bytes; `stripped` names top-level fields that are not
+    forwarded.
+    """
+
+    model: str
+    stream: bool
+    max_output_tokens: int | None
+    choices: int
+    wants_usage: bool
+    document: dict[str, Any]
+    body: bytes
+    stripped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything that will be counted as input: texts, and tokens known without counting."""
+
+    texts: tuple[str, ...]
+    fixed_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer.
+
+    `usage` is None when the provider told none, or none that can be used. `anomaly` names what is
+    wrong with what it told; with a usage beside it, that usage was mended and counts. `error` is
+    set for an error told under status 200. `output_texts` are what an estimate counts.
+    """
+
+    usage: Usage | None
+    anomaly: str | None
+    error: GatewayError | None
+    output_texts: tuple[str, ...]
+
+
+class Piece(msgspec.Struct, frozen=True, gc=False):
+    """One event of a provider's stream, classified; `raw` is its exact bytes.
+
+    - `content`: forward.
+    - `comment`: forward; nothing in it was generated (keep-alives, annotations).
+    - `usage`: nothing but usage; forward only if `ChatCall.wants_usage`.
+    - `end`: the format's end marker; held back until the settlement is durable.
+    - `error`: the stream is broken; `error` says how, `raw` is never forwarded.
+    """
+
+    kind: PieceKind
+    raw: bytes
+    error: GatewayError | None = None
+
+
+class Delivered(Protocol):
+    """The text a stream has delivered so far, within bounded memory."""
+
+    def count(self) -> int:
+        """Its tokens. Tokenises, so only for when there is no usage."""
+        ...
+
+
+class StreamReader(Protocol):
+    """Reads one provider stream; `feed` takes chunks cut anywhere."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The provider's last word on usage, or None."""
+        ...
+
+    @property
+    def anomaly(self) -> str | None:
+        """As `Answer.anomaly`, for the last word on usage."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """True once every choice has ended, or the end marker came."""
+        ...
+
+    @property
+    def saw_content(self) -> bool:
+        """True once anything generated has passed."""
+        ...
+
+    @property
+    def error(self) -> GatewayError | None:
+        """What broke the stream, once an `error` piece was given."""
+        ...
+
+    @property
+    def delivered(self) -> Delivered:
+        """What has passed, for an estimate."""
+        ...
+
+    def feed(self, chunk: bytes) -> list[Piece]:
+        """The pieces this chunk completes; nothing after an `end` or an `error`."""
+        ...
+
+    def finish(self) -> list[Piece]:
+        """The pieces left at the end of the body, where its last event was not terminated."""
+        ...
+
+    def output_tokens_at_least(self) -> int:
+        """A running estimate of the output so far, cheap enough to ask at every chunk."""
+        ...
+
+    def usage_chunk(self, usage: Usage) -> bytes:
+        """The event that tells `usage`, for a client that asked where the provider told none."""
+        ...
+
+
+class Format(Protocol):
+    """One wire format."""
+
+    @property
+    def name(self) -> str:
+        """The stem of its file or the name of its folder; stored in events and settings."""
+        ...
+
+    @property
+    def end_marker(self) -> bytes:
+        """The last event of a stream that ended well."""
+        ...
+
+    def read_request(self, document: dict[str, Any], body: bytes) -> ChatCall:
+        """The call that `body`, parsed as `document`, asks for. Raises InvalidRequest."""
+        ...
+
+    def prompt(self, call: ChatCall) -> Prompt:
+        """What of the call is input, erring upwards."""
+        ...
+
+    def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:
+        """The client's bytes with the declared edits: model, a request for usage, stripped fields.
+
+        Every other top-level value keeps its bytes; with nothing to edit this is `call.body`.
+        """
+        ...
+
+    def read_answer(self, body: bytes) -> Answer:
+        """The answer that `body` is. Raises UnreadableAnswer."""
+        ...
+
+    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
+        """A reader for the provider's stream that answers `call`."""
+        ...
+
+    def error_body(
+        self, error: GatewayError, request_id: str
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body of an error in this dialect."""
+        ...
+
+    def stream_error(self, error: GatewayError) -> bytes:
+        """The event that tells of an error inside a stream; no end marker follows it."""
+        ...
+
+    def classify_failure(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> GatewayError:
+        """What a provider's status other than 200 means to our client.
+
+        `headers` is case-insensitive or has lower-case names.
+        """
+        ...

@@ -1,0 +1,186 @@
+"""A provider that answers by itself: for the first call on a fresh installation, and for tests.
+
+It repeats the last user message, word by word, and honours `max_tokens` (one word, one token).
+`metadata.echo` in the request steers it; terms are separated by spaces or commas:
+
+    fail=500        answer with this status and an error
+    usage=1000/200  report these prompt/completion tokens
+    no_usage        report no usage
+    words=N         answer N words instead of repeating the message
+    delay_ms=N      wait before the first byte
+    stall_ms=N      wait before every streamed word
+    cut_after=N     break off the connection after N streamed words (or in the middle of the body)
+    error_after=N   send an error object after N streamed words
+    no_done         end the stream without [DONE]
+    hang            never answer
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.errors import UpstreamFailed
+from gateway.providers.contract import Attempt
+from gateway.upstream import Upstream, UpstreamAnswer
+
+_HANG_S = 3600.0
+_encode = msgspec.json.encode
+
+
+class Echo:
+    """Answers without leaving the process."""
+
+    name = "echo"
+    format = "openai_chat"
+    base_url = "echo:"
+    needs_key = False
+
+    async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:  # noqa: ARG002 - a contract
+        """Build the answer that the request's `metadata.echo` asks for."""
+        orders = _orders(attempt.document)
+        if "hang" in orders:
+            await asyncio.sleep(_HANG_S)
+        if "delay_ms" in orders:
+            await asyncio.sleep(int(orders["delay_ms"]) / 1000)
+        if "fail" in orders:
+            return _failure(int(orders["fail"]))
+        script = _Script(attempt, orders)
+        return script.stream() if attempt.is_stream else script.whole()
+
+
+class _Script:
+    """What is going to be said, and how."""
+
+    def __init__(self, attempt: Attempt, orders: Mapping[str, str]) -> None:
+        self._orders = orders
+        self._model = attempt.upstream_model
+        prompt = _last_words(attempt.document)
+        words = ["word"] * int(orders["words"]) if "words" in orders else prompt or ["(nothing)"]
+        limit = attempt.document.get("max_completion_tokens") or attempt.document.get("max_tokens")
+        self._is_cut_short = limit is not None and len(words) > limit
+        self._words = words[:limit]
+        reported = orders.get("usage", f"{_count_words(attempt.document)}/{len(self._words)}")
+        prompt_tokens, completion_tokens = (int(part) for part in reported.split("/"))
+        self._usage = {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        }
+
+    def whole(self) -> UpstreamAnswer:
+        body = self._frame(
+            "chat.completion",
+            [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": " ".join(self._words)},
+                    "finish_reason": self._finish_reason,
+                }
+            ],
+            usage=None if "no_usage" in self._orders else self._usage,
+        )
+        encoded = _encode(body)
+        if "cut_after" in self._orders:
+            return _Answer(200, "application/json", _cut(encoded))
+        return _Answer(200, "application/json", _once(encoded))
+
+    def stream(self) -> UpstreamAnswer:
+        return _Answer(200, "text/event-stream; charset=utf-8", self._events())
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        yield self._chunk({"role": "assistant", "content": ""})
+        for number, word in enumerate(self._words):
+            if "stall_ms" in self._orders:
+                await asyncio.sleep(int(self._orders["stall_ms"]) / 1000)
+            if number == int(self._orders.get("cut_after", -1)):
+                raise UpstreamFailed("the provider broke off its answer")
+            if number == int(self._orders.get("error_after", -1)):
+                yield _event({"error": {"message": "told to fail", "type": "server_error"}})
+                return
+            yield self._chunk({"content": f" {word}" if number else word})
+        yield self._chunk({}, self._finish_reason)
+        if "no_usage" not in self._orders:
+            yield _event(self._frame("chat.completion.chunk", [], usage=self._usage))
+        if "no_done" not in self._orders:
+            yield b"data: [DONE]\n\n"
+
+    @property
+    def _finish_reason(self) -> str:
+        return "length" if self._is_cut_short else "stop"
+
+    def _chunk(self, delta: dict[str, str], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return _event(self._frame("chat.completion.chunk", [choice], usage=None))
+
+    def _frame(
+        self, kind: str, choices: list[dict[str, Any]], usage: dict[str, int] | None
+    ) -> dict[str, Any]:
+        frame: dict[str, Any] = {
+            "id": "chatcmpl-echo",
+            "object": kind,
+            "created": 0,
+            "model": self._model,
+            "choices": choices,
+        }
+        if usage is not None:
+            frame["usage"] = usage
+        return frame
+
+
+class _Answer:
+    def __init__(self, status: int, content_type: str, body: AsyncIterator[bytes]) -> None:
+        self.status = status
+        self.headers: Mapping[str, str] = {"content-type": content_type}
+        self._body = body
+
+    async def read(self) -> bytes:
+        return b"".join([piece async for piece in self._body])
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        return self._body
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _orders(document: Mapping[str, Any]) -> dict[str, str]:
+    metadata = document.get("metadata")
+    text = metadata.get("echo", "") if isinstance(metadata, dict) else ""
+    terms = str(text).replace(",", " ").split()
+    return {name: value for name, _, value in (term.partition("=") for term in terms)}
+
+
+def _failure(status: int) -> UpstreamAnswer:
+    body = {"error": {"message": "told to fail", "type": "server_error", "code": None}}
+    return _Answer(status, "application/json", _once(_encode(body)))
+
+
+def _last_words(document: Mapping[str, Any]) -> list[str]:
+    messages = document.get("messages") or [{}]
+    return _text(messages[-1]).split()
+
+
+def _count_words(document: Mapping[str, Any]) -> int:
+    return sum(len(_text(message).split()) for message in document.get("messages") or ())
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        return " ".join(part.get("text", "") for part in content if isinstance(part, dict))
+    return content or ""
+
+
+def _event(frame: dict[str, Any]) -> bytes:
+    return b"data: " + _encode(frame) + b"\n\n"
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _cut(body: bytes) -> AsyncIterator[bytes]:
+    yield body[: len(body) // 2]
+    raise UpstreamFailed("the provider broke off its answer")

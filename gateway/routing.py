@@ -1,0 +1,80 @@
+"""Which channels may serve a call, and in which order they are asked. Pure.
+
+Tiers of priority, highest first; within a tier a weighted random order, so that load spreads by
+weight and every member gets its turn before the next tier is asked.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from ledger.streams.channel import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A channel that serves the model, the provider's name for it, and the keys that work."""
+
+    channel_id: UUID
+    type: str
+    base_url: str
+    upstream_model: str
+    priority: int
+    weight: int
+    key_ids: tuple[UUID, ...]
+
+
+def candidates(
+    channels: Mapping[UUID, Channel],
+    group: str,
+    model: str,
+    needs_key: Callable[[str], bool],
+) -> tuple[Candidate, ...]:
+    """Every channel that may serve this model to this group now, in no particular order."""
+    return tuple(
+        Candidate(
+            channel_id=channel_id,
+            type=channel.route.type,
+            base_url=channel.route.base_url,
+            upstream_model=channel.route.models[model],
+            priority=channel.route.priority,
+            weight=channel.route.weight,
+            key_ids=keys,
+        )
+        for channel_id, channel in channels.items()
+        if model in channel.route.models
+        and group in channel.route.groups
+        and not (channel.is_paused or channel.is_removed)
+        and ((keys := _usable_keys(channel)) or not needs_key(channel.route.type))
+    )
+
+
+def in_order(
+    options: Iterable[Candidate], draw: Callable[[], float] = random.random
+) -> list[Candidate]:
+    """The order in which to ask them; `draw` gives numbers in [0, 1).
+
+    Weighted random sampling without replacement by the exponential keys of Efraimidis and
+    Spirakis (2006): each gets draw ** (1 / weight), and the largest goes first.
+    """
+    options = tuple(options)
+    if len(options) == 1:
+        return [options[0]]
+    drawn = [(option, draw() ** (1 / max(option.weight, 1e-9))) for option in options]
+    drawn.sort(key=lambda pair: (-pair[0].priority, -pair[1]))
+    return [option for option, _ in drawn]
+
+
+def models_served(channels: Iterable[Channel], group: str) -> set[str]:
+    """Every model some channel serves to this group now."""
+    return {
+        model
+        for channel in channels
+        if group in channel.route.groups and not (channel.is_paused or channel.is_removed)
+        for model in channel.route.models
+    }
+
+
+def _usable_keys(channel: Channel) -> tuple[UUID, ...]:
+    return tuple(key for key in channel.route.key_ids if key not in channel.unusable_keys)

@@ -1,0 +1,188 @@
+"""Configuration in memory: what every worker knows without asking, at most a second old.
+
+Channels, prices, groups, settings and users are few and held whole, as folds of their streams.
+Accounts and keys are many: they are read when first needed, straight from their streams (so never
+from a read model that lags), kept, and forgotten when an event says that they changed.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool
+
+from ledger.ids import key_digest
+from ledger.pricing import Multiplier
+from ledger.store.reader import RECORDED_COLUMNS, Recorded, read_state, recorded
+from ledger.streams import account, api_key, channel, group, price, setting, user
+from ledger.streams.contract import AccountEvent, Stream
+
+log = structlog.get_logger()
+
+POLL_S = 0.25
+_CACHED_MAX = 50_000
+
+# The condition is the one of the index event_configuration, so that only its part is read.
+_CHANGES = (
+    f"select {RECORDED_COLUMNS} from ledger.event "  # noqa: S608 - constants only
+    "where topic not like 'charge.%%' and topic not like 'credit.%%' and position > %s "
+    "order by position limit 5000"
+)
+
+
+class Caller(NamedTuple):
+    """Who a key speaks for, and what both may do."""
+
+    key: api_key.ApiKey
+    account: account.Account
+
+    @property
+    def group(self) -> str:
+        """The price group: the key's own, else its account's."""
+        return self.key.terms.group or self.account.group
+
+
+@dataclass(slots=True)
+class Held:
+    """The folds that are held whole; replaced entry by entry, never half changed."""
+
+    channels: dict[UUID, channel.Channel] = field(default_factory=dict)
+    prices: dict[str, price.PriceHistory] = field(default_factory=dict)
+    groups: dict[str, group.Group] = field(default_factory=dict)
+    settings: dict[str, setting.Setting] = field(default_factory=dict)
+    users: dict[UUID, user.User] = field(default_factory=dict)
+
+
+class Configuration:
+    """The configuration as of `position`; follow it with `run`."""
+
+    def __init__(self, dsn: str, pool: AsyncConnectionPool[Any]) -> None:
+        self._dsn = dsn
+        self._pool = pool
+        self._callers: OrderedDict[str, Caller | None] = OrderedDict()
+        self._digests_of: dict[UUID, set[str]] = {}
+        self._forgotten = 0
+        self.held = Held()
+        self.position = 0
+        self.version = 0
+        """Grows with every change of channels, prices or groups: what depends on them is stale."""
+
+    async def load(self) -> None:
+        """Read everything there is. Raises psycopg.OperationalError when the database is away."""
+        async with self._pool.connection() as connection:
+            await self._catch_up(connection)
+
+    async def run(self) -> None:
+        """Follow the log for ever; reconnects by itself."""
+        while True:
+            try:
+                await self._follow()
+            except (psycopg.Error, OSError) as error:
+                log.warning("configuration.disconnected", error=str(error))
+                await asyncio.sleep(POLL_S)
+
+    async def caller(self, secret: str) -> Caller | None:
+        """Who presents this key; None where no such key was issued."""
+        digest = key_digest(secret)
+        if digest in self._callers:
+            self._callers.move_to_end(digest)
+            return self._callers[digest]
+        while True:
+            seen = self._forgotten
+            found = await self._read_caller(digest)
+            if seen == self._forgotten:
+                break  # nothing changed while we read: what we read is still true
+        self._remember(digest, found)
+        return found
+
+    async def account(self, account_id: UUID) -> account.Account:
+        """An account's state, read from its stream."""
+        async with self._pool.connection() as connection:
+            state = await read_state(connection, account.STREAM, account_id)
+        return cast("account.Account", state)
+
+    def multiplier(self, group_name: str) -> Multiplier:
+        """What a group pays; a group nobody set pays the list price."""
+        held = self.held.groups.get(group_name)
+        return Multiplier() if held is None else held.multiplier
+
+    async def _read_caller(self, digest: str) -> Caller | None:
+        async with self._pool.connection() as connection:
+            key = await read_state(connection, api_key.STREAM, api_key.key_id(digest))
+            if key.issued is None:
+                return None
+            owner = await read_state(connection, account.STREAM, key.issued.account_id)
+        return Caller(key, owner)
+
+    def _remember(self, digest: str, found: Caller | None) -> None:
+        self._callers[digest] = found
+        for stream_id in _streams_of(digest, found):
+            self._digests_of.setdefault(stream_id, set()).add(digest)
+        while len(self._callers) > _CACHED_MAX:
+            self._forget(next(iter(self._callers)))
+
+    def _forget(self, digest: str) -> None:
+        found = self._callers.pop(digest, None)
+        for stream_id in _streams_of(digest, found):
+            digests = self._digests_of.get(stream_id, set())
+            digests.discard(digest)
+            if not digests:
+                self._digests_of.pop(stream_id, None)
+
+    async def _follow(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True)
+        async with connection:
+            await connection.execute("listen ledger_configuration")
+            while True:
+                await self._catch_up(connection)
+                async for _ in connection.notifies(timeout=POLL_S, stop_after=1):
+                    pass
+
+    async def _catch_up(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        while True:
+            cursor = await connection.execute(_CHANGES, (self.position,), binary=True)
+            rows = await cursor.fetchall()
+            for row in rows:
+                self._apply(recorded(row))
+            if len(rows) < 5000:
+                return
+
+    def _apply(self, one: Recorded) -> None:
+        event = one.event
+        held = self.held
+        self.version += not isinstance(event, AccountEvent)
+        match one.topic.partition(".")[0]:
+            case "channel":
+                _fold(channel.STREAM, held.channels, one.stream_id, one)
+            case "price":
+                _fold(price.STREAM, held.prices, cast("price.PriceSet", event).model, one)
+            case "group":
+                _fold(group.STREAM, held.groups, cast("group.GroupSet", event).name, one)
+            case "setting":
+                name = cast("setting.SettingChanged", event).name
+                _fold(setting.STREAM, held.settings, name, one)
+            case "user":
+                _fold(user.STREAM, held.users, one.stream_id, one)
+            case _:
+                assert isinstance(event, AccountEvent)
+                self._forgotten += 1
+                for digest in list(self._digests_of.get(one.stream_id, ())):
+                    self._forget(digest)
+        self.position = one.position
+
+
+def _streams_of(digest: str, found: Caller | None) -> tuple[UUID, ...]:
+    """The streams whose events make a remembered caller stale."""
+    key_stream = api_key.key_id(digest)
+    if found is None or found.key.issued is None:
+        return (key_stream,)
+    return (key_stream, found.key.issued.account_id)
+
+
+def _fold(stream: Stream, states: dict[Any, Any], name: object, one: Recorded) -> None:
+    before = states.get(name) or stream.initial()
+    states[name] = stream.evolve(before, one.event)
