@@ -42,8 +42,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:Bearer|Basic)\s+[^\s\"',;]+", re.IGNORECASE), "[key]"),
     (
         re.compile(
-            r"\b(?:sk|pk|rk|gsk|xai|csk|pplx|nvapi|key|hf|r8|fw|ghp|AIza|AKIA|ya29)"
-            r"[-_.*]?[A-Za-z0-9][A-Za-z0-9_\-.*]{7,}|\b(?:sk|pk|rk)-[A-Za-z0-9_\-.*]+"
+            r"\b(?:sk|pk|rk|gsk|xai|csk|pplx|nvapi|key|hf|r8|fw|ghp)[-_][A-Za-z0-9_*.-]{4,}"
+            r"|\b(?:AIza|AKIA|ya29\.)[A-Za-z0-9_*.-]{4,}"
         ),
         "[key]",
     ),

@@ -94,7 +94,9 @@ class _Answer:
         self._response = response
         self._idle_s = idle_s
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = {
+            name.lower(): value for name, value in response.headers.items()
+        }
 
     async def read(self) -> bytes:
         content = self._response.content

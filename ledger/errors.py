@@ -14,6 +14,8 @@ LedgerError
 │   └── OutOfRange           a balance would leave the range that can be represented
 ├── WriterBusy               too much is queued; reservations are refused first
 ├── StoreUnavailable         the database cannot be reached; nothing of this was stored
+├── OutcomeUnknown           the connection was lost in the middle; whether it was stored is unknown
+├── Withdrawn                whoever asked took it back before it was sent; nothing was stored
 ├── UnknownTopic             a stored event this release does not know; nothing may fold past it
 └── VaultRefused             a sealed value is not what its place says (moved, altered, wrong key)
 """
@@ -112,6 +114,21 @@ class StoreUnavailable(LedgerError):
     """The database cannot be reached; nothing of this was stored."""
 
     code = "store_unavailable"
+
+
+class OutcomeUnknown(LedgerError):
+    """The connection was lost in the middle and did not come back in time.
+
+    Sending the very same events again tells: what was stored the first time is recognised.
+    """
+
+    code = "outcome_unknown"
+
+
+class Withdrawn(LedgerError):
+    """Taken back before it was sent to the database; nothing was stored."""
+
+    code = "withdrawn"
 
 
 class UnknownTopic(LedgerError):

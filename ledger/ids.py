@@ -35,6 +35,7 @@ def derived_id(kind: str, name: str) -> UUID:
     >>> derived_id("price", "gpt-4o") == derived_id("price", "gpt-4o")
     True
     """
+    assert ":" not in kind, "two kinds could give the same id"
     return UUID(int=uuid.uuid5(_NAMESPACE, f"{kind}:{name}").int & _WITHOUT_TIME)
 
 

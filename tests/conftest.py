@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import redis
 
+from ledger.store.migrate import migrate
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.postgres import APPLICATION, OWNER, EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
@@ -78,3 +79,22 @@ def redis_url(valkey_server: EmbeddedValkey) -> str:
     with redis.Redis.from_url(valkey_server.url) as client:
         client.flushall()
     return valkey_server.url
+
+
+@pytest.fixture
+def ledger_database(database: FreshDatabase) -> FreshDatabase:
+    """A database with this release's schema and an empty log."""
+    migrate(database.owner_dsn, APPLICATION)
+    return database
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long", action="store_true", help="the long form of tests that have a short one"
+    )
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether tests with a short and a long form run the long one."""
+    return bool(request.config.getoption("--long"))

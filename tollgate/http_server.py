@@ -1,53 +1,34 @@
-"""The HTTP server: uvicorn with every bound that a socket open to the world needs.
+"""The HTTP server: uvicorn, with the bounds that a socket open to the world needs.
 
-uvicorn and its parser bound neither the time nor the size of a request's head, and let through
-what two servers in a row may read differently (measured; RFC 9112 names the smuggling this
-allows). Here such a request is answered in JSON and its connection closed, before any route sees
-it. Deadlines cost nothing per request: one sweep a second looks at all connections.
+uvicorn and its parser bound neither the time nor the size of a request's head. Here a request that
+goes beyond them, or is malformed, is answered in JSON and its connection closed before any route
+sees it. Deadlines cost nothing per request: one sweep a second looks at all connections.
 """
 
 import asyncio
 import contextlib
-import functools
 import importlib.util
-import json
 import math
-import re
-import urllib.parse
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, cast
 
 import httptools
 import structlog
 import uvicorn
-from uvicorn._types import ASGIApplication
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ledger import ids
+from tollgate import http_head
+from tollgate.http_head import (
+    ConnectionLimits,
+    Refused,
+    check_headers,
+    check_request_line,
+    check_size,
+)
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """What one connection may take before and between its requests."""
-
-    first_byte_s: float = 10.0
-    head_s: float = 10.0
-    """From the first byte of a request to the end of its headers."""
-    idle_s: float = 60.0
-    linger_s: float = 2.0
-    """How long a client may go on sending what is no longer read, so that it sees the answer."""
-    half_closed_s: float = 10.0
-    """How long an answer may take to begin once the client has closed its own direction."""
-    write_stall_s: float = 30.0
-    head_max_bytes: int = 64 * 1024
-    headers_max: int = 200
-    url_max_bytes: int = 16 * 1024
-    pipelined_max: int = 100
-    chunk_overhead_max_bytes: int = 16 * 1024
-    """Chunk extensions and trailers: this much, and 8 bytes for each byte of the body."""
+DEFAULT_LIMITS = ConnectionLimits()
 
 
 class HttpConfig(uvicorn.Config):
@@ -57,12 +38,16 @@ class HttpConfig(uvicorn.Config):
 
 
 def server_config(
-    app: ASGIApplication,
+    app: Callable[..., Awaitable[None]],
     *,
-    limits: ConnectionLimits = ConnectionLimits(),
+    limits: ConnectionLimits = DEFAULT_LIMITS,
     graceful_shutdown_s: int | None = None,
 ) -> HttpConfig:
-    """The one way this program serves HTTP; listening sockets are given to `Server.serve`."""
+    """The one way this program serves HTTP; the listening sockets are given to `Server.serve`.
+
+    `app` is an ASGI 3 callable that answers lifespan events. `graceful_shutdown_s` bounds the
+    drain; None waits for the last answer however long it takes.
+    """
     config = HttpConfig(
         app,
         http=HttpProtocol,
@@ -70,13 +55,12 @@ def server_config(
         ws="none",
         lifespan="on",
         interface="asgi3",
-        workers=1,  # otherwise read from the environment
+        workers=1,  # uvicorn would read its number from the environment
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
-        proxy_headers=False,  # whom to believe about addresses is decided behind this door
-        forwarded_allow_ips="",
+        proxy_headers=False,  # whose word about addresses counts is decided behind this door
         backlog=2048,
         timeout_keep_alive=math.ceil(limits.idle_s),
         timeout_graceful_shutdown=graceful_shutdown_s,
@@ -86,7 +70,7 @@ def server_config(
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to its worker, which drains by setting `should_exit`."""
+    """A server that leaves signals to its worker, which drains it by setting `should_exit`."""
 
     ticks_per_sweep = 10
     """uvicorn ticks every 100 ms."""
@@ -97,74 +81,74 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % self.ticks_per_sweep == 0:
-            self._sweep()
+            now_s = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, HttpProtocol) and connection.deadline_s < now_s:
+                    connection.expire()
         return await super().on_tick(counter)
-
-    def _sweep(self) -> None:
-        now_s = asyncio.get_running_loop().time()
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpProtocol) and connection.deadline_s < now_s:
-                connection.expire()
-
-
-class _Refused(Exception):
-    """Raised out of the parser's callbacks to stop it."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection: uvicorn's, with the checks in the parser's callbacks."""
 
-    def __init__(self, config: HttpConfig, *arguments: Any, **named: Any) -> None:  # noqa: ANN401
-        super().__init__(config, *arguments, **named)
-        self.limits = config.limits
+    config: HttpConfig
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(*arguments, **named)
+        self.limits = self.config.limits
         self.deadline_s = math.inf
-        self._cycle_transport: asyncio.Transport
+        # The head being read
         self._head_is_open = False
-        self._head_fed_bytes = 0
-        self._watched: dict[bytes, bytes] = {}
+        self._head_is_timed = False
+        self._head_bytes = 0
+        self._chunk_bytes = 0
+        self._chunk_is_shared = False
+        self._stopped_by: Refused | None = None
+        # The body being read
+        self._keep_alive_if_whole = False
         self._is_chunked = False
         self._chunked_fed_bytes = 0
         self._chunked_body_bytes = 0
-        self._keep_alive_if_whole = False
-        self._ignored_upgrade_body_bytes = 0
-        self._refusal: _Refused | None = None
-        self._is_lingering = False
+        self._body_left_by_upgrade_bytes = 0
+        # The end of the connection
+        self._pending_refusal: Refused | None = None
+        self._is_ending = False
         self._is_draining = False
         self._is_half_closed = False
         self._is_write_stalled = False
 
-    # --- connection -------------------------------------------------------------------------
+    # ------------------------------------------------------------------ what the socket says
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._cycle_transport = cast(asyncio.Transport, _CycleTransport(self, transport))
+        self._answer_transport = cast(asyncio.Transport, _AnswerTransport(transport, self._end))
         self._expire_in(self.limits.first_byte_s)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_lingering or self._refusal is not None:
+        if self._is_ending or self._pending_refusal is not None:
             return
+        self._chunk_bytes = len(data)
+        self._chunk_is_shared = False
+        if self._head_is_open:
+            self._head_bytes += len(data)
         was_chunked = self._is_chunked
-        self._head_fed_bytes += len(data)
         try:
-            self._feed(data)
-            if self._is_chunked and was_chunked:
+            self._parse(data)
+            if self._head_is_open:
+                self._check_open_head()
+            elif was_chunked and self._is_chunked:
                 self._check_chunk_overhead(len(data))
-        except _Refused as refusal:
+        except Refused as refusal:
             self._refuse(refusal)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Answer a request that was complete when the client closed its direction.
+        """Still answer a request that was whole when the client closed its own direction.
 
-        This cannot be told from a client that is gone altogether, so the answer has to begin soon.
+        A client that is gone altogether looks the same, so the answer has to begin soon.
         """
-        cycle = self.cycle
-        if cycle is None or cycle.more_body or cycle.response_started or self._is_lingering:
+        cycle = self._last_cycle()
+        if self._is_ending or cycle is None or cycle.more_body or cycle.response_started:
+            self._expire_in(self.limits.write_stall_s)
             return None
         cycle.keep_alive = False
         self._is_half_closed = True
@@ -178,8 +162,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._is_write_stalled:
-            self._is_write_stalled = False
+        self._is_write_stalled = False
+        if self._is_ending:
+            self._expire_in(self.limits.write_stall_s)
+        elif self._is_idle():
+            self._expire_in(self.limits.idle_s)
+        else:
             self.deadline_s = math.inf
 
     def shutdown(self) -> None:
@@ -187,58 +175,47 @@ class HttpProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def expire(self) -> None:
-        """The deadline has passed: close, with a word where the client is waiting for one."""
+        """The deadline has passed: close, with a word where the client can be waiting for one."""
         self.deadline_s = math.inf
-        if self.transport.is_closing():
-            return
-        if self._is_write_stalled:
+        if self.transport.is_closing() or self._is_write_stalled:
             self.transport.abort()
         elif self._is_half_closed and self.cycle.response_started:
             return
-        elif self._head_is_open and not self._is_lingering:
-            self._refuse(_Refused(408, "request_timeout", "The headers did not arrive in time."))
+        elif self.flow.read_paused:  # then it is not the client who is late
+            self._expire_in(self.limits.head_s)
+        elif self._head_is_open and not self._is_ending:
+            self._refuse(Refused(408, "request_timeout", "The headers did not arrive in time."))
         else:
+            self._expire_in(self.limits.write_stall_s)
             self.transport.close()
 
-    # --- parser -----------------------------------------------------------------------------
+    # ------------------------------------------------------------------ what the parser says
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_is_open = True
-        self._watched = {}
+        self._head_is_timed = False
+        self._head_bytes = 0 if self._chunk_is_shared else self._chunk_bytes
 
     def on_url(self, url: bytes) -> None:
         self.url += url
         if len(self.url) > self.limits.url_max_bytes:
-            raise _Refused(414, "url_too_long", "The URL is too long.")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_is_open:
-            return  # a trailer: nobody here asks for one, and as a header it would be a forgery
-        name = name.lower()
-        if name in _WATCHED_HEADERS:
-            value = value.rstrip(b" \t")
-            if name in self._watched:
-                raise _Refused(400, "invalid_header", f"The header {name.decode()} is repeated.")
-            self._watched[name] = value
-        elif b"_" in name:
-            return  # gateways of the CGI kind read x_y as x-y: never ours, so never a header
-        self.headers.append((name, value))
+            self._stop(Refused(414, "url_too_long", "The URL is too long."))
 
     def on_headers_complete(self) -> None:
-        watched = self._watched
-        self._check_head(watched)
+        try:
+            self._check_head()
+        except Refused as refusal:
+            self._stop(refusal)
         self._head_is_open = False
-        self._is_chunked = b"transfer-encoding" in watched
-        self._chunked_fed_bytes = self._chunked_body_bytes = 0
-        self.expect_100_continue = watched.get(b"expect", b"").lower() == b"100-continue"
-        if self.parser.should_upgrade():
-            self._ignore_upgrade(watched)
-        self.deadline_s = math.inf
+        if not self._is_write_stalled:
+            self.deadline_s = math.inf
         super().on_headers_complete()
+        self.headers = []  # takes the trailers, which among the headers would be forgeries
         cycle = self.cycle
-        cycle.transport = self._cycle_transport
-        # Until the body is whole, an answer ends the connection: what follows is not a request.
+        cycle.transport = self._answer_transport
+        # An answer that begins before the body is whole ends the connection: nobody would read
+        # the rest, and the next request could not be found.
         self._keep_alive_if_whole = cycle.keep_alive
         cycle.keep_alive = False
 
@@ -247,69 +224,166 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._ignored_upgrade_body_bytes:
+        if self._body_left_by_upgrade_bytes:
             return
+        self._chunk_is_shared = True
         self._is_chunked = False
-        self._head_fed_bytes = 0
-        cycle = self.cycle
-        if not cycle.response_started and not self._is_draining:
-            cycle.keep_alive = self._keep_alive_if_whole
+        if not self.cycle.response_started and not self._is_draining:
+            self.cycle.keep_alive = self._keep_alive_if_whole
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Start the next pipelined request, or wait for one; uvicorn's, without its timer."""
+        """Go on to the next pipelined request, or wait for one: uvicorn's, without its timer."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing() or self._is_lingering:
+        if self._is_ending or self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif self._refusal is not None:
-            self._write_refusal(self._refusal)
+        elif self._pending_refusal is not None:
+            self._answer_refusal(self._pending_refusal)
         else:
             self._expire_in(self.limits.head_s if self._head_is_open else self.limits.idle_s)
 
-    # --- our own ----------------------------------------------------------------------------
+    # ------------------------------------------------------------------ reading
 
-    def finish(self) -> None:
-        """Close once the client has had the chance to see the answer.
-
-        A socket closed with unread input is reset, and the reset can overtake the answer
-        (RFC 9112, 9.6): so close our direction only, and go on discarding for a while.
-        """
-        self._is_lingering = True
-        cycle = self.cycle
-        if cycle is None or self._head_is_open or cycle.more_body:
-            self.flow.resume_reading()
-            if self.transport.can_write_eof() and not self.transport.is_closing():
-                self.transport.write_eof()
-                self._expire_in(self.limits.linger_s)
+    def _parse(self, data: bytes) -> None:
+        while data:
+            if self._body_left_by_upgrade_bytes:
+                data = self._take_body_left_by_upgrade(data)
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]  # declined, as RFC 9110 (7.8) allows
+            except httptools.HttpParserError as error:
+                if self._stopped_by is not None:
+                    raise self._stopped_by from error
+                is_method = isinstance(error, httptools.HttpParserInvalidMethodError)
+                raise http_head.unparsable(str(error), data, is_method=is_method) from error
+            else:
                 return
-        self.transport.close()
+
+    def _take_body_left_by_upgrade(self, data: bytes) -> bytes:
+        left_bytes = self._body_left_by_upgrade_bytes
+        body = data[:left_bytes]
+        self._body_left_by_upgrade_bytes -= len(body)
+        self.on_body(body)
+        if not self._body_left_by_upgrade_bytes:
+            self.on_message_complete()
+        return data[left_bytes:]
+
+    def _check_open_head(self) -> None:
+        if self._head_bytes > self.limits.head_max_bytes:
+            raise http_head.head_too_large()
+        if not self._head_is_timed and not self._is_write_stalled:
+            self._head_is_timed = True
+            self._expire_in(self.limits.head_s)
+
+    def _check_head(self) -> None:
+        limits = self.limits
+        parser = self.parser
+        version = parser.get_http_version()
+        check_request_line(parser.get_method(), version, self.url)
+        if len(self.pipeline) >= limits.pipelined_max:
+            raise Refused(400, "invalid_http", "Too many requests wait for their answers.")
+        if self._chunk_bytes + self._head_bytes > limits.head_max_bytes:
+            check_size(self.headers, limits)
+        self._is_chunked = check_headers(self.headers, limits, version)
+        self._chunked_fed_bytes = self._chunked_body_bytes = 0
+        if version == "1.0":
+            self.expect_100_continue = False
+        if parser.should_upgrade():  # the parser takes a body for the other protocol's
+            if self._is_chunked:
+                raise Refused(400, "invalid_http", "An Upgrade with chunks is not read here.")
+            lengths = [value for name, value in self.headers if name == b"content-length"]
+            self._body_left_by_upgrade_bytes = int(lengths[0]) if lengths else 0
+
+    def _check_chunk_overhead(self, fed_bytes: int) -> None:
+        self._chunked_fed_bytes += fed_bytes
+        allowed_bytes = self.limits.chunk_overhead_max_bytes + 8 * self._chunked_body_bytes
+        if self._chunked_fed_bytes - self._chunked_body_bytes > allowed_bytes:
+            raise Refused(400, "invalid_http", "The chunks are mostly not body.")
+
+    def _stop(self, refusal: Refused) -> None:
+        """Leave a callback of the parser, which would not let the exception itself through."""
+        self._stopped_by = refusal
+        raise refusal
+
+    # ------------------------------------------------------------------ ending
+
+    def _refuse(self, refusal: Refused) -> None:
+        """Answer once it is this request's turn."""
+        log.info(
+            "request_refused",
+            status=refusal.status,
+            code=refusal.code,
+            message=refusal.message,
+            request_id=refusal.request_id,
+            client=self.client and self.client[0],
+        )
+        cycle = self._last_cycle()
+        if cycle is None or cycle.response_complete:
+            self._answer_refusal(refusal)
+        elif self._head_is_open:
+            self._pending_refusal = refusal
+        elif self.pipeline and self.pipeline[0][0] is cycle:  # broken while it waits for its turn
+            self.pipeline.popleft()
+            self._pending_refusal = refusal
+        elif not cycle.response_started:
+            self._disconnect(cycle)
+            self._answer_refusal(refusal)
+        else:
+            self.transport.abort()
+
+    def _disconnect(self, cycle: RequestResponseCycle) -> None:
+        """To the application, a request whose body breaks off is one whose client has left."""
+        cycle.disconnected = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+
+    def _answer_refusal(self, refusal: Refused) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(refusal.response())
+            self._end()
+
+    def _end(self) -> None:
+        """Close so that the client sees the answer.
+
+        A socket that is closed with input unread is reset, and the reset can overtake the answer
+        (RFC 9112, 9.6). So close our direction only, and go on discarding for a while.
+        """
+        if self._is_ending or self.transport.is_closing():
+            return
+        self._is_ending = True
+        cycle = self._last_cycle()
+        is_input_left = cycle is None or cycle.more_body or self._head_is_open
+        if is_input_left and self.transport.can_write_eof():
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            self._expire_in(self.limits.linger_s)
+        else:
+            self._expire_in(self.limits.write_stall_s)
+            self.transport.close()
+
+    def _last_cycle(self) -> RequestResponseCycle | None:
+        """The newest request's; uvicorn's own declaration forgets that there may be none."""
+        return self.cycle
+
+    def _is_idle(self) -> bool:
+        cycle = self._last_cycle()
+        return cycle is None or cycle.response_complete
 
     def _expire_in(self, seconds: float) -> None:
         self.deadline_s = self.loop.time() + seconds
 
-    def _feed(self, data: bytes) -> None:
-        if self._ignored_upgrade_body_bytes:
-            data = self._feed_ignored_upgrade(data)
-        head_was_open = self._head_is_open
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._refusal is None:
-                self._feed(data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserError as error:
-            raise _as_refusal(error, data) from error
-        if self._head_is_open:
-            self._check_open_head(head_was_open)
-        elif self.cycle is None and self.deadline_s == math.inf:
-            self._expire_in(self.limits.head_s)
 
-    def _check_open_head(self, was_open: bool) -> None:
-        if self._head_fed_bytes > self.limits.head_max_bytes:
-            raise _TOO_LARGE_HEAD
-        if not was_open and (self.cycle is None or self.cycle.response_complete):
-            self._expire_in(self.limits.head_s)
+class _AnswerTransport:
+    """The part of a transport that answers use; closing is done with care."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, end: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = end

@@ -1,1 +1,1 @@
-"""Wire formats: one file or folder for each, all without I/O; `contract.py` says what one must do."""
+"""Wire formats, one file or folder for each, without I/O; `contract.py` says what one must do."""

@@ -175,6 +175,10 @@ class Format(Protocol):
         """A reader for the provider's stream that answers `call`."""
         ...
 
+    def as_stream(self, call: ChatCall, body: bytes) -> bytes:
+        """A whole answer as the stream that was asked for, its end included."""
+        ...
+
     def error_body(
         self, error: GatewayError, request_id: str
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

@@ -1,18 +1,19 @@
-"""What is sent to the append function and what its answer means. No I/O: two writers share it."""
+"""What is sent to the append function and what its answer means. No I/O: all writers share it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import psycopg
 from psycopg.abc import AdaptContext
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
-from ledger.codec import encode
+from ledger.codec import decode, encode
 from ledger.errors import NotStored, OutOfRange, OverBudget, VersionConflict
 from ledger.streams.contract import AccountEvent, Effect, Event
-from ledger.streams.registry import STREAM_OF
+from ledger.streams.registry import EVENT_OF_TOPIC, STREAM_OF
 
 APPEND = (
     "select * from ledger.append_events("
@@ -21,12 +22,34 @@ APPEND = (
     "%b::int8[], %b::boolean)"
 )
 
+END_BACKEND = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s"
+"""Ends what a lost connection left behind. Until it is gone a refusal is not final: the lost batch
+might still arrive, and store the hold whose caller has just been told that it does not fit."""
+
+CONNECTION_LOST = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # a standby, in the middle of a fail-over
+)
+"""After these the fate of what was sent is unknown, and the same may be sent again."""
+
+StoredRow = tuple[UUID, int, str, bytes]
+"""Stream, version, topic and state of one event."""
+
+_ROW_OVERHEAD_BYTES = 200
+_INT8_MAX = 2**63 - 1
+
 
 def adapt(context: AdaptContext) -> None:
     """Send every integer as int8, so that one prepared statement serves every batch."""
     assert context.adapters is not None
     context.adapters.register_dumper(int, Int8BinaryDumper)
     context.adapters.register_dumper(str, StrBinaryDumper)
+
+
+def connection_name() -> str:
+    """A fresh `application_name`, by which END_BACKEND finds exactly one connection."""
+    return f"tollgate-writer-{uuid4().hex}"
 
 
 class NewEvent(NamedTuple):
@@ -58,10 +81,14 @@ class Group:
 
 
 class Outcome(NamedTuple):
-    """What became of one group: its positions, or the reason why it was not stored."""
+    """What became of one group: its positions, or the reason why it was not stored.
+
+    `was_stored_before`: the very same bytes were there, and the positions are theirs.
+    """
 
     positions: tuple[int, ...]
     refusal: NotStored | None
+    was_stored_before: bool = False
 
 
 class Answer(NamedTuple):
@@ -72,26 +99,25 @@ class Answer(NamedTuple):
 
 
 def prepare(events: Sequence[NewEvent]) -> Group:
-    """Encode a group once; retries send the very same bytes."""
-    assert events
-    rows: list[tuple[UUID, int, str, bytes, UUID | None]] = []
-    effects: list[tuple[int, UUID, int, int, int | None]] = []
-    is_capped = has_configuration = False
-    size_bytes = 0
-    for ordinal, (stream_id, version, event) in enumerate(events):
-        stream = STREAM_OF[type(event)]
-        state = encode(event)
-        account = event.account_id if isinstance(event, AccountEvent) else None
-        rows.append((stream_id, version, event.TOPIC, state, account))
-        size_bytes += len(state) + 200
-        has_configuration |= stream.is_configuration
-        own_effects = stream.effects(event)
-        if account is not None and not any(e.scope == account for e in own_effects):
-            own_effects = (Effect(account, 0, 0), *own_effects)
-        for effect in own_effects:
-            is_capped |= effect.cap_nanos is not None
-            effects.append((ordinal, *effect))
-    return Group(rows, effects, is_capped, has_configuration, size_bytes)
+    """Encode a group once; retries send the very same bytes. Raises OutOfRange."""
+    assert all(new.version >= 1 for new in events), "our streams begin at version 1"
+    return _group(
+        [
+            ((new.stream_id, new.version, new.event.TOPIC, encode(new.event)), new.event)
+            for new in events
+        ]
+    )
+
+
+def prepare_stored(rows: Sequence[StoredRow]) -> Group:
+    """A group of bytes that somebody else encoded; they are stored as they are.
+
+    An event of an unknown topic moves nothing. Raises OutOfRange, and msgspec.ValidationError for
+    a known topic whose state is not that event.
+    """
+    return _group(
+        [(row, decode(row[2], row[3]) if row[2] in EVENT_OF_TOPIC else None) for row in rows]
+    )
 
 
 def parameters(groups: Sequence[Group]) -> list[Any]:
@@ -117,7 +143,7 @@ def parameters(groups: Sequence[Group]) -> list[Any]:
         [effect[1] for effect in effects],
         [effect[2] for effect in effects],
         [effect[3] for effect in effects],
-        [None if effect[4] is None else effect[4] for effect in effects],
+        [effect[4] for effect in effects],
         any(group.has_configuration for group in groups),
     ]
 
@@ -132,8 +158,8 @@ def interpret(groups: Sequence[Group], row: Sequence[Any]) -> Answer:
     for number, group in enumerate(groups, 1):
         last = first + len(group.rows)
         match status[number - 1]:
-            case 0 | 1:
-                outcomes.append(Outcome(tuple(positions[first:last]), None))
+            case 0 | 1 as code:
+                outcomes.append(Outcome(tuple(positions[first:last]), None, code == 1))
             case 2:
                 outcomes.append(Outcome((), VersionConflict("the stream moved on, or is closed")))
             case 3:
@@ -142,6 +168,33 @@ def interpret(groups: Sequence[Group], row: Sequence[Any]) -> Answer:
                 outcomes.append(Outcome((), OutOfRange("a balance would leave its range")))
         first = last
     return Answer(outcomes, _balances(groups, scopes, held, posted, touched_at))
+
+
+def _group(events: Sequence[tuple[StoredRow, Event | None]]) -> Group:
+    assert events
+    group = Group([], [], is_capped=False, has_configuration=False, size_bytes=0)
+    for ordinal, (row, event) in enumerate(events):
+        account = event.account_id if isinstance(event, AccountEvent) else None
+        group.rows.append((*row, account))
+        group.size_bytes += len(row[3]) + _ROW_OVERHEAD_BYTES
+        if event is None:
+            continue
+        stream = STREAM_OF[type(event)]
+        group.has_configuration |= stream.is_configuration
+        effects = stream.effects(event)
+        if account is not None and not any(effect.scope == account for effect in effects):
+            effects = (Effect(account, 0, 0), *effects)
+        for effect in effects:
+            _require_representable(effect)
+            group.is_capped |= effect.cap_nanos is not None
+            group.effects.append((ordinal, *effect))
+    return group
+
+
+def _require_representable(effect: Effect) -> None:
+    amounts = (effect.held_nanos, effect.posted_nanos, effect.cap_nanos or 0)
+    if max(map(abs, amounts)) > _INT8_MAX:
+        raise OutOfRange("an amount is larger than any balance may be")
 
 
 def _shortages(short: Sequence[int], scopes: Sequence[UUID]) -> dict[int, OverBudget]:

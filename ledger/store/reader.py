@@ -10,7 +10,10 @@ from psycopg import AsyncConnection
 from ledger.codec import decode
 from ledger.streams.contract import Event, Stream
 
-RECORDED_COLUMNS = "position, originator_id, originator_version, topic, state, recorded_at, account_id, account_seq"
+RECORDED_COLUMNS = (
+    "position, originator_id, originator_version, topic, state, "
+    "recorded_at, account_id, account_seq"
+)
 """What `recorded` expects, in this order, from a binary cursor."""
 
 

@@ -2,8 +2,8 @@
 
 Whatever queued while the previous commit was in flight forms the next batch; nothing lingers. Its
 bound refuses reservations only, never closings. When the connection is lost in the middle of a
-batch its fate is unknown: the identical batch is sent again, and the append function recognises
-what it stored the first time.
+batch its fate is unknown: what the connection left running is ended, the identical batch is sent
+again, and the append function recognises what it stored the first time.
 """
 
 import asyncio
@@ -15,18 +15,24 @@ from uuid import UUID
 
 import psycopg
 
-from ledger.errors import StoreUnavailable, WriterBusy
+from ledger.errors import StoreUnavailable, Withdrawn, WriterBusy
 from ledger.store.append import (
     APPEND,
+    CONNECTION_LOST,
+    END_BACKEND,
     Answer,
     Group,
     NewEvent,
     ScopeBalance,
     adapt,
+    connection_name,
     interpret,
     parameters,
     prepare,
 )
+
+_ORPHAN_CHECK_S = 0.005
+_ORPHAN_CHECKS_MAX = 1_000
 
 Publish = Callable[[Sequence[ScopeBalance], Sequence[tuple[UUID, UUID]]], Awaitable[bool]]
 """Told of every batch: the balances it left, and (account, stream) of every event in it."""
@@ -77,7 +83,10 @@ class Writer:
         self._limits = limits
         self._releases: deque[_Waiting] = deque()
         self._holds: deque[_Waiting] = deque()
+        self._unsent: list[_Waiting] = []
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._name = connection_name()
+        self._orphan: str | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._publishing: set[asyncio.Future[bool]] = set()
         self.batches = 0
@@ -88,7 +97,8 @@ class Writer:
 
         Cancelling the future does not take the group back. It ends with NotStored (OverBudget,
         VersionConflict, OutOfRange), or StoreUnavailable for a hold that was not sent.
-        Raises WriterBusy at once for a hold when too much is queued.
+        Raises WriterBusy at once for a hold when too much is queued, OutOfRange at once for an
+        amount larger than any balance.
         """
         group = prepare(events)
         if group.is_capped and len(self._holds) >= self._limits.queued_groups_max:
@@ -98,6 +108,14 @@ class Writer:
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return future
+
+    def withdraw(self, future: "asyncio.Future[Appended]") -> bool:
+        """Take a group back unless it was sent; its future then ends with Withdrawn."""
+        waiting = (*self._unsent, *self._releases, *self._holds)
+        if future.done() or not any(one.future is future for one in waiting):
+            return False
+        future.set_exception(Withdrawn("taken back before it was sent"))
+        return True
 
     async def connect(self) -> None:
         """Connect now, so that the first call does not pay for it. Raises StoreUnavailable."""
@@ -137,27 +155,34 @@ class Writer:
 
     async def _store(self, batch: list[_Waiting]) -> None:
         """Send a batch until its fate is known, and tell everybody in it."""
-        groups = [waiting.group for waiting in batch]
+        self._unsent = batch
         pause_s = self._limits.reconnect_pause_s
         is_fate_unknown = False
         while True:
             try:
                 connection = await self._connected()
-                is_fate_unknown = True
+                if not is_fate_unknown:
+                    batch = [waiting for waiting in batch if not _is_withdrawn(waiting)]
+                    groups = [waiting.group for waiting in batch]
+                    self._unsent = []
+                if not batch:
+                    return None
+                is_fate_unknown, self._orphan = True, self._name
                 call = _call(connection, parameters(groups))
                 row = await asyncio.wait_for(call, self._limits.statement_timeout_s)
+                self._orphan = None
                 return self._resolve(batch, interpret(groups, row))
-            except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            except (*CONNECTION_LOST, TimeoutError) as error:
                 await self._disconnect()
                 reason = StoreUnavailable(f"the database cannot be reached: {error}")
                 self._refuse_holds(self._holds, reason)
                 if not is_fate_unknown:
-                    batch = self._refuse_holds(batch, reason)
-                    groups = [waiting.group for waiting in batch]
+                    self._unsent = batch = self._refuse_holds(batch, reason)
                     if not batch:
                         return None
             except psycopg.Error as error:
                 # The database understood and refuses the statement itself: find whose fault it is.
+                self._orphan = None
                 return await self._isolate(batch, error)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, self._limits.reconnect_pause_max_s)
@@ -203,11 +228,16 @@ class Writer:
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
+            self._name = connection_name()
             self._connection = await psycopg.AsyncConnection.connect(
-                self._dsn, autocommit=True, connect_timeout=3
+                self._dsn, autocommit=True, connect_timeout=3, application_name=self._name
             )
             adapt(self._connection)
             self.reconnects += 1
+        if self._orphan is not None:
+            ending = _end_backend(self._connection, self._orphan)
+            await asyncio.wait_for(ending, self._limits.statement_timeout_s)
+            self._orphan = None
         return self._connection
 
     async def _disconnect(self) -> None:
@@ -216,8 +246,22 @@ class Writer:
             await connection.close()
 
 
+def _is_withdrawn(waiting: _Waiting) -> bool:
+    future = waiting.future
+    return future.done() and not future.cancelled() and isinstance(future.exception(), Withdrawn)
+
+
 async def _call(connection: psycopg.AsyncConnection[Any], arguments: list[Any]) -> Sequence[Any]:
     cursor = await connection.execute(APPEND, arguments, prepare=True, binary=True)
     row: Sequence[Any] | None = await cursor.fetchone()
     assert row is not None
     return row
+
+
+async def _end_backend(connection: psycopg.AsyncConnection[Any], name: str) -> None:
+    for _ in range(_ORPHAN_CHECKS_MAX):
+        cursor = await connection.execute(END_BACKEND, (name,))
+        if not await cursor.fetchall():
+            return
+        await asyncio.sleep(_ORPHAN_CHECK_S)
+    raise psycopg.OperationalError("the lost connection's backend does not end")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
+from ledger.store.append import ScopeBalance
 from projections.cache.errors import CacheUnavailable
 from projections.cache.guarded import GuardedRedis
 from projections.cache.pipeline import Word
@@ -27,16 +28,6 @@ class Verdict(Enum):
 
     UNAVAILABLE = "unavailable"
     """No answer: Postgres decides alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeBalance:
-    """What one scope had used (held - posted; may be negative) at a position of the log."""
-
-    account: UUID
-    scope: UUID
-    used_nanos: int
-    position: int
 
 
 class BalanceCache:
@@ -86,7 +77,7 @@ class BalanceCache:
         """
         accounts: dict[UUID, _Publication] = {}
         for balance in balances:
-            newest = accounts.setdefault(balance.account, _Publication({}, {})).newest
+            newest = accounts.setdefault(balance.account_id, _Publication({}, {})).newest
             known = newest.get(balance.scope)
             if known is None or balance.position > known.position:
                 newest[balance.scope] = balance

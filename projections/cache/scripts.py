@@ -120,7 +120,7 @@ local is_sweep_due = now_ms >= sweep_at
 if is_sweep_due then
   drop_expired(16)
   local oldest = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')
-  if #oldest == 0 then
+  if #oldest == 0 and held[1] then
     redis.call('DEL', holds)  -- had Redis evicted the times alone, these would never expire
     held = {{}}
   end

@@ -1,4 +1,4 @@
-"""Whatever is reserved, published, expired and flushed in whatever order, the verdict is the rule's.
+"""Whatever is reserved, published, expired and flushed, in any order, the verdict is the rule's.
 
 The model is the rule in plain integers: short if, in a known and capped scope, what was published
 last + what is in flight + the amount exceeds the cap.
@@ -11,7 +11,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.cache.balances import BalanceCache, ScopeBalance, Verdict
+from ledger.store.append import ScopeBalance
+from projections.cache.balances import BalanceCache, Verdict
 from projections.cache.scripts import LARGEST_EXACT
 from tests.projections.cache.driving import balance_cache, raw
 from tollgate.embedded.valkey import EmbeddedValkey
@@ -112,7 +113,7 @@ class Model:
 
     def publish(self, step: Publish) -> None:
         for balance in step.balances:
-            place = (balance.account, balance.scope)
+            place = (balance.account_id, balance.scope)
             if place not in self.known or balance.position > self.known[place][1]:
                 self.known[place] = (balance.used_nanos, balance.position)
         for place in step.holds:

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 import redis.crc
 
-from projections.cache.balances import BalanceCache, ScopeBalance, Verdict
+from ledger.store.append import ScopeBalance
+from projections.cache.balances import BalanceCache, Verdict
 from projections.cache.scripts import LARGEST_EXACT
 from tests.projections.cache.driving import balance_cache, raw
 

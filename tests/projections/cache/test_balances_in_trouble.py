@@ -3,11 +3,14 @@
 import asyncio
 import signal
 import urllib.parse
+from collections.abc import Coroutine
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from projections.cache.balances import BalanceCache, ScopeBalance, Verdict
+from ledger.store.append import ScopeBalance
+from projections.cache.balances import BalanceCache, Verdict
 from projections.cache.errors import CacheUnavailable
 from projections.cache.guarded import GuardedRedis
 from tests.projections.cache.driving import (
@@ -24,7 +27,7 @@ ACCOUNT = UUID(int=1)
 NEVER_S = 3_600.0
 
 
-def hold(cache: BalanceCache):  # noqa: ANN201 - a coroutine, to be awaited or driven by hand
+def hold(cache: BalanceCache) -> Coroutine[Any, Any, Verdict]:
     return cache.reserve(ACCOUNT, uuid4(), 1, [(ACCOUNT, 0)])
 
 
@@ -39,11 +42,11 @@ def assert_nobody_waits(guarded: GuardedRedis) -> None:
 
 
 async def assert_heals(guarded: GuardedRedis) -> None:
-    cache = BalanceCache(guarded)
+    cache, account = BalanceCache(guarded), uuid4()
     await until(lambda: not guarded.is_open)
-    assert await cache.publish([ScopeBalance(ACCOUNT, ACCOUNT, -1, 10**9)], [])
-    assert await hold(cache) is Verdict.OK
-    assert await hold(cache) is Verdict.SHORT
+    assert await cache.publish([ScopeBalance(account, account, -1, 1)], [])
+    assert await cache.reserve(account, uuid4(), 1, [(account, 0)]) is Verdict.OK
+    assert await cache.reserve(account, uuid4(), 1, [(account, 0)]) is Verdict.SHORT
 
 
 def test_a_killed_connection_is_noticed_before_the_next_call_and_replaced(redis_url: str) -> None:

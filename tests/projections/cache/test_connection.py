@@ -1,6 +1,7 @@
 """The pipelined client against a real server, with callers that go away and replies that do not."""
 
 import asyncio
+import os
 import random
 import time
 import urllib.parse
@@ -139,11 +140,18 @@ def test_an_event_loop_that_stood_still_is_not_taken_for_a_slow_server(
     async def scenario() -> object:
         connection = RedisConnection(redis_url, deadline_ms=50)
         await connection.connect()
-        waiting = asyncio.create_task(connection.call("ECHO", "in time"))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        time.sleep(0.2)
-        reply = await waiting
+        loop, (readable, writable) = asyncio.get_running_loop(), os.pipe()
+
+        def stand_still() -> None:
+            loop.remove_reader(readable)
+            time.sleep(0.2)
+
+        # As a large body of another connection would: while the loop reads, before its timers.
+        loop.add_reader(readable, stand_still)
+        os.write(writable, b"!")
+        reply = await connection.call("ECHO", "in time")
+        os.close(readable)
+        os.close(writable)
         connection.close()
         return reply
 

@@ -1,0 +1,107 @@
+"""What every operation at the desk works with."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from psycopg_pool import AsyncConnectionPool
+
+from admin_api.errors import NotCaughtUp
+from ledger import clock
+from ledger.application import Ledger
+from ledger.errors import OutcomeUnknown
+from ledger.store.writer import Appended
+from ledger.vault import Vault
+from projections.configuration import Configuration
+
+T = TypeVar("T")
+
+SHOWN_WITHIN_S = 1.0
+"""How long an answer waits for the cache or for our own view of the log to show a change."""
+
+FINISHED_WITHIN_S = 10.0
+"""How long a caller waits for a command; the command itself goes on until its fate is known."""
+
+_LOOK_AGAIN_S = 0.005
+
+# The conditions are those of the index event_configuration, so that only its end is read.
+_LAST_CHANGE = (
+    "select position from ledger.event "
+    "where topic not like 'charge.%' and topic not like 'credit.%' order by position desc limit 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelType:
+    """A kind of provider: where it is unless the channel says otherwise, and what it needs.
+
+    An empty `base_url`: the channel must say, if `needs_base_url`.
+    """
+
+    base_url: str = ""
+    needs_base_url: bool = False
+    needs_key: bool = True
+
+
+class Commands:
+    """Carries commands to their end, whoever stops waiting for them."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def finish(self, command: Coroutine[Any, Any, T]) -> T:
+        """Carry out a command; neither our cancellation nor our impatience takes it back.
+
+        Raises OutcomeUnknown after FINISHED_WITHIN_S, and what the command raises.
+        """
+        task = asyncio.create_task(command)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        done, _ = await asyncio.wait([task], timeout=FINISHED_WITHIN_S)
+        if not done:
+            raise OutcomeUnknown("the command is not finished yet")
+        return task.result()
+
+    async def close(self) -> None:
+        """Wait for everything that is still running."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever still waits for it is told
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts. `channel_types` are the providers the gateway knows, by name.
+
+    `pool` should give up after about a second, so that callers are told when Postgres is away.
+    """
+
+    pool: AsyncConnectionPool[Any]
+    ledger: Ledger
+    vault: Vault
+    configuration: Configuration
+    channel_types: Mapping[str, ChannelType]
+    commands: Commands = field(default_factory=Commands)
+
+    async def shown(self, appended: Appended) -> None:
+        """Wait until the balance cache shows an append, but not for ever: it heals by itself."""
+        await asyncio.wait([asyncio.ensure_future(appended.published)], timeout=SHOWN_WITHIN_S)
+
+    async def up_to_date(self) -> None:
+        """Wait until `configuration` has seen every change made so far, by any process.
+
+        Raises NotCaughtUp.
+        """
+        async with self.pool.connection() as connection:
+            row = await (await connection.execute(_LAST_CHANGE)).fetchone()
+        newest = 0 if row is None else row[0]
+        deadline_s = clock.monotonic_s() + SHOWN_WITHIN_S
+        while self.configuration.position < newest:
+            if clock.monotonic_s() > deadline_s:
+                raise NotCaughtUp(f"configuration is at {self.configuration.position}")
+            await asyncio.sleep(_LOOK_AGAIN_S)

@@ -1,0 +1,105 @@
+"""Everything the desk can answer instead of doing what was asked, and what HTTP calls it.
+
+DeskError
+├── Unauthorized             nobody we know asks; one answer for every cause
+├── Forbidden                the caller's role does not allow this
+├── InvalidInput             a value is not what it must be; names the field
+│   └── InvalidIdempotencyKey
+├── NotCaughtUp              this process is behind what the caller asked to see
+└── QueryTooSlow             the question was given up after its time
+
+What the ledger answers is in ledger/errors.py; STATUS has every class of both trees.
+"""
+
+from collections.abc import Mapping
+
+from ledger import errors as ledger_errors
+
+
+class DeskError(Exception):
+    """Root of everything the desk raises on purpose."""
+
+    code = "desk_error"
+
+
+class Unauthorized(DeskError):
+    """No token, a malformed one, an unknown one, a disabled owner: all are told alike."""
+
+    code = "unauthorized"
+
+
+class Forbidden(DeskError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+
+
+class InvalidInput(DeskError):
+    """A value is not what it must be. `field` is its name in the request."""
+
+    code = "invalid_input"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class InvalidIdempotencyKey(InvalidInput):
+    """The header is not 1 to 255 visible ASCII characters."""
+
+    code = "invalid_idempotency_key"
+
+
+class NotCaughtUp(DeskError):
+    """This process has not seen yet what the caller asked to see."""
+
+    code = "not_caught_up"
+
+
+class QueryTooSlow(DeskError):
+    """The question took longer than a question may; ask for less."""
+
+    code = "query_too_slow"
+
+
+STATUS: Mapping[type[Exception], int] = {
+    Unauthorized: 401,
+    Forbidden: 403,
+    InvalidInput: 422,
+    InvalidIdempotencyKey: 422,
+    NotCaughtUp: 503,
+    QueryTooSlow: 503,
+    DeskError: 500,
+    ledger_errors.InvalidAmount: 422,
+    ledger_errors.NotFound: 404,
+    ledger_errors.Refused: 409,
+    ledger_errors.AlreadyClosed: 409,
+    ledger_errors.NotReserved: 409,
+    ledger_errors.NotAllowedNow: 409,
+    ledger_errors.IdempotencyConflict: 409,
+    ledger_errors.NotStored: 409,
+    ledger_errors.OverBudget: 409,
+    ledger_errors.OutOfRange: 409,
+    ledger_errors.VersionConflict: 503,
+    ledger_errors.WriterBusy: 503,
+    ledger_errors.StoreUnavailable: 503,
+    ledger_errors.OutcomeUnknown: 503,
+    ledger_errors.UnknownTopic: 500,
+    ledger_errors.VaultRefused: 500,
+    ledger_errors.LedgerError: 500,
+}
+"""Class to HTTP status. The stable `code` is the class's own."""
+
+UNAVAILABLE: Mapping[str, str] = {
+    "not_caught_up": "This process is behind; ask again in a moment.",
+    "query_too_slow": "This took too long; ask for less at a time.",
+    "version_conflict": "Others change the same thing at the same time; try again.",
+    "writer_busy": "Too much is waiting for the database; try again.",
+    "store_unavailable": "The database cannot be reached; nothing was changed.",
+    "outcome_unknown": (
+        "Whether this was done is not known yet; "
+        "repeat it with the same Idempotency-Key to learn it."
+    ),
+}
+"""What is told of a condition that passes; its own words may name hosts and stay in the log."""

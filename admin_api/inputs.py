@@ -1,0 +1,160 @@
+"""What people type, checked once for the REST API and the command line alike.
+
+Every function gives the canonical form of a value or raises InvalidInput with the field's name.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from admin_api.errors import InvalidIdempotencyKey, InvalidInput
+from ledger.errors import InvalidAmount
+from ledger.money import parse_usd
+
+NAME_MAX = 200
+REASON_MAX = 1_000
+MODEL_MAX = 256
+URL_MAX = 2_048
+SECRET_MAX = 8_192
+LIST_MAX = 1_000
+
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Unicode's Bidi_Control: they make a text look like another one.
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def text(field: str, value: str, longest: int = NAME_MAX) -> str:
+    """One line for people, in Unicode's normal form C, without blanks around it."""
+    normal = unicodedata.normalize("NFC", value).strip()
+    if not normal:
+        raise InvalidInput(field, "must not be blank")
+    if len(normal) > longest:
+        raise InvalidInput(field, f"must not be longer than {longest} characters")
+    if any(_is_refused(character) for character in normal):
+        raise InvalidInput(field, "must not contain control or text-direction characters")
+    return normal
+
+
+def positive_amount(value: str) -> int:
+    """Nanodollars of a decimal string in USD. Raises InvalidAmount, for nothing as well."""
+    nanos = parse_usd(value)
+    if nanos == 0:
+        raise InvalidAmount(value)
+    return nanos
+
+
+def model(field: str, value: str) -> str:
+    """A model's name; it may contain slashes, but nothing that a URL's path would change."""
+    name = text(field, value, MODEL_MAX)
+    if name != value:
+        raise InvalidInput(field, "must be in Unicode's normal form C and without blanks around it")
+    if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
+        raise InvalidInput(field, "must not have empty, '.' or '..' parts between slashes")
+    return name
+
+
+def models(field: str, values: Sequence[str]) -> tuple[str, ...]:
+    """Names of models, each once, in the order given."""
+    if not 1 <= len(values) <= LIST_MAX:
+        raise InvalidInput(field, f"must name 1 to {LIST_MAX} models")
+    return tuple(dict.fromkeys(model(field, value) for value in values))
+
+
+def group(field: str, value: str) -> str:
+    """A group's name: a word, so that it needs no quoting anywhere."""
+    if _GROUP.fullmatch(value) is None:
+        raise InvalidInput(field, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with one of A-Z0-9")
+    return value
+
+
+def networks(field: str, values: Sequence[str]) -> tuple[str, ...]:
+    """Addresses and networks in CIDR form, each once."""
+    if not 1 <= len(values) <= LIST_MAX:
+        raise InvalidInput(field, f"must list 1 to {LIST_MAX} addresses or networks")
+    try:
+        return tuple(dict.fromkeys(str(ip_network(value, strict=False)) for value in values))
+    except ValueError as error:
+        raise InvalidInput(field, "must be IP addresses or networks such as 10.0.0.0/8") from error
+
+
+def secret(field: str, value: str) -> str:
+    """A provider's key: visible ASCII, so that it cannot break a header."""
+    if len(value) > SECRET_MAX or _VISIBLE.fullmatch(value) is None:
+        raise InvalidInput(field, f"must be 1 to {SECRET_MAX} visible ASCII characters")
+    return value
+
+
+def idempotency_key(value: str) -> str:
+    """The header that names one money command."""
+    if len(value) > 255 or _VISIBLE.fullmatch(value) is None:
+        raise InvalidIdempotencyKey("Idempotency-Key", "must be 1 to 255 visible ASCII characters")
+    return value
+
+
+def moment_us(field: str, value: str) -> int:
+    """Microseconds since the epoch of an RFC 3339 date-time; the offset is required."""
+    try:
+        if _MOMENT.fullmatch(value) is None:
+            raise ValueError(value)
+        since = datetime.fromisoformat(value.upper()) - _EPOCH
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(
+            field, "must be a date-time with an offset, such as 2030-01-31T12:00:00Z"
+        ) from error
+    if since < timedelta():
+        raise InvalidInput(field, "must not be before 1970")
+    return since // timedelta(microseconds=1)
+
+
+def format_moment(moment: int | datetime) -> str:
+    """RFC 3339 in UTC with microseconds, of microseconds since the epoch or of a date-time."""
+    at = _EPOCH + timedelta(microseconds=moment) if isinstance(moment, int) else moment
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def base_url(field: str, value: str) -> str:
+    """Where a provider is: scheme, host, port and path, without a slash at the end.
+
+    Private and loopback addresses are accepted: whoever may add channels decides where our
+    requests go, and a model server in one's own network is an ordinary case. What is refused is
+    everything by which an address says one thing and means another.
+    """
+    if len(value) > URL_MAX or _VISIBLE.fullmatch(value) is None or "\\" in value:
+        raise InvalidInput(field, f"must be up to {URL_MAX} visible ASCII characters, no backslash")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidInput(field, "is not a URL") from error
+    if parts.scheme.lower() not in ("https", "http"):
+        raise InvalidInput(field, "must begin with https:// or http://")
+    if "@" in parts.netloc or any(mark in value for mark in "?#"):
+        raise InvalidInput(field, "must not contain a user, a query or a fragment")
+    if any(part in (".", "..") for part in unquote(parts.path).split("/")):
+        raise InvalidInput(field, "must not contain '.' or '..' in its path")
+    host = _host(field, parts)
+    return f"{parts.scheme.lower()}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _host(field: str, parts: SplitResult) -> str:
+    hostname = parts.hostname or ""
+    host = f"[{hostname}]" if ":" in hostname else hostname
+    if _HOST.fullmatch(host) is None or ".." in host:
+        raise InvalidInput(field, "must name a host")
+    return host
+
+
+def _is_refused(character: str) -> bool:
+    return character in _BIDI or unicodedata.category(character) in _REFUSED_CATEGORIES

@@ -1,0 +1,35 @@
+"""Price groups: a name, and the multiplier that its members pay."""
+
+from fractions import Fraction
+
+from admin_api import inputs
+from admin_api.desk import Desk
+from ledger.money import NANOS_PER_USD, format_usd, parse_usd
+from ledger.pricing import Multiplier
+from ledger.streams import group
+from ledger.streams.group import Group, SetGroup
+
+
+async def set_group(desk: Desk, name: str, *, multiplier: str, actor: str) -> Group:
+    """Set a group's multiplier, written like an amount ("1.5"); the group as it is then.
+
+    Raises InvalidAmount, InvalidInput, StoreUnavailable.
+    """
+    name = inputs.group("name", name)
+    ratio = Fraction(parse_usd(multiplier), NANOS_PER_USD)
+    command = SetGroup(name, Multiplier(ratio.numerator, ratio.denominator), actor)
+    await desk.ledger.handle(group.STREAM, group.group_stream_id(name), command)
+    state: Group = await desk.ledger.state(group.STREAM, group.group_stream_id(name))
+    return state
+
+
+async def list_groups(desk: Desk) -> list[Group]:
+    """Every group that was ever set, by name. Raises NotCaughtUp."""
+    await desk.up_to_date()
+    return [held for _, held in sorted(desk.configuration.held.groups.items())]
+
+
+def format_multiplier(multiplier: Multiplier) -> str:
+    """A decimal string where that is exact, else a ratio such as "1/3"."""
+    whole, rest = divmod(multiplier.numerator * NANOS_PER_USD, multiplier.denominator)
+    return f"{multiplier.numerator}/{multiplier.denominator}" if rest else format_usd(whole)

@@ -1,0 +1,1 @@
+"""The desk's REST routes: one file per resource."""

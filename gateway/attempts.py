@@ -1,0 +1,240 @@
+"""Asking one channel after the other until one answers; none is asked twice.
+
+A candidate has answered once there is something to give to the client: a whole answer that can be
+read, or the first content of a stream. Until then its failure costs the client nothing.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
+
+from gateway.channel_keys import ChannelKeys
+from gateway.cutting import Cut
+from gateway.errors import (
+    GatewayError,
+    Overloaded,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from gateway.formats.contract import (
+    Answer,
+    ChatCall,
+    CountTokens,
+    Format,
+    Piece,
+    StreamReader,
+    UnreadableAnswer,
+)
+from gateway.providers.contract import Attempt as ProviderAttempt
+from gateway.providers.contract import Provider
+from gateway.routing import Candidate
+from gateway.upstream import Upstream, UpstreamAnswer
+from ledger import clock
+from ledger.application import Ledger
+from ledger.errors import LedgerError
+from ledger.streams import channel
+from ledger.streams.charge.events import Attempt
+
+log = structlog.get_logger()
+
+_FAILURE_BYTES_MAX = 64 * 1024
+
+
+class Unanswered(Exception):
+    """Nobody answered: what to tell the client, and what was tried."""
+
+    def __init__(self, error: GatewayError, attempts: Sequence[Attempt]) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.attempts = tuple(attempts)
+
+
+@dataclass(slots=True)
+class Opened:
+    """The answer of the candidate that delivers: whole, or a stream with its first pieces."""
+
+    candidate: Candidate
+    upstream: UpstreamAnswer
+    attempts: tuple[Attempt, ...]
+    started_s: float
+    ttft_ms: int
+    body: bytes = b""
+    answer: Answer | None = None
+    reader: StreamReader | None = None
+    first: list[Piece] = field(default_factory=list)
+    rest: AsyncIterator[bytes] | None = None
+
+    def final_attempts(self, outcome: str) -> tuple[Attempt, ...]:
+        """All attempts, the delivering one last."""
+        last = Attempt(
+            channel_id=self.candidate.channel_id,
+            outcome=outcome,
+            status=self.upstream.status,
+            ttft_ms=self.ttft_ms,
+            duration_ms=elapsed_ms(self.started_s),
+        )
+        return (*self.attempts, last)
+
+
+class Asker:
+    """Asks candidates in order."""
+
+    def __init__(
+        self,
+        wire: Format,
+        providers: Mapping[str, Provider],
+        upstream: Upstream,
+        keys: ChannelKeys,
+        key_refused: "KeyRefused",
+    ) -> None:
+        self._wire = wire
+        self._providers = providers
+        self._upstream = upstream
+        self._keys = keys
+        self._key_refused = key_refused
+
+    async def first_answer(
+        self, call: ChatCall, order: Sequence[Candidate], count_tokens: CountTokens, cut: Cut
+    ) -> Opened:
+        """The first candidate that answers. Raises Unanswered."""
+        attempts: list[Attempt] = []
+        error: GatewayError = UpstreamFailed("no channel can take this call")
+        for candidate in order:
+            started_s = clock.monotonic_s()
+            try:
+                async with cut.guard():
+                    opened = await self._ask(call, candidate, count_tokens, started_s)
+            except TimeoutError as reached:
+                ended = Overloaded("the call was ended before an answer came", retry_after_s=1)
+                raise Unanswered(ended, attempts) from reached
+            except GatewayError as failure:
+                error = failure
+                attempts.append(_failed(candidate, failure, started_s))
+                if isinstance(failure, UpstreamRefused):
+                    break
+            else:
+                opened.attempts = tuple(attempts)
+                return opened
+        raise Unanswered(error, attempts)
+
+    async def _ask(
+        self, call: ChatCall, candidate: Candidate, count_tokens: CountTokens, started_s: float
+    ) -> Opened:
+        provider = self._providers[candidate.type]
+        key_id, key = await self._keys.pick(candidate)
+        answer = await provider.open(
+            ProviderAttempt(
+                channel_id=candidate.channel_id,
+                base_url=candidate.base_url or provider.base_url,
+                key=key,
+                upstream_model=candidate.upstream_model,
+                body=self._wire.provider_body(call, candidate.upstream_model, ask_usage=True),
+                is_stream=call.stream,
+                document=call.document,
+            ),
+            self._upstream,
+        )
+        opened = Opened(candidate, answer, (), started_s, elapsed_ms(started_s))
+        try:
+            if answer.status != 200:
+                await self._raise_failure(candidate, key_id, answer)
+            if call.stream and _is_event_stream(answer):
+                await self._open_stream(opened, call, count_tokens)
+            else:
+                await self._open_whole(opened)
+        except BaseException:
+            answer.close()
+            raise
+        return opened
+
+    async def _raise_failure(
+        self, candidate: Candidate, key_id: UUID | None, answer: UpstreamAnswer
+    ) -> None:
+        body = b""
+        async for piece in answer.pieces():
+            body += piece
+            if len(body) > _FAILURE_BYTES_MAX:
+                break
+        answer.close()
+        if answer.status == 401 and key_id is not None:
+            await self._key_refused(candidate, key_id)
+        raise _with_status(
+            self._wire.classify_failure(answer.status, answer.headers, body), answer.status
+        )
+
+    async def _open_whole(self, opened: Opened) -> None:
+        opened.body = await opened.upstream.read()
+        try:
+            opened.answer = self._wire.read_answer(opened.body)
+        except UnreadableAnswer as error:
+            raise UpstreamFailed("the provider's answer cannot be read") from error
+        if opened.answer.error is not None:
+            raise opened.answer.error
+
+    async def _open_stream(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
+        """Read on until something was generated, or the stream has ended well without."""
+        reader = opened.reader = self._wire.stream(call, count_tokens)
+        opened.rest = opened.upstream.pieces()
+        async for chunk in opened.rest:
+            opened.first += reader.feed(chunk)
+            if reader.error is not None:
+                break
+            if reader.saw_content or reader.finished:
+                opened.ttft_ms = elapsed_ms(opened.started_s)
+                return
+        opened.first += reader.finish()
+        if reader.error is not None and not reader.saw_content:
+            raise reader.error
+        if not reader.saw_content and not reader.finished:
+            raise UpstreamFailed("the provider's stream ended before it began")
+
+
+class KeyRefused:
+    """Records that a provider refuses a channel's key, so that nobody is sent there any more."""
+
+    def __init__(self, ledger: Ledger, node: str) -> None:
+        self._ledger = ledger
+        self._actor = f"node:{node}"
+
+    async def __call__(self, candidate: Candidate, key_id: UUID) -> None:
+        """Never fails: the call at hand matters more than the record."""
+        log.warning("channel.key_refused", channel_id=str(candidate.channel_id))
+        mark = channel.MarkKey(key_id, "unusable", self._actor, "provider_status_401")
+        try:
+            await self._ledger.handle(channel.STREAM, candidate.channel_id, mark)
+        except (LedgerError, psycopg.Error, PoolTimeout) as error:
+            log.warning("channel.key_refusal_not_recorded", error=str(error))
+
+
+def elapsed_ms(since_s: float) -> int:
+    """Whole milliseconds since a moment on the monotonic clock."""
+    return round((clock.monotonic_s() - since_s) * 1000)
+
+
+def _failed(candidate: Candidate, failure: GatewayError, started_s: float) -> Attempt:
+    if isinstance(failure, UpstreamRefused):
+        outcome = "refused"
+    elif isinstance(failure, UpstreamTimeout):
+        outcome = "timeout"
+    else:
+        outcome = "failed"
+    return Attempt(
+        channel_id=candidate.channel_id,
+        outcome=outcome,
+        status=getattr(failure, "upstream_status", 0),
+        duration_ms=elapsed_ms(started_s),
+    )
+
+
+def _with_status(error: GatewayError, status: int) -> GatewayError:
+    error.upstream_status = status  # type: ignore[attr-defined]
+    return error
+
+
+def _is_event_stream(answer: UpstreamAnswer) -> bool:
+    return answer.headers.get("content-type", "").startswith("text/event-stream")

@@ -1,0 +1,113 @@
+"""Who calls: exactly one credential, wherever it is carried, and the address it comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from gateway.errors import InvalidKey, InvalidRequest, KeyNotAllowed
+from gateway.exchange import Exchange
+from ledger import clock
+from ledger.streams.account import Account, SpendingLimits
+from ledger.streams.api_key import KeyTerms
+from projections.configuration import Caller as KnownCaller
+from projections.configuration import Configuration
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A key that may call now, and the account that pays."""
+
+    key_id: UUID
+    account_id: UUID
+    group: str
+    terms: KeyTerms
+    limits: SpendingLimits
+
+
+async def identify(
+    exchange: Exchange, configuration: Configuration, trusted_proxies: Sequence[Network]
+) -> Caller:
+    """The caller of an exchange.
+
+    Raises InvalidKey, KeyNotAllowed, and InvalidRequest for more than one credential.
+    """
+    secret = credential(exchange)
+    found = await configuration.caller(secret)
+    caller = _admit(found, clock.now_us())
+    if caller.terms.allowed_ips is not None:
+        _check_address(caller.terms.allowed_ips, client_address(exchange, trusted_proxies))
+    return caller
+
+
+def credential(exchange: Exchange) -> str:
+    """The one key presented: Bearer, x-api-key, x-goog-api-key or ?key=.
+
+    Raises InvalidKey where there is none, InvalidRequest where there are different ones.
+    """
+    presented: set[str] = set()
+    for name, raw in exchange.headers:
+        if name == b"authorization":
+            scheme, _, token = raw.decode("latin-1").partition(" ")
+            presented.add(token.strip() if scheme.lower() == "bearer" else "")
+        elif name in (b"x-api-key", b"x-goog-api-key"):
+            presented.add(raw.decode("latin-1").strip())
+    if b"key=" in exchange.query:
+        query = parse_qsl(exchange.query.decode("latin-1"))
+        presented.update(value for name, value in query if name == "key")
+    if len(presented) > 1:
+        raise InvalidRequest("send one API key, not several different ones", code="several_keys")
+    secret = next(iter(presented), "")
+    if not secret:
+        raise InvalidKey("no API key was sent: use the header `Authorization: Bearer <key>`")
+    return secret
+
+
+def client_address(exchange: Exchange, trusted_proxies: Sequence[Network]) -> Address | None:
+    """The peer, or the last address in X-Forwarded-For that no trusted proxy of ours has."""
+    address = _parse(exchange.peer)
+    forwarded = exchange.header(b"x-forwarded-for") or ""
+    hops = [hop.strip() for hop in forwarded.split(",")[-32:] if hop.strip()]
+    while hops and address is not None and _is_within(address, trusted_proxies):
+        address = _parse(hops.pop())
+    return address
+
+
+def _admit(found: KnownCaller | None, now_us: int) -> Caller:
+    if found is None or found.key.issued is None or found.key.is_revoked:
+        raise InvalidKey("the API key is not valid")
+    expires_at_us = found.key.terms.expires_at_us
+    if expires_at_us is not None and expires_at_us <= now_us:
+        raise InvalidKey("the API key is not valid")
+    _check_account(found.account)
+    issued = found.key.issued
+    return Caller(
+        issued.key_id, issued.account_id, found.group, found.key.terms, found.account.limits
+    )
+
+
+def _check_account(account: Account) -> None:
+    if account.is_suspended:
+        raise KeyNotAllowed("the account is suspended", code="account_suspended")
+
+
+def _check_address(allowed: Sequence[str], address: Address | None) -> None:
+    if address is None or not _is_within(address, [ip_network(net) for net in allowed]):
+        raise KeyNotAllowed("the API key may not be used from this address", code="ip_not_allowed")
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def _is_within(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address.version == net.version and address in net for net in networks)

@@ -1,0 +1,359 @@
+"""The money side of one call: reserve, hold more, settle or refund; each decided exactly once.
+
+Everything here runs in tasks the service owns. An append whose answer does not come in time is not
+forgotten: whoever started it stays with it until its fate is known.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from gateway.errors import InsufficientQuota, Overloaded
+from gateway.leases import NodeLease
+from ledger import clock
+from ledger.errors import (
+    LedgerError,
+    OverBudget,
+    StoreUnavailable,
+    VersionConflict,
+    Withdrawn,
+    WriterBusy,
+)
+from ledger.ids import derived_id
+from ledger.money import format_usd
+from ledger.pricing import charge_nanos, price_lines
+from ledger.store.append import NewEvent
+from ledger.store.reader import read_balance, read_state
+from ledger.store.writer import Appended, Writer
+from ledger.streams.charge import rules
+from ledger.streams.charge.events import (
+    AdjustmentReason,
+    Attempt,
+    ChargeEvent,
+    Cover,
+    QuotaReserved,
+)
+from ledger.streams.contract import Event
+from projections.cache.balances import BalanceCache, Verdict
+
+log = structlog.get_logger()
+
+RESERVE_WITHIN_S = 1.0
+CLOSE_WITHIN_S = 10.0
+_RETRY_S = 0.2
+_READING_SHARED_S = 0.05
+
+
+class OwnedTasks:
+    """Tasks that belong to the service: no request takes them down, a drain waits for them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run to the end, whoever waits for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def drain(self, within_s: float) -> bool:
+        """Wait until all are done; False if some were not in time."""
+        deadline_s = clock.monotonic_s() + within_s
+        while self._tasks and (left_s := deadline_s - clock.monotonic_s()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)
+        return not self._tasks
+
+    async def run(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run to the end even if whoever waits here is cancelled."""
+        await asyncio.shield(self.start(work))
+
+    async def in_time(self, work: Coroutine[Any, Any, Any], within_s: float) -> bool:
+        """Run to the end, and wait only so long for it; False if it goes on without us."""
+        done, _ = await asyncio.wait({self.start(work)}, timeout=within_s)
+        for task in done:
+            task.result()
+        return bool(done)
+
+
+class ChargeBook:
+    """Opens charges: cover is asked of the cache, and decided by the database."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        cache: BalanceCache,
+        pool: AsyncConnectionPool[Any],
+        lease: NodeLease,
+        tasks: OwnedTasks,
+    ) -> None:
+        self.writer = writer
+        self.pool = pool
+        self.lease = lease
+        self.tasks = tasks
+        self._cache = cache
+        self._readings: dict[tuple[UUID, ...], asyncio.Task[dict[UUID, int]]] = {}
+
+    async def reserve(self, charge_id: UUID, command: rules.Reserve) -> "OpenCharge":
+        """A durable hold, or a refusal with nothing stored.
+
+        Raises InsufficientQuota, Overloaded.
+        """
+        cover, needed = command.cover, command.hold_nanos
+        if not self.lease.is_held:
+            raise Overloaded("this node is not ready to take calls", retry_after_s=1)
+        verdict = await self._cache.reserve(cover.account_id, charge_id, needed, _caps(cover))
+        if verdict is Verdict.SHORT:
+            await self._confirm_short(cover, needed)
+        (reserved,) = rules.decide(rules.Charge(), command)
+        appended = await self._append_hold(charge_id, reserved, command)
+        state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
+        assert appended.positions
+        return OpenCharge(self, charge_id, state)
+
+    async def _append_hold(
+        self, charge_id: UUID, reserved: Event, command: rules.Reserve
+    ) -> Appended:
+        try:
+            future = self.writer.append([NewEvent(charge_id, 1, reserved)])
+        except WriterBusy as error:
+            raise Overloaded("too many calls are waiting", retry_after_s=1) from error
+        try:
+            async with asyncio.timeout(RESERVE_WITHIN_S):
+                return await asyncio.shield(future)
+        except TimeoutError as error:
+            self.tasks.start(self._undo_when_known(charge_id, future, command))
+            raise Overloaded("the ledger does not answer in time", retry_after_s=1) from error
+        except OverBudget as error:
+            raise _insufficient(error) from error
+        except LedgerError as error:
+            raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
+
+    async def _undo_when_known(
+        self, charge_id: UUID, future: "asyncio.Future[Appended]", command: rules.Reserve
+    ) -> None:
+        """A hold nobody waits for any more: close it if it was stored after all."""
+        try:
+            await future
+        except LedgerError:
+            return
+        (reserved,) = rules.decide(rules.Charge(), command)
+        state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
+        await OpenCharge(self, charge_id, state).refund("not_admitted")
+
+    async def _confirm_short(self, cover: Cover, needed_nanos: int) -> None:
+        """The cache says no: ask the database once before anybody is told.
+
+        Many may ask for the same scopes at the same moment; they share one reading for 50 ms.
+        """
+        scopes = tuple(scope for scope, cap_nanos in _caps(cover) if cap_nanos is not None)
+        reading = self._readings.get(scopes)
+        if reading is None:
+            reading = self._readings[scopes] = self.tasks.start(self.read_used(scopes))
+            loop = asyncio.get_running_loop()
+            loop.call_later(_READING_SHARED_S, self._readings.pop, scopes, None)
+        used = await asyncio.shield(reading)
+        for scope, cap_nanos in _caps(cover):
+            available_nanos = None if cap_nanos is None else cap_nanos - used.get(scope, 0)
+            if available_nanos is not None and needed_nanos > available_nanos:
+                raise _insufficient(OverBudget(scope, available_nanos, needed_nanos))
+
+    async def read_used(self, scopes: Sequence[UUID]) -> dict[UUID, int]:
+        """Used nanodollars by scope; nothing where the database cannot be asked: the append
+        will tell.
+        """
+        try:
+            async with self.pool.connection(timeout=RESERVE_WITHIN_S) as connection:
+                balances = {scope: await read_balance(connection, scope) for scope in scopes}
+        except (PoolTimeout, psycopg.Error, OSError) as error:
+            log.warning("charge.not_confirmed", error=str(error))
+            return {}
+        return {scope: found.used_nanos for scope, found in balances.items() if found is not None}
+
+
+class OpenCharge:
+    """A charge this process opened; only this process moves it, unless its lease lapses."""
+
+    def __init__(self, book: ChargeBook, charge_id: UUID, state: rules.Charge) -> None:
+        self._book = book
+        self.charge_id = charge_id
+        self._state = state
+        assert state.opening is not None
+        self.opening = state.opening
+        self._is_closing = False
+        self._is_undelivered = False
+        self._appending: asyncio.Future[Appended] | None = None
+
+    @property
+    def held_nanos(self) -> int:
+        """What is held now."""
+        return self._state.held_nanos
+
+    @property
+    def is_ours(self) -> bool:
+        """False once the lease it was opened under has lapsed: others may have closed it."""
+        lease = self._book.lease
+        return lease.boot == self.opening.boot and lease.is_held
+
+    async def extend(self, hold_nanos: int) -> bool:
+        """Hold more while the call goes on; False where it is not covered or cannot be known."""
+        events = rules.decide(self._state, rules.Extend(hold_nanos))
+        try:
+            await self._append(events)
+        except (LedgerError, TimeoutError):
+            return False
+        return True
+
+    async def settle(self, command: rules.Settle) -> None:
+        """Close with what was used; ends when that is durable, however long it takes.
+
+        Where others closed the charge meanwhile (the lease had lapsed), the real usage is charged
+        afterwards, up to what is available.
+        """
+        self._is_closing = True
+        while not self._is_undelivered:
+            try:
+                if self._state.is_closed:
+                    await self._settle_late(command)
+                else:
+                    await self._append_settlement(command)
+                break
+            except VersionConflict:
+                await self._reload()
+            except (StoreUnavailable, WriterBusy):
+                await asyncio.sleep(_RETRY_S)
+            except Withdrawn:
+                break
+        if self._is_undelivered:
+            await self._take_back()
+
+    async def refund(
+        self, reason: str, attempts: Sequence[Attempt] = (), duration_ms: int = 0
+    ) -> None:
+        """Close without a charge; ends when that is durable, or others have closed it."""
+        self._is_closing = True
+        opening = self.opening
+        command = rules.Refund(reason, opening.node, opening.boot, tuple(attempts), duration_ms)
+        while not self._state.is_closed:
+            try:
+                await self._append(rules.decide(self._state, command), within_s=None)
+            except VersionConflict:
+                await self._reload()
+
+    async def settle_in_time(self, command: rules.Settle) -> bool:
+        """Settle; False if that is not durable in time. It goes on all the same."""
+        return await self._book.tasks.in_time(self.settle(command), CLOSE_WITHIN_S)
+
+    async def refund_in_time(
+        self, reason: str, attempts: Sequence[Attempt] = (), duration_ms: int = 0
+    ) -> bool:
+        """Refund; False if that is not durable in time. It goes on all the same."""
+        refund = self.refund(reason, attempts, duration_ms)
+        return await self._book.tasks.in_time(refund, CLOSE_WITHIN_S)
+
+    def give_back_when_settled(self) -> None:
+        """The client was told that nothing was delivered: let nothing be charged.
+
+        A settlement that never left is withdrawn and the hold refunded; one whose fate is open
+        is awaited, and given back if it was stored.
+        """
+        self._is_undelivered = True
+        if self._appending is not None:
+            self._book.writer.withdraw(self._appending)
+
+    def abandon(self, reason: str) -> None:
+        """Close the charge in the background, unless it is closed: whoever held it has failed."""
+        if not (self._state.is_closed or self._is_closing):
+            self._book.tasks.start(self.refund(reason))
+
+    async def _append_settlement(self, command: rules.Settle) -> None:
+        try:
+            await self._append(rules.decide(self._state, command), within_s=None)
+        except OverBudget:
+            uncovered = replace(command, is_covered=False)
+            await self._append(rules.decide(self._state, uncovered), within_s=None)
+
+    async def _append(
+        self, events: Sequence[Event], within_s: float | None = RESERVE_WITHIN_S
+    ) -> None:
+        version = self._state.version
+        future = self._book.writer.append(
+            [NewEvent(self.charge_id, version + n, event) for n, event in enumerate(events, 1)]
+        )
+        self._appending = future
+        if within_s is None:
+            await asyncio.shield(future)
+        else:
+            async with asyncio.timeout(within_s):
+                await asyncio.shield(future)
+        self._appending = None
+        for event in events:
+            self._state = rules.evolve(self._state, cast("ChargeEvent", event))
+
+    async def _reload(self) -> None:
+        """Read the stream again: a hold whose answer was lost, or others, moved it."""
+        while True:
+            try:
+                async with self._book.pool.connection() as connection:
+                    self._state = await read_state(connection, rules.STREAM, self.charge_id)
+            except (PoolTimeout, psycopg.Error, OSError):
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    async def _take_back(self) -> None:
+        if not self._state.is_closed:
+            return await self.refund("undelivered")
+        adjustment_id = derived_id("undelivered", str(self.charge_id))
+        if self._state.charged_nanos:
+            await self._adjust(adjustment_id, -self._state.charged_nanos, "refund")
+        return None
+
+    async def _settle_late(self, command: rules.Settle) -> None:
+        lines = price_lines(command.usage, command.price)
+        cost = charge_nanos(lines, self.opening.terms.multiplier)
+        account = self.opening.account_id
+        used = (await self._book.read_used((account,))).get(account, 0)
+        late_nanos = min(cost - self._state.charged_nanos, max(0, -used))
+        if late_nanos > 0:
+            adjustment_id = derived_id("late_usage", str(self.charge_id))
+            await self._adjust(adjustment_id, late_nanos, "late_usage", command)
+
+    async def _adjust(
+        self,
+        adjustment_id: UUID,
+        delta_nanos: int,
+        reason: AdjustmentReason,
+        settle: rules.Settle | None = None,
+    ) -> None:
+        adjust = rules.Adjust(
+            adjustment_id,
+            delta_nanos,
+            reason,
+            actor=f"node:{self.opening.node}",
+            usage=settle.usage if settle else None,
+            lines=price_lines(settle.usage, settle.price) if settle else (),
+        )
+        await self._append(rules.decide(self._state, adjust), within_s=None)
+
+
+def _caps(cover: Cover) -> list[tuple[UUID, int | None]]:
+    windows = [(window.scope, window.cap_nanos) for window in cover.windows]
+    return [
+        (cover.account_id, cover.overdraft_nanos),
+        (cover.key_id, cover.key_limit_nanos),
+        *windows,
+    ]
+
+
+def _insufficient(error: OverBudget) -> InsufficientQuota:
+    return InsufficientQuota(
+        f"not covered: scope {error.scope} has ${format_usd(error.available_nanos)} available, "
+        f"${format_usd(error.needed_nanos)} needed"
+    )

@@ -1,0 +1,80 @@
+"""One HTTP exchange as the relay sees it: who asks, what was said so far, who is still there."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+Header = tuple[bytes, bytes]
+
+WRITE_STALL_S = 30.0
+"""A client that does not read for this long is gone."""
+
+
+class Exchange:
+    """A request and the answer to it; `is_gone` turns true when the client leaves."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self.request_id = request_id
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
+        self.headers: list[Header] = scope["headers"]
+        self.peer: str = (scope.get("client") or ("", 0))[0]
+        self.receive = receive
+        self.is_gone = False
+        self.has_started = False
+        self._send = send
+        self._watch: asyncio.Task[None] | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this lower-case name, as latin-1 text."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def watch(self, when_gone: Callable[[], None]) -> None:
+        """Call back once when the client disconnects; the whole body must have been read."""
+        self._watch = asyncio.create_task(self._await_disconnect(when_gone))
+
+    async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """The whole answer at once."""
+        length = (b"content-length", str(len(body)).encode())
+        await self.start(status, [*headers, length])
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def start(self, status: int, headers: Iterable[Header]) -> None:
+        """Status and headers; what follows cannot change them."""
+        self.has_started = True
+        names = list(headers)
+        if not any(name == b"x-request-id" for name, _ in names):
+            names.append((b"x-request-id", self.request_id.encode()))
+        await self._send({"type": "http.response.start", "status": status, "headers": names})
+
+    async def write(self, piece: bytes) -> None:
+        """A piece of the body; a client that stalls too long counts as gone."""
+        if self.is_gone:
+            return
+        try:
+            async with asyncio.timeout(WRITE_STALL_S):
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        except TimeoutError:
+            self.is_gone = True
+
+    async def end(self, last: bytes = b"") -> None:
+        """The last piece, and the end of the body."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if not self.is_gone:
+            await self._send({"type": "http.response.body", "body": last})
+
+    async def _await_disconnect(self, when_gone: Callable[[], None]) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        if not self.is_gone:
+            self.is_gone = True
+            when_gone()

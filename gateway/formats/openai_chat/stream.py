@@ -1,0 +1,229 @@
+"""A streamed chat completion as a provider sends it.
+
+Each event is decoded once, into structs that hold only what is looked at; what does not fit them is
+read again without types, so that an odd provider costs time and not the stream.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.delivered_text import DeliveredText
+from gateway.errors import GatewayError, UpstreamFailed
+from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
+from gateway.formats.openai_chat.answer import read_object
+from gateway.formats.openai_chat.errors import failure_in_answer
+from gateway.formats.openai_chat.generated import generated_texts
+from gateway.formats.openai_chat.usage import read_usage, write_usage
+from gateway.sse import SSEEvent, SSEParser, SSETooLong
+from ledger.usage import Usage
+
+END_MARKER = b"data: [DONE]\n\n"
+
+_BYTES_PER_TOKEN = 4
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int | None = None
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: Any = None
+    object: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class ChatStreamReader:
+    """Reads one stream; see `gateway.formats.contract.StreamReader`."""
+
+    def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
+        self._call = call
+        self._parser = SSEParser()
+        self._first_data: bytes | None = None
+        self._told_usage: object = None
+        self._finished_choices: set[int] = set()
+        self._ended = False
+        self._content_events = 0
+        self._content_bytes = 0
+        self.delivered = DeliveredText(count_tokens)
+        self.error: GatewayError | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last usage that was told; never a sum, as providers that tell several accumulate."""
+        return read_usage(self._told_usage)[0]
+
+    @property
+    def anomaly(self) -> str | None:
+        """What is wrong with the last usage that was told."""
+        return read_usage(self._told_usage)[1]
+
+    @property
+    def finished(self) -> bool:
+        """True once each choice has its finish reason, or [DONE] came."""
+        return self._ended or len(self._finished_choices) >= self._call.choices
+
+    @property
+    def saw_content(self) -> bool:
+        """True once any generated text has passed."""
+        return self._content_events > 0
+
+    def output_tokens_at_least(self) -> int:
+        """Events with text, or a quarter of its bytes: whichever is more."""
+        return max(self._content_events, self._content_bytes // _BYTES_PER_TOKEN)
+
+    def feed(self, chunk: bytes) -> list[Piece]:
+        """The pieces this chunk completes; nothing after `end` or `error`."""
+        if self._is_over:
+            return []
+        try:
+            events = self._parser.feed(chunk)
+        except SSETooLong as error:
+            return [self._broken(b"", _broken_off(str(error)))]
+        pieces: list[Piece] = []
+        for event in events:
+            piece = self._read(event)
+            pieces.append(piece)
+            if piece.kind in ("end", "error"):
+                break
+        return pieces
+
+    def finish(self) -> list[Piece]:
+        """The last event, if the body ended before the blank line that was to end it.
+
+        Its `raw` gets that line, so that what follows does not run into it.
+        """
+        if self._is_over:
+            return []
+        try:
+            event = self._parser.finish()
+        except SSETooLong as error:
+            return [self._broken(b"", _broken_off(str(error)))]
+        if event is None or not event.data:
+            return []
+        return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
+
+    def usage_chunk(self, usage: Usage) -> bytes:
+        """The chunk OpenAI sends for `include_usage`, with the id of this stream's chunks."""
+        try:
+            first = read_object(self._first_data or b"")
+        except UnreadableAnswer:
+            first = {}
+        chunk = {
+            "id": first.get("id"),
+            "object": "chat.completion.chunk",
+            "created": first.get("created"),
+            "model": first.get("model", self._call.model),
+            "choices": [],
+            "usage": write_usage(usage),
+        }
+        return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+
+    @property
+    def _is_over(self) -> bool:
+        return self._ended or self.error is not None
+
+    def _read(self, event: SSEEvent) -> Piece:
+        data = event.data
+        if not data:
+            return Piece("comment", event.raw)
+        if data[:1] == b"[" and data.strip() == b"[DONE]":
+            self._ended = True
+            return Piece("end", event.raw)
+        if self._first_data is None:
+            self._first_data = data
+        try:
+            chunk = _decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._read_untyped(event)
+        if chunk.usage is not None:
+            self._told_usage = chunk.usage
+        if chunk.error or chunk.object == "error" or event.event == b"error":
+            return self._told_error(event, chunk.error)
+        if not chunk.choices:
+            return Piece("comment" if chunk.usage is None else "usage", event.raw)
+        for choice in chunk.choices:
+            delta = choice.delta
+            text = "" if delta is None else (delta.content or _other_text(delta))
+            self._take(choice.index or 0, text, choice.finish_reason)
+        return Piece("content", event.raw)
+
+    def _read_untyped(self, event: SSEEvent) -> Piece:
+        try:
+            document = read_object(event.data)
+        except UnreadableAnswer:
+            return self._broken(event.raw, _broken_off("an event is not a JSON object"))
+        told_usage = document.get("usage")
+        if told_usage is not None:
+            self._told_usage = told_usage
+        error = document.get("error")
+        if error or document.get("object") == "error" or event.event == b"error":
+            return self._told_error(event, error)
+        choices = document.get("choices")
+        if type(choices) is not list or not choices:
+            return Piece("comment" if told_usage is None else "usage", event.raw)
+        for choice in choices:
+            if type(choice) is dict:
+                index = choice.get("index")
+                text = "".join(generated_texts(choice.get("delta")))
+                self._take(index if type(index) is int else 0, text, choice.get("finish_reason"))
+        return Piece("content", event.raw)
+
+    def _take(self, index: int, text: str, finish_reason: object) -> None:
+        if text:
+            self._content_events += 1
+            self._content_bytes += len(text) if text.isascii() else len(text.encode())
+            self.delivered.add(text, index)
+        if finish_reason and len(self._finished_choices) < self._call.choices:
+            self._finished_choices.add(index)
+
+    def _told_error(self, event: SSEEvent, error: object) -> Piece:
+        if not error:  # vLLM's older form, and bare `event: error`: the event is the error
+            try:
+                error = read_object(event.data)
+            except UnreadableAnswer:
+                error = None
+        return self._broken(event.raw, failure_in_answer(error))
+
+    def _broken(self, raw: bytes, error: GatewayError) -> Piece:
+        self.error = error
+        return Piece("error", raw, error)
+
+
+def _other_text(delta: _Delta) -> str:
+    text = (delta.reasoning_content or delta.reasoning or "") + (delta.refusal or "")
+    for call in delta.tool_calls or ():
+        text += _called(call.function)
+    return text + _called(delta.function_call)
+
+
+def _called(function: _Function | None) -> str:
+    return "" if function is None else (function.name or "") + (function.arguments or "")
+
+
+def _broken_off(why: str) -> UpstreamFailed:
+    return UpstreamFailed(f"The provider's stream broke off: {why}.")

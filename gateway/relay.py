@@ -1,0 +1,227 @@
+"""One paid call, top to bottom: identify, read, choose, estimate, reserve, relay, settle, end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from gateway.attempts import Asker, KeyRefused, Unanswered, elapsed_ms
+from gateway.body import BodyLimits, ClientGone, read_body, require_json_type
+from gateway.callers import Caller, Network, identify
+from gateway.channel_keys import ChannelKeys
+from gateway.charges import ChargeBook, OpenCharge
+from gateway.cutting import Cut, Cutter
+from gateway.delivery import Delivering, Delivery, Drains
+from gateway.errors import GatewayError, InternalError, KeyNotAllowed, UnknownModel
+from gateway.exchange import Exchange
+from gateway.formats.contract import ChatCall, Format
+from gateway.providers.contract import Provider
+from gateway.refusals import Refusals
+from gateway.routing import Candidate, candidates, in_order
+from gateway.strict_json import parse_off_loop
+from gateway.tokens import Tokenizer
+from gateway.upstream import Upstream
+from gateway.windows import windows
+from ledger import clock
+from ledger.ids import charge_id as new_charge_id
+from ledger.pricing import Price, worst_case_nanos
+from ledger.streams.charge.events import Cover, Terms
+from ledger.streams.charge.rules import Reserve
+from projections.configuration import Configuration
+
+log = structlog.get_logger()
+
+OUTPUT_TOKENS_DEFAULT = 4_096
+"""Held for the answer where neither the client nor the model sets a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """What one installation allows."""
+
+    body: BodyLimits = BodyLimits()
+    drains: Drains = Drains()
+    call_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that may be made: who pays, on what terms, what it can cost, and who may serve it."""
+
+    call: ChatCall
+    caller: Caller
+    price: Price
+    reserve: Reserve
+    options: Sequence[Candidate]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a relay works with; one of each per process."""
+
+    configuration: Configuration
+    book: ChargeBook
+    upstream: Upstream
+    keys: ChannelKeys
+    tokenizer: Tokenizer
+    providers: Mapping[str, Provider]
+    refusals: Refusals
+    cutter: Cutter
+    key_refused: KeyRefused
+
+
+class Relay:
+    """Serves one wire format's calls."""
+
+    def __init__(
+        self,
+        wire: Format,
+        parts: Parts,
+        trusted_proxies: Sequence[Network] = (),
+        limits: RelayLimits = RelayLimits(),
+    ) -> None:
+        self._wire = wire
+        self._configuration = parts.configuration
+        self._book = parts.book
+        self._tokenizer = parts.tokenizer
+        self._providers = parts.providers
+        self._refusals = parts.refusals
+        self._cutter = parts.cutter
+        self._trusted_proxies = trusted_proxies
+        self._limits = limits
+        self._asker = Asker(wire, parts.providers, parts.upstream, parts.keys, parts.key_refused)
+        self._delivery = Delivery(wire, parts.tokenizer, limits.drains)
+        self._options: dict[tuple[str, str], tuple[Candidate, ...]] = {}
+        self._options_version = -1
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one exchange, whatever happens."""
+        caller: Caller | None = None
+        model = ""
+        try:
+            caller = await identify(exchange, self._configuration, self._trusted_proxies)
+            call = await self._read(exchange)
+            model = call.model
+            admission = await self._admit(caller, call)
+            await self._book.tasks.run(self._paid(exchange, admission))
+        except ClientGone:
+            return
+        except GatewayError as error:
+            self._refusals.note(caller, model, error)
+            await self._refuse(exchange, error)
+
+    async def _read(self, exchange: Exchange) -> ChatCall:
+        require_json_type(exchange.headers)
+        body = await read_body(exchange.headers, exchange.receive, self._limits.body)
+        return self._wire.read_request(await parse_off_loop(body), body)
+
+    async def _admit(self, caller: Caller, call: ChatCall) -> Admission:
+        """Choose who may serve the call, freeze its price, and bound what it can cost.
+
+        Raises UnknownModel, KeyNotAllowed.
+        """
+        if caller.terms.models is not None and call.model not in caller.terms.models:
+            raise KeyNotAllowed(f"this API key may not use the model {call.model!r}")
+        now_us = clock.now_us()
+        options = self._candidates(caller.group, call.model)
+        history = self._configuration.held.prices.get(call.model)
+        priced = history.at(now_us) if history else None
+        if not options or priced is None:
+            raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
+        version, event = priced
+        terms = Terms(
+            model=call.model,
+            group=caller.group,
+            price_version=version,
+            multiplier=self._configuration.multiplier(caller.group),
+        )
+        prompt = self._wire.prompt(call)
+        input_tokens = await self._tokenizer.count_bounded(call.model, prompt)
+        output_tokens = (call.max_output_tokens or OUTPUT_TOKENS_DEFAULT) * call.choices
+        reserve = Reserve(
+            hold_nanos=worst_case_nanos(
+                event.price,
+                terms.multiplier,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+            ),
+            cover=self._cover(caller, now_us),
+            terms=terms,
+            admitted_at_us=now_us,
+            node=self._book.lease.node,
+            boot=self._book.lease.boot,
+            dialect=self._wire.name,
+            streaming=call.stream,
+            input_tokens_estimated=input_tokens,
+            output_tokens_max=output_tokens,
+        )
+        return Admission(call, caller, event.price, reserve, options)
+
+    async def _paid(self, exchange: Exchange, admission: Admission) -> None:
+        """From the hold to the end of the body; runs to its end whoever goes away.
+
+        Raises InsufficientQuota or Overloaded while nothing is held; tells everything else itself.
+        """
+        charge_id = new_charge_id()
+        exchange.request_id = str(charge_id)
+        charge = await self._book.reserve(charge_id, admission.reserve)
+        with self._cutter.cut(self._limits.call_s) as cut:
+            try:
+                await self._relayed(exchange, admission, charge, cut)
+            except GatewayError as error:
+                await self._refuse(exchange, error)
+            except BaseException:
+                # A bug, or the end of the process: leave no hold open behind it.
+                charge.abandon("internal_error")
+                if not exchange.has_started:
+                    await self._refuse(exchange, InternalError("something went wrong here"))
+                raise
+
+    async def _relayed(
+        self, exchange: Exchange, admission: Admission, charge: OpenCharge, cut: Cut
+    ) -> None:
+        """Ask until a candidate answers, and deliver that; nobody answered: refund, and raise."""
+        call, price = admission.call, admission.price
+        count_tokens = partial(self._tokenizer.count, call.model)
+        started_s = clock.monotonic_s()
+        try:
+            order = in_order(admission.options)
+            opened = await self._asker.first_answer(call, order, count_tokens, cut)
+        except Unanswered as nobody:
+            reason = nobody.error.code
+            await charge.refund_in_time(reason, nobody.attempts, elapsed_ms(started_s))
+            raise nobody.error from nobody
+        await self._delivery.deliver(Delivering(exchange, call, price, charge, opened, cut))
+
+    async def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
+        status, headers, body = self._wire.error_body(error, exchange.request_id)
+        await exchange.respond(status, headers, body)
+
+    def _candidates(self, group: str, model: str) -> tuple[Candidate, ...]:
+        """Who may serve this model to this group; remembered until the configuration changes."""
+        if self._options_version != self._configuration.version:
+            self._options.clear()
+            self._options_version = self._configuration.version
+        found = self._options.get((group, model))
+        if found is None:
+            channels = self._configuration.held.channels
+            found = candidates(channels, group, model, self._needs_key)
+            self._options[group, model] = found
+        return found
+
+    def _needs_key(self, provider: str) -> bool:
+        known = self._providers.get(provider)
+        return known is None or known.needs_key
+
+    def _cover(self, caller: Caller, now_us: int) -> Cover:
+        setting = self._configuration.held.settings.get("book.time_zone")
+        zone = ZoneInfo(setting.value if setting else "UTC")
+        return Cover(
+            account_id=caller.account_id,
+            key_id=caller.key_id,
+            overdraft_nanos=caller.limits.overdraft_nanos,
+            key_limit_nanos=caller.terms.limit_nanos,
+            windows=windows(caller.account_id, caller.limits, now_us, zone),
+        )

@@ -1,0 +1,73 @@
+"""Price groups: what their members pay of the list price, now."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from ledger.store.reader import Recorded
+from ledger.streams.group import GroupSet
+from projections.contract import Key, Projection, Row, Table
+from projections.reading import find_row, list_rows
+
+
+class GroupRow(Row, frozen=True):
+    """One group; its multiplier is the exact ratio numerator / denominator."""
+
+    name: str
+    multiplier_numerator: int
+    multiplier_denominator: int
+    actor: str
+    changed_at: datetime
+    version: int
+    position: int
+
+
+def touches(event: Recorded) -> tuple[Key, ...]:
+    """The group."""
+    return ((event.event.name,),)  # type: ignore[attr-defined]  # only GroupSet
+
+
+def apply(key: Key, row: GroupRow | None, event: Recorded) -> GroupRow | None:  # noqa: ARG001
+    """The latest setting counts."""
+    group = event.event
+    if not isinstance(group, GroupSet):
+        return row
+    return GroupRow(
+        group.name,
+        group.multiplier.numerator,
+        group.multiplier.denominator,
+        group.actor,
+        event.recorded_at,
+        event.version,
+        event.position,
+    )
+
+
+TABLE = Table(
+    name="groups",
+    row=GroupRow,
+    key=("name",),
+    events=(GroupSet,),
+    touches=touches,
+    apply=apply,
+)
+PROJECTION = Projection(name="groups", version=1, tables=(TABLE,))
+
+
+async def find_group(connection: AsyncConnection[Any], name: str) -> GroupRow | None:
+    """One group."""
+    return await find_row(connection, TABLE, GroupRow, (name,))
+
+
+async def list_groups(
+    connection: AsyncConnection[Any], *, after: str, limit: int
+) -> list[GroupRow]:
+    """Groups by name, beginning behind `after`."""
+    return await list_rows(
+        connection,
+        TABLE,
+        GroupRow,
+        "where name > %s order by name limit %s",
+        (after, limit),
+    )

@@ -1,0 +1,140 @@
+"""API keys: whose they are, what they may do, and what they spent."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+
+from ledger.store.reader import Recorded
+from ledger.streams.api_key import KeyChanged, KeyIssued, KeyRevoked, KeyTerms
+from ledger.streams.charge.events import (
+    ChargeAdjusted,
+    QuotaReserved,
+    RefundIssued,
+    UsageSettled,
+)
+from projections.contract import Json, Key, Projection, Row, Table, document
+from projections.reading import find_row, list_rows
+
+_CHARGE = (QuotaReserved, UsageSettled, RefundIssued, ChargeAdjusted)
+
+
+class KeyRow(Row, frozen=True):
+    """One API key. spent_nanos includes adjustments; null terms restrict nothing.
+
+    `position` is that of the last change of the key itself.
+    """
+
+    key_id: UUID
+    account_id: UUID
+    sha256: str | None = None
+    prefix: str | None = None
+    last_four: str | None = None
+    limit_nanos: int | None = None
+    expires_at_us: int | None = None
+    models: Json | None = None
+    allowed_ips: Json | None = None
+    group_name: str | None = None
+    is_revoked: bool = False
+    issued_at: datetime | None = None
+    position: int = 0
+    requests: int = 0
+    held_nanos: int = 0
+    spent_nanos: int = 0
+    last_used_at: datetime | None = None
+
+
+def touches(event: Recorded) -> tuple[Key, ...]:
+    """The key of the event."""
+    return ((event.event.key_id,),)  # type: ignore[attr-defined]  # all events of this table have one
+
+
+def apply(key: Key, row: KeyRow | None, event: Recorded) -> KeyRow:
+    """Terms by the key's own events, money by those of its charges."""
+    key_id, account_id = key[0], event.event.account_id  # type: ignore[attr-defined]
+    assert isinstance(key_id, UUID)
+    row = row or KeyRow(key_id, account_id)
+    match event.event:
+        case QuotaReserved(hold_nanos=hold):
+            is_new = event.version == 1
+            return replace(
+                row,
+                held_nanos=row.held_nanos + hold,
+                requests=row.requests + is_new,
+                last_used_at=event.recorded_at if is_new else row.last_used_at,
+            )
+        case UsageSettled(released_nanos=released, charged_nanos=charged):
+            return replace(
+                row,
+                held_nanos=row.held_nanos - released,
+                spent_nanos=row.spent_nanos + charged,
+            )
+        case RefundIssued(released_nanos=released):
+            return replace(row, held_nanos=row.held_nanos - released)
+        case ChargeAdjusted(delta_nanos=delta):
+            return replace(row, spent_nanos=row.spent_nanos + delta)
+        case _:
+            return replace(row, position=event.position, **_configured(event))
+
+
+def _configured(event: Recorded) -> dict[str, Any]:
+    match event.event:
+        case KeyIssued() as issued:
+            return {
+                "account_id": issued.account_id,
+                "sha256": issued.sha256,
+                "prefix": issued.prefix,
+                "last_four": issued.last_four,
+                "issued_at": event.recorded_at,
+                **_terms(issued.terms),
+            }
+        case KeyChanged(terms=terms):
+            return _terms(terms)
+        case KeyRevoked():
+            return {"is_revoked": True}
+        case _:
+            return {}
+
+
+def _terms(terms: KeyTerms) -> dict[str, Any]:
+    return {
+        "limit_nanos": terms.limit_nanos,
+        "expires_at_us": terms.expires_at_us,
+        "models": None if terms.models is None else document(terms.models),
+        "allowed_ips": None if terms.allowed_ips is None else document(terms.allowed_ips),
+        "group_name": terms.group,
+    }
+
+
+TABLE = Table(
+    name="keys",
+    row=KeyRow,
+    key=("key_id",),
+    events=(KeyIssued, KeyChanged, KeyRevoked, *_CHARGE),
+    touches=touches,
+    apply=apply,
+    indexes=(("account_id", "key_id"),),
+)
+PROJECTION = Projection(name="keys", version=1, tables=(TABLE,))
+
+
+async def find_key(connection: AsyncConnection[Any], key_id: UUID) -> KeyRow | None:
+    """One key, revoked ones too."""
+    return await find_row(connection, TABLE, KeyRow, (key_id,))
+
+
+async def list_keys_of_account(
+    connection: AsyncConnection[Any], account_id: UUID, *, after: UUID | None, limit: int
+) -> list[KeyRow]:
+    """An account's keys in the order of their ids, beginning behind `after`."""
+    return await list_rows(
+        connection,
+        TABLE,
+        KeyRow,
+        "where account_id = %s "
+        "and key_id > coalesce(%s, '00000000-0000-0000-0000-000000000000'::uuid) "
+        "order by key_id limit %s",
+        (account_id, after, limit),
+    )

@@ -1,0 +1,71 @@
+"""Settings of the whole installation, as they are now."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from ledger.store.reader import Recorded
+from ledger.streams.setting import SettingChanged
+from projections.contract import Key, Projection, Row, Table
+from projections.reading import find_row, list_rows
+
+
+class SettingRow(Row, frozen=True):
+    """One setting."""
+
+    name: str
+    value: str
+    actor: str
+    changed_at: datetime
+    version: int
+    position: int
+
+
+def touches(event: Recorded) -> tuple[Key, ...]:
+    """The setting."""
+    return ((event.event.name,),)  # type: ignore[attr-defined]  # only SettingChanged
+
+
+def apply(key: Key, row: SettingRow | None, event: Recorded) -> SettingRow | None:  # noqa: ARG001
+    """The latest value counts."""
+    setting = event.event
+    if not isinstance(setting, SettingChanged):
+        return row
+    return SettingRow(
+        setting.name,
+        setting.value,
+        setting.actor,
+        event.recorded_at,
+        event.version,
+        event.position,
+    )
+
+
+TABLE = Table(
+    name="settings",
+    row=SettingRow,
+    key=("name",),
+    events=(SettingChanged,),
+    touches=touches,
+    apply=apply,
+)
+PROJECTION = Projection(name="settings", version=1, tables=(TABLE,))
+
+
+async def find_setting(connection: AsyncConnection[Any], name: str) -> SettingRow | None:
+    """One setting."""
+    return await find_row(connection, TABLE, SettingRow, (name,))
+
+
+async def list_settings(
+    connection: AsyncConnection[Any], *, after: str, limit: int
+) -> list[SettingRow]:
+    """Settings by name, beginning behind `after`."""
+    return await list_rows(
+        connection,
+        TABLE,
+        SettingRow,
+        "where name > %s order by name limit %s",
+        (after, limit),
+    )

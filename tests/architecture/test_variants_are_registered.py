@@ -1,0 +1,34 @@
+"""A variant nobody registered is dead; a registered one has its own file, or its own folder."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.formats.registry import FORMATS
+
+ROOT = Path(__file__).parents[2]
+NOT_VARIANTS = {"__init__", "contract", "registry"}
+
+FAMILIES = [
+    ("gateway/formats", set(FORMATS)),
+]
+
+
+@pytest.mark.parametrize(("folder", "registered"), FAMILIES, ids=[family[0] for family in FAMILIES])
+def test_every_variant_is_registered_under_its_own_name(folder: str, registered: set[str]) -> None:
+    files = {path.stem for path in (ROOT / folder).glob("*.py")} - NOT_VARIANTS
+    folders = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    assert files | folders == registered
+
+
+@pytest.mark.parametrize("folder", [family[0] for family in FAMILIES])
+def test_no_variant_knows_a_sibling_or_the_registry(folder: str) -> None:
+    package = folder.replace("/", ".")
+    names = {path.stem for path in (ROOT / folder).glob("*")} - {"__init__", "contract"}
+    for path in (ROOT / folder).rglob("*.py"):
+        own = path.relative_to(ROOT / folder).parts[0].removesuffix(".py")
+        if own == "registry":
+            continue
+        text = path.read_text()
+        known = {name for name in names - {own} if f"{package}.{name}" in text}
+        assert not known, f"{path} knows {known}"

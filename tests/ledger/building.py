@@ -1,0 +1,249 @@
+"""Readable givens: charges, credits, and one sample of every event there is."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ledger.ids import charge_id, entity_id
+from ledger.pricing import Line, Multiplier, Price
+from ledger.store.append import NewEvent
+from ledger.streams.account import (
+    AccountOpened,
+    AccountResumed,
+    AccountSuspended,
+    LimitsSet,
+    SpendingLimits,
+)
+from ledger.streams.api_key import KeyChanged, KeyIssued, KeyRevoked, KeyTerms
+from ledger.streams.channel import (
+    ChannelAdded,
+    ChannelChanged,
+    ChannelKeyStateChanged,
+    ChannelPaused,
+    ChannelRemoved,
+    ChannelResumed,
+    Route,
+)
+from ledger.streams.charge import rules
+from ledger.streams.charge.events import (
+    Attempt,
+    ChargeAdjusted,
+    Cover,
+    QuotaReserved,
+    RefundIssued,
+    Terms,
+    UsageSettled,
+    Window,
+)
+from ledger.streams.contract import Event
+from ledger.streams.credit import CreditGranted
+from ledger.streams.group import GroupSet
+from ledger.streams.price import PriceSet
+from ledger.streams.setting import SettingChanged
+from ledger.streams.user import (
+    IdentityLinked,
+    IdentityUnlinked,
+    RoleChanged,
+    SubjectErased,
+    UserDisabled,
+    UserEnabled,
+    UserRegistered,
+)
+from ledger.usage import Usage
+
+BOOT = UUID(int=7)
+CHANNEL = UUID(int=8)
+TERMS = Terms(model="m", group="default", price_version=1)
+ONE_NANO_PER_TOKEN = Price(rates={"input": 1_000_000})
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """An account with one key."""
+
+    account_id: UUID
+    key_id: UUID
+
+    def cover(self, **changes: Any) -> Cover:  # noqa: ANN401 - the fields of Cover
+        return Cover(account_id=self.account_id, key_id=self.key_id, **changes)
+
+
+def payer() -> Payer:
+    return Payer(entity_id(), entity_id())
+
+
+def credit(account_id: UUID, amount_nanos: int, stream_id: UUID | None = None) -> NewEvent:
+    granted = CreditGranted(
+        account_id=account_id,
+        amount_nanos=amount_nanos,
+        source="manual",
+        request_sha256="0" * 64,
+        actor="test",
+    )
+    return NewEvent(stream_id or entity_id(), 1, granted)
+
+
+def reserve(cover: Cover, hold_nanos: int, terms: Terms = TERMS) -> rules.Reserve:
+    return rules.Reserve(
+        hold_nanos=hold_nanos,
+        cover=cover,
+        terms=terms,
+        admitted_at_us=1,
+        node="node",
+        boot=BOOT,
+        dialect="openai_chat",
+    )
+
+
+def settle(usage: Usage, price: Price = ONE_NANO_PER_TOKEN, **changes: Any) -> rules.Settle:  # noqa: ANN401
+    return rules.Settle(
+        usage=usage,
+        price=price,
+        basis="measured",
+        ending="complete",
+        channel_id=CHANNEL,
+        upstream_model="m",
+        node="node",
+        boot=BOOT,
+        **changes,
+    )
+
+
+def refund() -> rules.Refund:
+    return rules.Refund(reason="upstream_failed", node="node", boot=BOOT)
+
+
+class Call:
+    """One charge stream as its own call sees it: commands give the events to append next."""
+
+    def __init__(self) -> None:
+        self.stream_id = charge_id()
+        self.state = rules.Charge()
+
+    def next(self, command: rules.Command) -> list[NewEvent]:
+        """Decide, and take the events for stored."""
+        events = rules.decide(self.state, command)
+        first = self.state.version + 1
+        for event in events:
+            assert isinstance(event, QuotaReserved | UsageSettled | RefundIssued | ChargeAdjusted)
+            self.state = rules.evolve(self.state, event)
+        return [NewEvent(self.stream_id, first + n, event) for n, event in enumerate(events)]
+
+
+def samples() -> list[Event]:
+    """One event of every type, with every optional field set."""
+    account, key, user = entity_id(), entity_id(), entity_id()
+    return [*_charge(account, key), *_accounts(account, key), *_users(user), *_desk(account)]
+
+
+def _charge(account: UUID, key: UUID) -> list[Event]:
+    window = Window(entity_id(), 1_000)
+    terms = Terms(model="a/b", group="vip", price_version=3, multiplier=Multiplier(3, 2))
+    line = Line(kind="output", units=5, price_nanos=7, per_units=1_000_000)
+    usage = Usage(input=1, cache_read=2, output=5, reasoning=3, calls=1)
+    attempt = Attempt(channel_id=CHANNEL, outcome="failed", status=500, ttft_ms=1, duration_ms=2)
+    cover = Cover(
+        account_id=account, key_id=key, overdraft_nanos=100, key_limit_nanos=99, windows=(window,)
+    )
+    common = {"account_id": account, "key_id": key, "windows": (window.scope,), "terms": terms}
+    place = {"node": "node", "boot": BOOT, "attempts": (attempt,), "duration_ms": 9}
+    (reserved,) = rules.decide(rules.Charge(), reserve(cover, 10, terms))
+    return [
+        reserved,
+        UsageSettled(
+            **common,
+            **place,
+            released_nanos=10,
+            charged_nanos=4,
+            shortfall_nanos=1,
+            usage=usage,
+            lines=(line,),
+            basis="measured",
+            ending="complete",
+            channel_id=CHANNEL,
+            upstream_model="m",
+            anomaly="usage_above_hold",
+            ttft_ms=3,
+        ),
+        RefundIssued(**common, **place, released_nanos=10, reason="node_lost"),
+        ChargeAdjusted(
+            **common,
+            adjustment_id=entity_id(),
+            delta_nanos=-3,
+            reason="dispute",
+            usage=usage,
+            lines=(line,),
+            actor="a",
+        ),
+    ]
+
+
+def _accounts(account: UUID, key: UUID) -> list[Event]:
+    limits = SpendingLimits(overdraft_nanos=1, day_nanos=2, week_nanos=3, month_nanos=4)
+    terms = KeyTerms(
+        limit_nanos=5, expires_at_us=6, models=("m",), allowed_ips=("10.0.0.0/8",), group="vip"
+    )
+    return [
+        CreditGranted(
+            account_id=account,
+            amount_nanos=5,
+            source="top_up",
+            method="stripe",
+            request_sha256="0" * 64,
+            actor="a",
+        ),
+        AccountOpened(account_id=account, group="vip", actor="a"),
+        LimitsSet(account_id=account, limits=limits, group="vip", actor="a", reason="r"),
+        AccountSuspended(account_id=account, actor="a", reason="r"),
+        AccountResumed(account_id=account, actor="a", reason="r"),
+        KeyIssued(
+            account_id=account,
+            key_id=key,
+            sha256="0" * 64,
+            prefix="tg-",
+            last_four="abcd",
+            terms=terms,
+            actor="a",
+        ),
+        KeyChanged(account_id=account, key_id=key, terms=terms, actor="a", reason="r"),
+        KeyRevoked(account_id=account, key_id=key, actor="a", reason="r"),
+    ]
+
+
+def _users(user: UUID) -> list[Event]:
+    return [
+        UserRegistered(user_id=user, role="root", actor="a"),
+        RoleChanged(user_id=user, role="auditor", actor="a", reason="r"),
+        IdentityLinked(user_id=user, method="token", subject="0" * 64, actor="a"),
+        IdentityUnlinked(user_id=user, method="token", subject="0" * 64, actor="a", reason="r"),
+        UserDisabled(user_id=user, actor="a", reason="r"),
+        UserEnabled(user_id=user, actor="a", reason="r"),
+        SubjectErased(user_id=user, actor="a", reason="r"),
+    ]
+
+
+def _desk(channel: UUID) -> list[Event]:
+    key = entity_id()
+    route = Route(
+        type="openai",
+        base_url="https://provider.invalid",
+        models={"b": "x", "a": "y"},
+        groups=("vip",),
+        priority=2,
+        weight=3,
+        key_ids=(key,),
+    )
+    price = Price(rates={"output": 2, "input": 1})
+    return [
+        ChannelAdded(channel_id=channel, route=route, actor="a"),
+        ChannelChanged(channel_id=channel, route=route, actor="a", reason="r"),
+        ChannelPaused(channel_id=channel, actor="a", reason="r"),
+        ChannelResumed(channel_id=channel, actor="a", reason="r"),
+        ChannelKeyStateChanged(
+            channel_id=channel, key_id=key, state="unusable", actor="a", reason="r"
+        ),
+        ChannelRemoved(channel_id=channel, actor="a", reason="r"),
+        PriceSet(model="a/b", price=price, effective_from_us=1, actor="a", reason="r"),
+        GroupSet(name="vip", multiplier=Multiplier(3, 2), actor="a", reason="r"),
+        SettingChanged(name="book.time_zone", value="UTC", actor="a", reason="r"),
+    ]

@@ -1,0 +1,135 @@
+"""One installation as its processes and its tools see it: where its servers are, and its secret."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import psycopg
+
+from ledger.store.migrate import SchemaRefused, migrate
+from tollgate import first_start, postgres_checks
+from tollgate.embedded.data_directory import DataDirectory
+from tollgate.embedded.errors import StartRefused
+from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
+from tollgate.embedded.postgres import borrow as borrow_postgres
+from tollgate.embedded.valkey import EmbeddedValkey
+from tollgate.embedded.valkey import borrow as borrow_valkey
+from tollgate.settings import Settings
+
+CRYPTO_SECRET_FILE = "crypto_secret"  # noqa: S105 - a file's name
+
+
+class CannotReach(Exception):
+    """A server this installation needs does not answer."""
+
+    def __init__(self, what: str, reason: str, remedy: str) -> None:
+        super().__init__(" ".join(f"{what} cannot be reached ({reason}): {remedy}".split()))
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Addresses and the secret of one installation. `app_role` None: one role does everything."""
+
+    settings: Settings
+    owner_dsn: str = field(repr=False)
+    app_dsn: str = field(repr=False)
+    app_role: str | None
+    redis_url: str = field(repr=False)
+    crypto_secret: str = field(repr=False)
+
+    @property
+    def is_single_role(self) -> bool:
+        """Whether the append-only triggers stand alone, without the protection of a second role."""
+        return self.app_role is None
+
+
+def describe(
+    settings: Settings, postgres: EmbeddedPostgres | None, valkey: EmbeddedValkey | None
+) -> Installation:
+    """The installation over these embedded servers; None where an external one was set."""
+    if settings.sql_dsn is None:
+        assert postgres is not None
+        owner_dsn, app_dsn, app_role = postgres.owner_dsn, postgres.app_dsn, APPLICATION
+    else:
+        app_dsn = settings.sql_dsn
+        owner_dsn = settings.sql_owner_dsn or app_dsn
+        app_role = None if settings.sql_owner_dsn is None else _role(app_dsn)
+    if settings.redis_url is None:
+        assert valkey is not None
+        redis_url = valkey.url
+    else:
+        redis_url = settings.redis_url
+    return Installation(
+        settings, owner_dsn, app_dsn, app_role, redis_url, _crypto_secret(settings)
+    )
+
+
+def bring_up_to_date(installation: Installation, *, is_seeded: bool = True) -> str | None:
+    """Check the database, migrate it, and on the first start make the root operator.
+
+    Returns the root operator's token where one was minted: it is shown once and stored nowhere.
+    Raises CannotReach, StartRefused.
+    """
+    try:
+        with psycopg.connect(installation.app_dsn, connect_timeout=10) as connection:
+            faults = postgres_checks.faults(connection)
+        if faults:
+            raise StartRefused(faults[0].finding, faults[0].remedy)
+        migrate(installation.owner_dsn, installation.app_role)
+        return first_start.seed(installation.app_dsn, installation.settings) if is_seeded else None
+    except SchemaRefused as refusal:
+        raise StartRefused(
+            str(refusal), "run the release that made this database, or a newer one"
+        ) from refusal
+    except psycopg.errors.InsufficientPrivilege as refusal:
+        raise StartRefused(
+            f"the database role may not do what migrations need ({_first_line(refusal)})",
+            "make it the owner of the database, or give the owner's address in SQL_OWNER_DSN",
+        ) from refusal
+    except psycopg.OperationalError as error:
+        raise CannotReach(
+            "Postgres", _first_line(error), "start it, or correct SQL_DSN"
+        ) from error
+
+
+@contextlib.contextmanager
+def open_installation(settings: Settings, *, is_seeded: bool = True) -> Iterator[Installation]:
+    """The installation for a command-line tool, whether or not it is being served right now.
+
+    Embedded servers that do not run are started and stopped again.
+    Raises StartRefused, CannotReach.
+    """
+    with contextlib.ExitStack() as stack:
+        settings.data.prepare()
+        postgres = valkey = None
+        if settings.sql_dsn is None:
+            postgres = stack.enter_context(borrow_postgres(settings.data))
+        if settings.redis_url is None:
+            valkey = stack.enter_context(borrow_valkey(settings.data))
+        installation = describe(settings, postgres, valkey)
+        bring_up_to_date(installation, is_seeded=is_seeded)
+        yield installation
+
+
+def _role(dsn: str) -> str:
+    user = psycopg.conninfo.conninfo_to_dict(dsn).get("user")
+    if not user:
+        raise StartRefused(
+            "SQL_OWNER_DSN is set, so SQL_DSN must name the role that serves",
+            "give it a user, as in postgresql://tollgate_app:password@host/database",
+        )
+    return str(user)
+
+
+def _crypto_secret(settings: Settings) -> str:
+    return settings.crypto_secret or kept_crypto_secret(settings.data)
+
+
+def kept_crypto_secret(data: DataDirectory) -> str:
+    """The secret this data directory made for itself when none was set."""
+    return data.secret(CRYPTO_SECRET_FILE)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    # libpq names the host and the role here, never the password.
+    return str(error).strip().partition("\n")[0]
