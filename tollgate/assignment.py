@@ -8,6 +8,10 @@ import msgspec
 from tollgate.installation import Installation
 
 
+DRAIN_S = 60
+"""How long a worker that is asked to stop lets its calls go on."""
+
+
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker or the background process needs; it holds secrets.
 

@@ -1,13 +1,20 @@
 """One installation as its processes and its tools see it: where its servers are, and its secret."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import PoolTimeout
 
+from ledger.errors import StoreUnavailable
 from ledger.store.migrate import SchemaRefused, migrate
+from admin_api.desk import Desk
 from tollgate import first_start, postgres_checks
+from tollgate.core import open_core
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
@@ -15,6 +22,10 @@ from tollgate.embedded.postgres import borrow as borrow_postgres
 from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.embedded.valkey import borrow as borrow_valkey
 from tollgate.settings import Settings
+
+_TOOL_CONNECTIONS_MAX = 3
+
+Result = TypeVar("Result")
 
 CRYPTO_SECRET_FILE = "crypto_secret"  # noqa: S105 - a file's name
 
@@ -76,7 +87,9 @@ def bring_up_to_date(installation: Installation, *, is_seeded: bool = True) -> s
         if faults:
             raise StartRefused(faults[0].finding, faults[0].remedy)
         migrate(installation.owner_dsn, installation.app_role)
-        return first_start.seed(installation.app_dsn, installation.settings) if is_seeded else None
+        if not is_seeded:
+            return None
+        return at_desk(installation, lambda desk: first_start.seed(desk, installation.settings))
     except SchemaRefused as refusal:
         raise StartRefused(
             str(refusal), "run the release that made this database, or a newer one"
@@ -86,10 +99,34 @@ def bring_up_to_date(installation: Installation, *, is_seeded: bool = True) -> s
             f"the database role may not do what migrations need ({_first_line(refusal)})",
             "make it the owner of the database, or give the owner's address in SQL_OWNER_DSN",
         ) from refusal
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, PoolTimeout, StoreUnavailable) as error:
         raise CannotReach(
             "Postgres", _first_line(error), "start it, or correct SQL_DSN"
         ) from error
+
+
+def at_desk(installation: Installation, work: Callable[[Desk], Awaitable[Result]]) -> Result:
+    """Do some work at the desk of an installation, in a program that is not serving.
+
+    Raises what the work raises, and psycopg.OperationalError when the database is away.
+    """
+
+    async def run() -> Result:
+        async with open_core(
+            installation.app_dsn,
+            installation.redis_url,
+            installation.crypto_secret,
+            connections_max=_TOOL_CONNECTIONS_MAX,
+        ) as core:
+            await core.writer.connect()
+            await core.configuration.load()
+            desk = core.desk()
+            try:
+                return await work(desk)
+            finally:
+                await desk.commands.close()
+
+    return asyncio.run(run())
 
 
 @contextlib.contextmanager
@@ -112,7 +149,7 @@ def open_installation(settings: Settings, *, is_seeded: bool = True) -> Iterator
 
 
 def _role(dsn: str) -> str:
-    user = psycopg.conninfo.conninfo_to_dict(dsn).get("user")
+    user = conninfo_to_dict(dsn).get("user")
     if not user:
         raise StartRefused(
             "SQL_OWNER_DSN is set, so SQL_DSN must name the role that serves",
@@ -130,6 +167,6 @@ def kept_crypto_secret(data: DataDirectory) -> str:
     return data.secret(CRYPTO_SECRET_FILE)
 
 
-def _first_line(error: psycopg.Error) -> str:
+def _first_line(error: Exception) -> str:
     # libpq names the host and the role here, never the password.
     return str(error).strip().partition("\n")[0]

@@ -17,7 +17,7 @@ import structlog
 
 from ledger import clock
 from tollgate import child_processes, listening
-from tollgate.assignment import assignment
+from tollgate.assignment import DRAIN_S, assignment
 from tollgate.child_processes import Running
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
@@ -25,7 +25,6 @@ from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.installation import Installation, bring_up_to_date, describe
 from tollgate.settings import Settings
 from tollgate.stop_signals import StopRequested, StopSignals
-from tollgate.worker import DRAIN_S
 
 log = structlog.get_logger()
 

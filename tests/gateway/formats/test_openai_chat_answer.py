@@ -126,7 +126,9 @@ def test_an_error_under_status_200_is_an_error(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_our_own_bad_key_never_looks_like_the_clients(status: int) -> None:
-    told = {"error": {"message": "Incorrect API key provided: sk-ab***yz", "code": "invalid_api_key"}}
+    told = {
+        "error": {"message": "Incorrect API key provided: sk-ab***yz", "code": "invalid_api_key"}
+    }
     error = CHAT.classify_failure(status, {}, json.dumps(told).encode())
     assert type(error) is UpstreamFailed
     assert (error.status, error.code) == (502, "upstream_error")

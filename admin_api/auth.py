@@ -1,0 +1,158 @@
+"""Who asks, and what they may do. Every route declares its permission; there is no default.
+
+Only `Authorization: Bearer` is read, never a cookie, a query or the path. Whatever is wrong with
+a credential, the answer is the same.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBearer as BearerModel
+from fastapi.security.base import SecurityBase
+
+from admin_api.desk import Desk
+from admin_api.errors import Forbidden, Unauthorized
+from admin_api.operations.operators import find_operator
+from admin_api.operations.requests import Owner
+from ledger import clock
+from ledger.streams.user import Role
+from projections.configuration import Caller
+
+Permission = Literal[
+    "accounts:read",
+    "accounts:write",
+    "credits:write",
+    "keys:write",
+    "channels:read",
+    "channels:write",
+    "prices:read",
+    "prices:write",
+    "requests:read",
+    "ledger:read",
+    "operators:write",
+]
+
+_READ: frozenset[Permission] = frozenset(
+    {"accounts:read", "channels:read", "prices:read", "requests:read", "ledger:read"}
+)
+_WRITE: frozenset[Permission] = frozenset(
+    {"accounts:write", "credits:write", "keys:write", "channels:write", "prices:write"}
+)
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    "root": _READ | _WRITE | {"operators:write"},
+    "operator": _READ | _WRITE,
+    "auditor": _READ,
+}
+"""What each role may do."""
+
+ClientAddress = Callable[[MutableMapping[str, Any]], str | None]
+"""From an ASGI scope to the address of the client, past the proxies that are trusted."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator who asks."""
+
+    user_id: UUID
+    role: Role
+
+    @property
+    def actor(self) -> str:
+        """How events name this operator."""
+        return f"operator:{self.user_id}"
+
+
+def the_desk(request: Request) -> Desk:
+    """The desk that the application was built with."""
+    return cast("Desk", request.app.state.desk)
+
+
+TheDesk = Annotated[Desk, Depends(the_desk)]
+
+
+class BearerToken(SecurityBase):
+    """Reads the one bearer token of a request. Raises Unauthorized."""
+
+    def __init__(self) -> None:
+        self.model = BearerModel()
+        self.scheme_name = "token"
+
+    async def __call__(self, request: Request) -> str:
+        """The token."""
+        headers = request.headers.getlist("authorization")
+        scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+        if scheme.lower() != "bearer" or _TOKEN.fullmatch(token) is None:
+            raise Unauthorized("no token")
+        return token
+
+
+Token = Annotated[str, Depends(BearerToken())]
+
+
+class Permit:
+    """A route's guard: an operator with the permission, or Unauthorized or Forbidden."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission: Permission = permission
+
+    async def __call__(self, desk: TheDesk, token: Token) -> Operator:
+        """The operator who asks."""
+        return await self._operator(desk, token)
+
+    async def _operator(self, desk: Desk, token: str) -> Operator:
+        found = await find_operator(desk, token)
+        if found is None:
+            raise Unauthorized("nobody has this token")
+        operator = Operator(*found)
+        if self.permission not in PERMISSIONS[operator.role]:
+            raise Forbidden(f"the role {operator.role} does not allow {self.permission}")
+        return operator
+
+
+class PermitOrOwn(Permit):
+    """The guard of what an API key may see of its own: an Operator, or the key as an Owner."""
+
+    async def __call__(  # type: ignore[override]
+        self, request: Request, desk: TheDesk, token: Token
+    ) -> Operator | Owner:
+        """Who asks."""
+        caller = await desk.configuration.caller(token)
+        if caller is None:
+            return await self._operator(desk, token)
+        address = cast("ClientAddress", request.app.state.client_address)(request.scope)
+        return _owner(caller, address)
+
+
+def peer_address(scope: MutableMapping[str, Any]) -> str | None:
+    """The address the connection comes from."""
+    client = scope.get("client")
+    return None if client is None else str(client[0])
+
+
+def _owner(caller: Caller, address: str | None) -> Owner:
+    """What a key may see, if it may be used now from here. Raises Unauthorized."""
+    key = caller.key
+    expires_at_us = key.terms.expires_at_us
+    is_expired = expires_at_us is not None and expires_at_us <= clock.now_us()
+    if key.issued is None or key.is_revoked or is_expired:
+        raise Unauthorized("this key opens nothing any more")
+    if key.terms.allowed_ips is not None and not _is_within(address, key.terms.allowed_ips):
+        raise Unauthorized("this key opens nothing from here")
+    return Owner(key.issued.account_id, key.issued.key_id)
+
+
+def _is_within(address: str | None, networks: tuple[str, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in ipaddress.ip_network(network) for network in networks)

@@ -1,0 +1,93 @@
+"""The parts every process of ours is built from, opened together and closed in order."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from admin_api.desk import ChannelType, Desk
+from gateway.providers.registry import PROVIDERS
+from ledger.application import Ledger
+from ledger.store.writer import Writer
+from ledger.vault import Vault
+from projections.cache.balances import BalanceCache
+from projections.cache.breaker import Breaker
+from projections.cache.connection import RedisConnection
+from projections.cache.guarded import GuardedRedis
+from projections.cache.scripts import PUBLISH, RESERVE
+from projections.configuration import Configuration
+
+POOL_WAIT_S = 1.0
+"""How long anybody waits for a connection before the database counts as away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Both sides of the ledger, the cache, the vault and the configuration.
+
+    The configuration is empty until somebody loads it.
+    """
+
+    pool: AsyncConnectionPool[Any]
+    cache: BalanceCache
+    writer: Writer
+    ledger: Ledger
+    vault: Vault
+    configuration: Configuration
+
+    def desk(self) -> Desk:
+        """The desk over these parts."""
+        return Desk(self.pool, self.ledger, self.vault, self.configuration, channel_types())
+
+
+@contextlib.asynccontextmanager
+async def open_core(
+    app_dsn: str, redis_url: str, crypto_secret: str, *, connections_max: int
+) -> AsyncIterator[Core]:
+    """The parts, connected as far as the servers answer; what is away is looked for in use.
+
+    What the writer has queued is stored before this closes.
+    """
+    redis = GuardedRedis(RedisConnection(redis_url, (RESERVE, PUBLISH)), Breaker())
+    cache = BalanceCache(redis)
+    writer = Writer(app_dsn, cache.publish)
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        app_dsn,
+        min_size=1,
+        max_size=connections_max,
+        open=False,
+        timeout=POOL_WAIT_S,
+        # The pool gives up soon and begins anew with the next caller, instead of waiting longer
+        # and longer: a database that is back is found at once.
+        reconnect_timeout=POOL_WAIT_S,
+        check=AsyncConnectionPool.check_connection,
+    )
+    await redis.start()
+    await pool.open(wait=False)
+    try:
+        yield Core(
+            pool,
+            cache,
+            writer,
+            Ledger(pool, writer),
+            Vault(crypto_secret),
+            Configuration(app_dsn, pool),
+        )
+    finally:
+        await writer.close()
+        await pool.close()
+        await redis.close()
+
+
+def channel_types() -> Mapping[str, ChannelType]:
+    """What the desk needs to know of the providers that the gateway has."""
+    return {
+        name: ChannelType(
+            base_url=provider.base_url,
+            needs_base_url=not provider.base_url,
+            needs_key=provider.needs_key,
+        )
+        for name, provider in PROVIDERS.items()
+    }
