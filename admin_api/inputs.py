@@ -75,7 +75,9 @@ def models(field: str, values: Sequence[str]) -> tuple[str, ...]:
 def group(field: str, value: str) -> str:
     """A group's name: a word, so that it needs no quoting anywhere."""
     if _GROUP.fullmatch(value) is None:
-        raise InvalidInput(field, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with one of A-Z0-9")
+        raise InvalidInput(
+            field, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with one of A-Z0-9"
+        )
     return value
 
 

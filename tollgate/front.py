@@ -1,18 +1,18 @@
-"""Puts the gateway of one worker together: every part once, in the order they need each other."""
+"""Builds the gateway of one worker from its parts, and takes it down in order."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+import ipaddress
+import socket
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
 
+import psycopg
 import structlog
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import PoolTimeout
 
 from gateway.app import Gateway
 from gateway.attempts import KeyRefused
 from gateway.body import BodyLimits
-from gateway.callers import Network
 from gateway.channel_keys import ChannelKeys
 from gateway.charges import ChargeBook, OwnedTasks
 from gateway.cutting import Cutter
@@ -25,98 +25,96 @@ from gateway.refusals import Refusals
 from gateway.relay import Parts, Relay, RelayLimits
 from gateway.tokens import Tokenizer
 from gateway.upstream import Upstream, UpstreamTimeouts
-from ledger.application import Ledger
-from ledger.store.writer import Writer
-from ledger.vault import Vault
-from projections.cache.balances import BalanceCache
-from projections.configuration import Configuration
+from tollgate.assignment import Assignment
+from tollgate.core import Core
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True)
-class Backing:
-    """What a process of ours stands on; front and desk share it."""
-
-    pool: AsyncConnectionPool[Any]
-    writer: Writer
-    cache: BalanceCache
-    configuration: Configuration
-    vault: Vault
+_CHAT = "openai_chat"
+_TRY_AGAIN_S = 0.25
+_SETTLE_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class FrontSettings:
-    """What an operator can set about the gateway; `node` names this process in the books."""
-
-    node: str
-    trusted_proxies: Sequence[Network] = ()
-    body_max_bytes: int = 32 * 1024 * 1024
-    idle_s: float = 300.0
-    call_s: float | None = None
-
-
 class Front:
-    """One worker's gateway: open it, serve `app`, drain it, close it."""
+    """The gateway of one worker, and what its worker does with it."""
 
-    def __init__(self, backing: Backing, settings: FrontSettings) -> None:
-        pool, writer, configuration = backing.pool, backing.writer, backing.configuration
-        self._tasks = OwnedTasks()
-        self._cutter = Cutter()
-        self._lease = NodeLease(pool, settings.node)
-        self._refusals = Refusals(pool)
-        self._upstream = Upstream(UpstreamTimeouts(idle_s=settings.idle_s))
-        self._tokenizer = Tokenizer()
-        parts = Parts(
-            configuration=configuration,
-            book=ChargeBook(writer, backing.cache, pool, self._lease, self._tasks),
-            upstream=self._upstream,
-            keys=ChannelKeys(backing.vault, pool),
-            tokenizer=self._tokenizer,
-            providers=PROVIDERS,
-            refusals=self._refusals,
-            cutter=self._cutter,
-            key_refused=KeyRefused(Ledger(pool, writer), settings.node),
-        )
-        wire = FORMATS["openai_chat"]
-        proxies = settings.trusted_proxies
-        limits = RelayLimits(
-            body=BodyLimits(max_bytes=settings.body_max_bytes), call_s=settings.call_s
-        )
-        self.health = Health(pool, configuration, self._lease)
-        self.app = Gateway(
-            wire,
-            Relay(wire, parts, proxies, limits),
-            Models(wire, configuration, proxies),
-            self.health,
-        )
-        self._background: list[asyncio.Task[None]] = []
+    core: Core
+    gateway: Gateway
+    health: Health
+    lease: NodeLease
+    cutter: Cutter
+    refusals: Refusals
+    upstream: Upstream
+    tokenizer: Tokenizer
+    owned: OwnedTasks
+    ready_to_serve: asyncio.Event
+    """Set once the configuration was read: before that nobody's call can be judged."""
 
-    async def open(self) -> None:
-        """Take the lease and start what runs beside the calls."""
-        await self._lease.acquire()
-        self._background = [
-            asyncio.create_task(self._lease.run()),
-            asyncio.create_task(self._refusals.run()),
-        ]
-
-    @property
-    def boot(self) -> UUID:
-        """This uninterrupted life of the node."""
-        return self._lease.boot
-
-    async def drain(self, within_s: float, cut_within_s: float = 10.0) -> None:
-        """Let calls end by themselves; cut what is left, and wait until it is settled."""
-        if not await self._tasks.drain(within_s):
-            log.warning("front.cutting", calls=len(self._cutter))
-            self._cutter.cut_all("shutdown")
-            await self._tasks.drain(cut_within_s)
+    async def run(self) -> None:
+        """Everything that goes on beside the calls; for ever."""
+        await self._load()
+        self.ready_to_serve.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.core.configuration.run())
+            group.create_task(self.lease.run())
+            group.create_task(self.refusals.run())
 
     async def close(self) -> None:
-        """Give everything back. Call `drain` first; close the writer after this."""
-        for task in self._background:
-            task.cancel()
-        await self._refusals.flush()
-        await self._lease.release()
-        await self._upstream.close()
-        self._tokenizer.close()
+        """After the last answer: settle what is left, then give the lease up."""
+        if not await self.owned.drain(_SETTLE_WITHIN_S):
+            log.error("worker.unsettled", consequence="the sweeper closes what is left")
+        await self.refusals.flush()
+        with contextlib.suppress(psycopg.Error, PoolTimeout, OSError):
+            await self.lease.release()
+        await self.upstream.close()
+        self.tokenizer.close()
+
+    async def _load(self) -> None:
+        """Read the configuration and take the lease, as soon as the database answers."""
+        while True:
+            try:
+                await self.core.configuration.load()
+                await self.lease.acquire()
+            except (psycopg.Error, PoolTimeout, OSError) as error:
+                log.warning("worker.waits_for_database", error=str(error))
+                await asyncio.sleep(_TRY_AGAIN_S)
+            else:
+                return
+
+
+def build_front(given: Assignment, core: Core) -> Front:
+    """The gateway over these parts; nothing runs yet. Call it on the event loop."""
+    wire = FORMATS[_CHAT]
+    lease = NodeLease(core.pool, f"{socket.gethostname()}/{given.name}")
+    owned, cutter, refusals = OwnedTasks(), Cutter(), Refusals(core.pool)
+    parts = Parts(
+        configuration=core.configuration,
+        book=ChargeBook(core.writer, core.cache, core.pool, lease, owned),
+        upstream=Upstream(UpstreamTimeouts(idle_s=given.streaming_timeout_s)),
+        keys=ChannelKeys(core.vault, core.pool),
+        tokenizer=Tokenizer(),
+        providers=PROVIDERS,
+        refusals=refusals,
+        cutter=cutter,
+        key_refused=KeyRefused(core.ledger, lease.node),
+    )
+    proxies = tuple(ipaddress.ip_network(network) for network in given.trusted_proxies)
+    limits = RelayLimits(
+        body=BodyLimits(max_bytes=given.request_body_max_bytes), call_s=given.relay_timeout_s
+    )
+    chat = Relay(wire, parts, proxies, limits)
+    models = Models(wire, core.configuration, proxies)
+    health = Health(core.pool, core.configuration, lease)
+    return Front(
+        core=core,
+        gateway=Gateway(wire, chat, models, health),
+        health=health,
+        lease=lease,
+        cutter=cutter,
+        refusals=refusals,
+        upstream=parts.upstream,
+        tokenizer=parts.tokenizer,
+        owned=owned,
+        ready_to_serve=asyncio.Event(),
+    )

@@ -1,1 +1,1 @@
-"""What can be done at the desk, as plain functions: the REST routes and the command line share them."""
+"""What can be done at the desk, as plain functions shared by REST and the command line."""

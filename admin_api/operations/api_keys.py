@@ -10,7 +10,7 @@ import msgspec
 from admin_api import inputs
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
-from admin_api.operations import secrets
+from admin_api.operations import fresh_secrets
 from admin_api.operations.accounts import require_account
 from admin_api.operations.in_turn import in_turn
 from ledger import clock, ids, vault
@@ -69,7 +69,7 @@ async def issue_key(
     name = inputs.text("name", name)
     parsed = KeyTerms(**_parse(terms))
     await require_account(desk, account_id)
-    secret = secrets.api_key()
+    secret = fresh_secrets.api_key()
     digest = ids.key_digest(secret)
     key_id = api_key.key_id(digest)
     await _put_name(desk, key_id, account_id, name)

@@ -134,9 +134,7 @@ async def _views(desk: Desk, states: Mapping[UUID, Channel]) -> list[ChannelView
     return [ChannelView(each, names.get(each), state) for each, state in states.items()]
 
 
-def _merged(
-    route: Route, fields: Mapping[str, Any], key_ids: tuple[UUID, ...] | None
-) -> Route:
+def _merged(route: Route, fields: Mapping[str, Any], key_ids: tuple[UUID, ...] | None) -> Route:
     changed = msgspec.structs.replace(route, **fields)
     leads_elsewhere = (changed.base_url, changed.type) != (route.base_url, route.type)
     if key_ids is not None:

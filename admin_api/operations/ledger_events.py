@@ -1,4 +1,4 @@
-"""Reading the log as it is: events by account, by stream, by type, in the order they were stored."""
+"""Reading the log as it is: events by account, stream or type, in the order they were stored."""
 
 import asyncio
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from admin_api import inputs
 from admin_api.desk import Desk
-from admin_api.operations import secrets
+from admin_api.operations import fresh_secrets
 from admin_api.operations.in_turn import Step, in_turn
 from ledger import ids, vault
 from ledger.streams import user
@@ -31,7 +31,7 @@ async def register_operator(desk: Desk, *, name: str, role: Role, actor: str) ->
     """Register an operator with a token. Raises InvalidInput, StoreUnavailable."""
     name = inputs.text("name", name)
     user_id = ids.entity_id()
-    token = secrets.access_token()
+    token = fresh_secrets.access_token()
     async with desk.pool.connection() as connection:
         await vault.put(connection, desk.vault, Place("user", user_id, "name", user_id), name)
     steps: list[Step] = [
@@ -47,7 +47,7 @@ async def open_root(desk: Desk, token: str | None, *, actor: str) -> str | None:
 
     `token` is the one to use, None for a fresh one. A root that has a token keeps it.
     """
-    fresh = token or secrets.access_token()
+    fresh = token or fresh_secrets.access_token()
 
     def register(state: User) -> user.Register | None:
         return user.Register(ROOT_ID, "root", actor) if state.user_id is None else None
@@ -62,7 +62,7 @@ async def open_root(desk: Desk, token: str | None, *, actor: str) -> str | None:
 
 async def reset_token(desk: Desk, user_id: UUID, *, actor: str) -> str:
     """Replace all of an operator's tokens by a fresh one. Raises NotFound."""
-    token = secrets.access_token()
+    token = fresh_secrets.access_token()
     state: User = await desk.ledger.state(user.STREAM, user_id)
     old = sorted(subject for method, subject in state.identities if method == METHOD)
     steps: list[Step] = [lambda _: user.Link(METHOD, ids.key_digest(token), actor)]

@@ -59,9 +59,7 @@ async def price_history(desk: Desk, model: str) -> list[PriceView]:
     events = await desk.ledger.events(price.price_stream_id(model))
     if not events:
         raise NotFound("no such price")
-    return [
-        PriceView(one.version, cast("PriceSet", one.event), one.recorded_at) for one in events
-    ]
+    return [PriceView(one.version, cast("PriceSet", one.event), one.recorded_at) for one in events]
 
 
 def version_in_force(history: list[PriceView]) -> int | None:

@@ -7,6 +7,7 @@ again, and the append function recognises what it stored the first time.
 """
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,9 @@ class Writer:
         """Store a group whole or not at all; the future ends when that is decided and durable.
 
         Cancelling the future does not take the group back. It ends with NotStored (OverBudget,
-        VersionConflict, OutOfRange), or StoreUnavailable for a hold that was not sent.
+        VersionConflict, OutOfRange), or StoreUnavailable for a hold that was not sent. What was
+        sent when the connection was lost is decided when the database is back, holds included:
+        a caller who cannot wait must release the hold should it turn out to be stored.
         Raises WriterBusy at once for a hold when too much is queued, OutOfRange at once for an
         amount larger than any balance.
         """
@@ -227,7 +230,10 @@ class Writer:
                 waiting.future.set_result(Appended(outcome.positions, published))
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
-        if self._connection is None or self._connection.closed:
+        if self._connection is not None and _is_ended(self._connection):
+            # Noticed before anything is sent, so that holds can be refused instead of doubted.
+            await self._disconnect()
+        if self._connection is None:
             self._name = connection_name()
             self._connection = await psycopg.AsyncConnection.connect(
                 self._dsn, autocommit=True, connect_timeout=3, application_name=self._name
@@ -249,6 +255,15 @@ class Writer:
 def _is_withdrawn(waiting: _Waiting) -> bool:
     future = waiting.future
     return future.done() and not future.cancelled() and isinstance(future.exception(), Withdrawn)
+
+
+def _is_ended(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether the other side has hung up; between batches it has nothing else to say."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _call(connection: psycopg.AsyncConnection[Any], arguments: list[Any]) -> Sequence[Any]:

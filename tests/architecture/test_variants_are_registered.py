@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from gateway.formats.registry import FORMATS
+from gateway.providers.registry import PROVIDERS
 
 ROOT = Path(__file__).parents[2]
 NOT_VARIANTS = {"__init__", "contract", "registry"}
 
 FAMILIES = [
     ("gateway/formats", set(FORMATS)),
+    ("gateway/providers", set(PROVIDERS)),
 ]
 
 

@@ -1,5 +1,6 @@
 """Server-sent events: the same events however the bytes are cut and lines are ended."""
 
+import itertools
 import re
 
 import pytest
@@ -22,6 +23,11 @@ def parse(chunks: list[bytes]) -> list[SSEEvent]:
     events = [event for chunk in chunks for event in parser.feed(chunk)]
     last = parser.finish()
     return events if last is None else [*events, last]
+
+
+def feed_all(parser: SSEParser, chunks: list[bytes], seen: list[SSEEvent]) -> None:
+    for chunk in chunks:
+        seen += parser.feed(chunk)
 
 
 def one_by_one(stream: bytes) -> list[bytes]:
@@ -116,7 +122,7 @@ def test_mixed_line_ends_cut_anywhere_lose_no_byte(lines: list[bytes], data: st.
     stream = b"".join(line + end for line, end in zip(lines, ends, strict=True))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
     bounds = [0, *cuts, len(stream)]
-    chunks = [stream[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    chunks = [stream[a:b] for a, b in itertools.pairwise(bounds)]
     events = parse(chunks)
     assert events == parse([stream])
     assert b"".join(event.raw for event in events) == stream
@@ -159,9 +165,9 @@ def test_a_line_above_its_limit_is_refused_in_any_cut(chunk_bytes: int) -> None:
     parser = SSEParser(line_max_bytes=1_000)
     stream = b"data: ok\n\ndata: " + b"x" * 2_000 + b"\n\n"
     seen: list[SSEEvent] = []
+    starts = range(0, len(stream) + chunk_bytes, chunk_bytes)
     with pytest.raises(SSETooLong):
-        for start in range(0, len(stream) + chunk_bytes, chunk_bytes):
-            seen += parser.feed(stream[start : start + chunk_bytes])
+        feed_all(parser, [stream[start : start + chunk_bytes] for start in starts], seen)
     assert seen == [SSEEvent(b"data: ok\n\n", b"ok")]
 
 
@@ -169,8 +175,7 @@ def test_a_line_above_its_limit_is_refused_in_any_cut(chunk_bytes: int) -> None:
 def test_an_event_of_many_lines_above_its_limit_is_refused(line_end: bytes) -> None:
     parser = SSEParser(event_max_bytes=1_000)
     with pytest.raises(SSETooLong):
-        for _ in range(200):
-            parser.feed(b"data: xxxx" + line_end)
+        feed_all(parser, [b"data: xxxx" + line_end] * 200, [])
     whole = SSEParser(event_max_bytes=1_000)
     with pytest.raises(SSETooLong):
         whole.feed((b"data: xxxx" + line_end) * 200 + line_end + b"data")
@@ -179,5 +184,4 @@ def test_an_event_of_many_lines_above_its_limit_is_refused(line_end: bytes) -> N
 def test_a_line_without_end_is_refused_before_it_is_all_there() -> None:
     parser = SSEParser()
     with pytest.raises(SSETooLong):
-        for _ in range(200):
-            parser.feed(b"x" * 65_536)
+        feed_all(parser, [b"x" * 65_536] * 20, [])

@@ -24,7 +24,7 @@ CHOICES = [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "fini
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 
-def body(**members: Any) -> bytes:
+def body(**members: object) -> bytes:
     return json.dumps({"object": "chat.completion", "choices": CHOICES} | members).encode()
 
 
@@ -150,8 +150,18 @@ def test_any_other_failure_is_the_providers(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [("3600", 60), ("7", 7), ("0", 1), ("1.2", 2), ("-5", 5), ("nan", 5), ("inf", 5)]
-    + [("Wed, 21 Oct 2026 07:28:00 GMT", 5), ("9" * 400, 5), ("", 5)],
+    [
+        ("3600", 60),
+        ("7", 7),
+        ("0", 1),
+        ("1.2", 2),
+        ("-5", 5),
+        ("nan", 5),
+        ("inf", 5),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 5),
+        ("9" * 400, 5),
+        ("", 5),
+    ],
 )
 def test_a_rate_limit_says_when_to_come_back_within_a_minute(header: str, expected: int) -> None:
     error = CHAT.classify_failure(429, {"retry-after": header}, b"slow down")

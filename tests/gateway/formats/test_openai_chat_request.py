@@ -17,12 +17,12 @@ HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 
 
-def read(**members: Any) -> ChatCall:
+def read(**members: object) -> ChatCall:
     body = json.dumps({"model": "gpt-4o", "messages": HELLO} | members).encode()
     return CHAT.read_request(parse(body), body)
 
 
-def refused(**members: Any) -> str | None:
+def refused(**members: object) -> str | None:
     with pytest.raises(InvalidRequest) as caught:
         read(**members)
     assert caught.value.status == 400
@@ -30,7 +30,7 @@ def refused(**members: Any) -> str | None:
     return caught.value.param
 
 
-def refused_message(**message: Any) -> str | None:
+def refused_message(**message: object) -> str | None:
     return refused(messages=[*HELLO, message])
 
 
@@ -334,7 +334,7 @@ def test_everything_that_is_input_is_in_the_prompt() -> None:
         response_format={"type": "json_schema", "json_schema": {"name": "SCHEMA"}},
     )
     told = "\n".join(CHAT.prompt(call).texts)
-    words = "SYSTEM NAME PART ARGS RESULT ODD TOOL DESCRIBED SCHEMA".split()
+    words = ["SYSTEM", "NAME", "PART", "ARGS", "RESULT", "ODD", "TOOL", "DESCRIBED", "SCHEMA"]
     assert [word for word in words if word not in told] == []
 
 

@@ -30,11 +30,11 @@ def count_words(texts: Sequence[str]) -> int:
     return sum(len(text.split()) for text in texts)
 
 
-def event(**members: Any) -> bytes:
+def event(**members: object) -> bytes:
     return b"data: " + json.dumps(members).encode() + b"\n\n"
 
 
-def said(text: str, index: int = 0, **members: Any) -> bytes:
+def said(text: str, index: int = 0, **members: object) -> bytes:
     return event(id="c", choices=[{"index": index, "delta": {"content": text}} | members])
 
 

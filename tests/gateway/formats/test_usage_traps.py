@@ -191,7 +191,7 @@ counts = st.one_of(st.integers(0, 50), st.sampled_from([0, COUNT_MAX]))
 
 
 @given(counts, counts, counts, counts, counts, counts, counts, st.booleans())
-def test_classes_stay_disjoint_and_hold_every_token_that_was_told(  # noqa: PLR0917
+def test_classes_stay_disjoint_and_hold_every_token_that_was_told(
     prompt: int,
     completion: int,
     beyond: int,

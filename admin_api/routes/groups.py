@@ -1,0 +1,59 @@
+"""/groups: what members of a price group pay, as a multiple of the list price."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.operations import groups
+from admin_api.operations.groups import format_multiplier
+from admin_api.schemas import Amount, GroupName, Input, Output
+from admin_api.strict_route import StrictRoute
+from ledger.streams.group import Group
+
+router = APIRouter(route_class=StrictRoute, tags=["prices"])
+
+
+class NewMultiplier(Input):
+    """The multiplier, written like an amount: "1.5" is half as much again, "0" is free."""
+
+    multiplier: Amount
+
+
+class GroupOutput(Output):
+    """A group."""
+
+    name: str
+    multiplier: str
+    version: int
+
+
+class GroupList(Output):
+    """Every group that was set, by name; all others pay the list price."""
+
+    groups: list[GroupOutput]
+
+
+@router.get("/groups")
+async def list_groups(
+    desk: TheDesk, _operator: Annotated[Operator, Depends(Permit("prices:read"))]
+) -> GroupList:
+    """Every group."""
+    return GroupList(groups=[_output(group) for group in await groups.list_groups(desk)])
+
+
+@router.put("/groups/{name}")
+async def set_group(
+    desk: TheDesk,
+    operator: Annotated[Operator, Depends(Permit("prices:write"))],
+    name: GroupName,
+    given: NewMultiplier,
+) -> GroupOutput:
+    """Set a group's multiplier."""
+    command = groups.set_group(desk, name, multiplier=given.multiplier, actor=operator.actor)
+    return _output(await desk.commands.finish(command))
+
+
+def _output(group: Group) -> GroupOutput:
+    multiplier = format_multiplier(group.multiplier)
+    return GroupOutput(name=group.name, multiplier=multiplier, version=group.version)

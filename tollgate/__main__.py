@@ -1,0 +1,8 @@
+"""`python -m tollgate`: the `tollgate` command."""
+
+import sys
+
+from tollgate.cli.command_line import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""The background process: folds the log into read models, sweeps dead nodes' holds, tidies up."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+
+import structlog
+import uvloop
+
+from gateway.sweeper import Sweeper
+from projections.registry import PROJECTIONS
+from projections.runner import Runner
+from tollgate import assignment, log as log_lines
+from tollgate.assignment import Assignment
+from tollgate.core import open_core
+from tollgate.upkeep import Upkeep
+
+log = structlog.get_logger()
+
+_POOL_CONNECTIONS_MAX = 4
+
+
+def main() -> int:
+    """Work as told through the inherited pipe until asked to stop; 0 then."""
+    given = assignment.receive(sys.argv)
+    log_lines.configure(process=given.name)
+    stop = threading.Event()
+    runner = Runner(given.app_dsn, PROJECTIONS)
+    # Folding keeps a processor busy, so it has a thread; a crash of it is the process's.
+    folding = threading.Thread(target=runner.run_until, args=(stop,), name="projections")
+    folding.start()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            is_orderly = loop.run(_work(given, folding))
+    finally:
+        stop.set()
+        folding.join()
+    return 0 if is_orderly else 1
+
+
+async def _work(given: Assignment, folding: threading.Thread) -> bool:
+    """Sweep and tidy until a signal (True) or until the folding has died (False)."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    async with open_core(
+        given.app_dsn,
+        given.redis_url,
+        given.crypto_secret,
+        connections_max=_POOL_CONNECTIONS_MAX,
+    ) as core:
+        tasks = [
+            asyncio.create_task(Sweeper(core.pool, core.writer).run()),
+            asyncio.create_task(Upkeep(core.pool).run()),
+        ]
+        try:
+            while not asked.is_set() and folding.is_alive() and not any(t.done() for t in tasks):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asked.wait(), 1.0)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if not isinstance(error, asyncio.CancelledError):
+            log.error("background.task_ended", error=repr(error))
+    return asked.is_set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

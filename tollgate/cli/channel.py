@@ -1,0 +1,120 @@
+"""`tollgate channel`: the ways to providers. Provider keys are read from standard input."""
+
+import argparse
+import sys
+
+from admin_api.operations import channels
+from admin_api.operations.channels import ChannelInput
+from tollgate.cli.at_the_desk import ACTOR, identifier, perform, print_table
+from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    given = ChannelInput(
+        name=arguments.name,
+        type=arguments.type,
+        base_url=arguments.base_url,
+        keys=_keys() if arguments.keys else None,
+        models=_models(arguments.model),
+        groups=arguments.group,
+        priority=arguments.priority,
+        weight=arguments.weight,
+    )
+    print(perform(arguments, lambda desk: channels.add_channel(desk, given, actor=ACTOR)))
+    return OK
+
+
+def _keys() -> list[str]:
+    """One key a line. Never an argument: command lines are there for everybody to read."""
+    if sys.stdin.isatty():
+        print("The provider's keys, one a line; an empty line ends:", file=sys.stderr)
+    keys = []
+    for line in sys.stdin:
+        if not line.strip():
+            break
+        keys.append(line.strip())
+    return keys
+
+
+def _models(texts: list[str]) -> dict[str, str]:
+    """`client's name=provider's name`, or one name for both."""
+    found = {}
+    for text in texts:
+        name, _, upstream = text.partition("=")
+        found[name] = upstream or name
+    return found
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    views = perform(arguments, channels.list_channels)
+    print_table(
+        ("ID", "NAME", "TYPE", "STATE", "KEYS", "MODELS"),
+        (
+            (
+                view.channel_id,
+                view.name or "-",
+                view.state.route.type,
+                "paused" if view.state.is_paused else "active",
+                len(view.state.route.key_ids),
+                ",".join(view.state.route.models),
+            )
+            for view in views
+        ),
+    )
+    return OK
+
+
+def _pause(arguments: argparse.Namespace) -> int:
+    return _set_paused(arguments, is_paused=True)
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    return _set_paused(arguments, is_paused=False)
+
+
+def _set_paused(arguments: argparse.Namespace, *, is_paused: bool) -> int:
+    channel_id = identifier(arguments.channel)
+    given = ChannelInput(is_paused=is_paused)
+    perform(
+        arguments,
+        lambda desk: channels.change_channel(desk, channel_id, given, actor=ACTOR),
+    )
+    return OK
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    channel_id = identifier(arguments.channel)
+    perform(arguments, lambda desk: channels.remove_channel(desk, channel_id, actor=ACTOR))
+    return OK
+
+
+_ONE = (argument("channel", metavar="CHANNEL", help="the channel's id"), DATA_DIR)
+_ADD = (
+    argument("name"),
+    argument("--type", required=True, help="the kind of provider, as in openai"),
+    argument("--base-url", metavar="URL", help="where it is, if not at its usual address"),
+    argument(
+        "--model",
+        action="append",
+        required=True,
+        metavar="NAME[=UPSTREAM]",
+        help="serves it, under the provider's name for it; repeat for more",
+    ),
+    argument("--keys", action="store_true", help="read the provider's keys from standard input"),
+    argument("--group", action="append", help="serves this price group; repeat for more"),
+    argument("--priority", type=int),
+    argument("--weight", type=int),
+    DATA_DIR,
+)
+
+COMMAND = Group(
+    "channel",
+    "the ways to providers",
+    (
+        Action("add", "add a channel; prints its id", _add, _ADD),
+        Action("list", "list channels", _list, (DATA_DIR,)),
+        Action("pause", "send a channel no calls", _pause, _ONE),
+        Action("resume", "send it calls again", _resume, _ONE),
+        Action("remove", "remove a channel for ever, and its keys", _remove, _ONE),
+    ),
+)

@@ -1,0 +1,73 @@
+"""Reads the command line, runs the command, and turns every refusal into one line and a number."""
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+import psycopg
+
+from admin_api.errors import DeskError
+from ledger.errors import LedgerError, StoreUnavailable
+from tollgate import log
+from tollgate.cli.contract import FINDINGS, UNREACHABLE, USAGE, Action, UsageRefused
+from tollgate.cli.registry import COMMANDS
+from tollgate.embedded.errors import StartRefused
+from tollgate.installation import CannotReach
+from tollgate.setting_values import SettingRefused
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the number to exit with (tollgate/cli/contract.py)."""
+    chosen = _parser().parse_args(arguments)
+    log.configure(process="tollgate")
+    try:
+        code: int = chosen.run(chosen)
+    except (SettingRefused, StartRefused, UsageRefused) as refusal:
+        return _say(refusal, USAGE)
+    except (CannotReach, StoreUnavailable, psycopg.OperationalError) as error:
+        return _say(error, UNREACHABLE)
+    except (LedgerError, DeskError) as refusal:
+        return _say(refusal, FINDINGS)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep the interpreter from trying to flush it.
+        sys.stdout = None  # type: ignore[assignment]
+        return FINDINGS
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tollgate", description="An LLM gateway that keeps the books.", allow_abbrev=False
+    )
+    version = importlib.metadata.version("tollgate")
+    parser.add_argument("--version", action="version", version=f"tollgate {version}")
+    words = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        if isinstance(command, Action):
+            _add(words, command)
+            continue
+        group = words.add_parser(command.name, help=command.help, description=command.help)
+        actions = group.add_subparsers(metavar="ACTION", required=True)
+        for action in command.actions:
+            _add(actions, action)
+    return parser
+
+
+def _add(words: "argparse._SubParsersAction[argparse.ArgumentParser]", action: Action) -> None:
+    parser = words.add_parser(
+        action.name, help=action.help, description=action.help, allow_abbrev=False
+    )
+    for one in action.arguments:
+        parser.add_argument(*one.names, **one.options)  # type: ignore[arg-type]
+    parser.set_defaults(run=action.run)
+
+
+def _say(refusal: Exception, code: int) -> int:
+    line = " ".join(str(refusal).split())
+    print(f"tollgate: {line}", file=sys.stderr)
+    return code

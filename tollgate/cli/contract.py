@@ -1,0 +1,59 @@
+"""What a command of the command line is, and the numbers it ends with."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+OK = 0
+FINDINGS = 1
+"""The command was carried out, and something is wrong; or it was refused by the ledger."""
+USAGE = 2
+"""The command line, a setting or the machine does not allow it."""
+UNREACHABLE = 3
+"""A server that is needed does not answer."""
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class UsageRefused(Exception):
+    """The command cannot be carried out as it was given; says what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of `argparse.ArgumentParser.add_argument`."""
+
+    names: tuple[str, ...]
+    options: dict[str, object]
+
+
+def argument(*names: str, **options: object) -> Argument:
+    """An argument, given as to `add_argument`."""
+    return Argument(names, options)
+
+
+DATA_DIR = argument(
+    "--data-dir", metavar="PATH", help="the installation's folder (default: the account's own)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that can be done: `tollgate NAME` or `tollgate GROUP NAME`."""
+
+    name: str
+    help: str
+    run: Run
+    arguments: Sequence[Argument] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Actions under one word: `tollgate ledger fsck`."""
+
+    name: str
+    help: str
+    actions: Sequence[Action]
+
+
+Command = Action | Group

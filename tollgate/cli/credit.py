@@ -1,0 +1,50 @@
+"""`tollgate credit`: put money on an account."""
+
+import argparse
+import secrets
+
+from admin_api.operations import credits
+from admin_api.operations.credits import Idempotency
+from tollgate.cli.account import ACCOUNT
+from tollgate.cli.at_the_desk import ACTOR, identifier, perform
+from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    account_id = identifier(arguments.account)
+    key = arguments.idempotency_key or secrets.token_hex(16)
+    position = perform(
+        arguments,
+        lambda desk: credits.grant_credit(
+            desk,
+            account_id,
+            amount=arguments.amount,
+            reason=arguments.reason,
+            idempotency=Idempotency(ACTOR, "credit", key),
+            actor=ACTOR,
+        ),
+    )
+    print(f"position {position}")
+    return OK
+
+
+COMMAND = Group(
+    "credit",
+    "put money on accounts",
+    (
+        Action(
+            "add",
+            "credit an account; prints the position in the ledger",
+            _add,
+            (
+                ACCOUNT,
+                argument("amount", help="in USD, as in 12.50"),
+                argument("--reason", default="manual", help="kept in the vault"),
+                argument(
+                    "--idempotency-key", metavar="KEY", help="the same key credits once, for ever"
+                ),
+                DATA_DIR,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,101 @@
+"""`tollgate demo`: a whole gateway on a throw-away directory, ready for the first paid call."""
+
+import argparse
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from admin_api.desk import Desk
+from admin_api.operations import accounts, api_keys, channels, credits, prices
+from admin_api.operations.channels import ChannelInput
+from admin_api.operations.credits import Idempotency
+from tollgate import supervisor
+from tollgate.cli.contract import Action
+from tollgate.cli.serve import PORT, WORKERS
+from tollgate.embedded.data_directory import DataDirectory
+from tollgate.installation import Installation, at_desk
+from tollgate.settings import Settings
+from tollgate.supervisor import Started
+
+_ACTOR = "demo"
+_MODEL = "echo"
+_CREDIT_USD = "5.00"
+_PRICE_USD = {"input": "1.00", "output": "2.00"}
+
+
+@dataclass(slots=True)
+class _Demo:
+    """What the first caller needs; known once the ledger is furnished."""
+
+    key: str = ""
+    account_id: str = ""
+
+    def furnish(self, installation: Installation) -> None:
+        self.key, self.account_id = at_desk(installation, _furnish)
+
+    def announce(self, started: Started) -> None:
+        print(
+            f"""
+Tollgate is ready at {started.address} (everything is thrown away at the end: Ctrl-C)
+
+An account with {_CREDIT_USD} USD has this API key:
+  {self.key}
+
+The first paid call:
+  curl {started.address}/v1/chat/completions -H 'Authorization: Bearer {self.key}' \
+-H 'Content-Type: application/json' \
+-d '{{"model":"{_MODEL}","messages":[{{"role":"user","content":"Hello, ledger!"}}]}}'
+
+What is left on the account, as its operator sees it:
+  curl {started.address}/api/v1/accounts/{self.account_id}/balance \
+-H 'Authorization: Bearer {started.root_token}'
+""",
+            flush=True,
+        )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    arguments.host = "127.0.0.1"
+    settings = Settings.from_environment(arguments)
+    # Not the folder pytest or TMPDIR would give: socket paths are short, and Postgres' own account
+    # has to come in.
+    parent = Path(tempfile.mkdtemp(prefix="tollgate-demo-", dir="/tmp"))  # noqa: S108
+    try:
+        parent.chmod(0o711)
+        settings = replace(
+            settings,
+            data=DataDirectory(parent.resolve() / "data"),
+            sql_dsn=None,
+            sql_owner_dsn=None,
+            redis_url=None,
+            initial_root_access_token=None,
+        )
+        demo = _Demo()
+        return supervisor.serve(settings, demo.announce, demo.furnish)
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+async def _furnish(desk: Desk) -> tuple[str, str]:
+    """An echo channel, its price, an account with money and a key to it."""
+    channel = ChannelInput(name="Echo", type="echo", models={_MODEL: _MODEL})
+    await channels.add_channel(desk, channel, actor=_ACTOR)
+    await prices.set_price(desk, _MODEL, rates=_PRICE_USD, effective_from=None, actor=_ACTOR)
+    account_id = await accounts.open_account(desk, name="Demo", actor=_ACTOR)
+    await credits.grant_credit(
+        desk,
+        account_id,
+        amount=_CREDIT_USD,
+        reason="demo",
+        idempotency=Idempotency(_ACTOR, "demo", "first"),
+        actor=_ACTOR,
+    )
+    key = await api_keys.issue_key(desk, account_id, name="Demo", terms={}, actor=_ACTOR)
+    return key.secret, str(account_id)
+
+
+COMMAND = Action(
+    "demo", "serve on a throw-away directory, with an account, credit and a key", _run,
+    (PORT, WORKERS),
+)

@@ -1,0 +1,87 @@
+"""`tollgate key`: issue, list and revoke the API keys of an account."""
+
+import argparse
+
+from admin_api.operations import api_keys
+from admin_api.operations.api_keys import TermsInput
+from ledger.money import format_usd
+from tollgate.cli.account import ACCOUNT
+from tollgate.cli.at_the_desk import ACTOR, identifier, perform, print_table
+from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    account_id = identifier(arguments.account)
+    issued = perform(
+        arguments,
+        lambda desk: api_keys.issue_key(
+            desk, account_id, name=arguments.name, terms=_terms(arguments), actor=ACTOR
+        ),
+    )
+    print(f"{issued.key_id}\n{issued.secret}")
+    return OK
+
+
+def _terms(arguments: argparse.Namespace) -> TermsInput:
+    terms = TermsInput()
+    if arguments.limit is not None:
+        terms["limit"] = arguments.limit
+    if arguments.expires_at is not None:
+        terms["expires_at"] = arguments.expires_at
+    if arguments.model:
+        terms["models"] = arguments.model
+    if arguments.allowed_ip:
+        terms["allowed_ips"] = arguments.allowed_ip
+    if arguments.group is not None:
+        terms["group"] = arguments.group
+    return terms
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    account_id = identifier(arguments.account)
+    views = perform(arguments, lambda desk: api_keys.list_keys(desk, account_id))
+    rows = []
+    for view in views:
+        issued = view.state.issued
+        assert issued is not None
+        rows.append(
+            (
+                view.key_id,
+                view.name or "-",
+                f"{issued.prefix}...{issued.last_four}",
+                "revoked" if view.state.is_revoked else "active",
+                format_usd(view.used_nanos),
+            )
+        )
+    print_table(("ID", "NAME", "KEY", "STATE", "USED USD"), rows)
+    return OK
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    key_id = identifier(arguments.key)
+    perform(arguments, lambda desk: api_keys.revoke_key(desk, key_id, actor=ACTOR))
+    return OK
+
+
+_TERMS = (
+    argument("--limit", metavar="USD", help="the most it may ever spend"),
+    argument("--expires-at", metavar="TIME", help="as in 2030-01-31T00:00:00Z"),
+    argument("--model", action="append", metavar="MODEL", help="may use it; repeat for more"),
+    argument("--allowed-ip", action="append", metavar="CIDR", help="may come from there; repeat"),
+    argument("--group", help="the price group, if not the account's"),
+)
+
+COMMAND = Group(
+    "key",
+    "issue, list and revoke API keys",
+    (
+        Action(
+            "add",
+            "issue a key; prints its id and, this once, the key",
+            _add,
+            (ACCOUNT, argument("name"), *_TERMS, DATA_DIR),
+        ),
+        Action("list", "list an account's keys", _list, (ACCOUNT, DATA_DIR)),
+        Action("revoke", "close a key for ever", _revoke, (argument("key"), DATA_DIR)),
+    ),
+)

@@ -1,0 +1,34 @@
+"""The list of commands: a new one is one file beside this one, and one line here."""
+
+from collections.abc import Sequence
+
+from tollgate.cli import (
+    account,
+    backup,
+    channel,
+    credit,
+    demo,
+    doctor,
+    key,
+    ledger,
+    price,
+    restore,
+    serve,
+    token,
+)
+from tollgate.cli.contract import Command
+
+COMMANDS: Sequence[Command] = (
+    serve.COMMAND,
+    demo.COMMAND,
+    account.COMMAND,
+    key.COMMAND,
+    credit.COMMAND,
+    channel.COMMAND,
+    price.COMMAND,
+    token.COMMAND,
+    ledger.COMMAND,
+    doctor.COMMAND,
+    backup.COMMAND,
+    restore.COMMAND,
+)

@@ -1,0 +1,30 @@
+"""`tollgate serve`: the gateway, the desk and everything they need."""
+
+import argparse
+
+from tollgate import supervisor
+from tollgate.cli.contract import DATA_DIR, Action, argument
+from tollgate.settings import Settings
+from tollgate.supervisor import Started
+
+HOST = argument("--host", help="the address to listen on (default: 0.0.0.0)")
+PORT = argument("--port", help="the port to listen on; 0 takes a free one (default: PORT, or 3000)")
+WORKERS = argument("--workers", help="how many processes take calls (default: one per core)")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return supervisor.serve(Settings.from_environment(arguments), _announce)
+
+
+def _announce(started: Started) -> None:
+    if started.root_token is not None:
+        print(
+            "\nThe root operator's token, shown this once (`tollgate token reset` makes another):\n"
+            f"  {started.root_token}\n"
+        )
+    print(f"Tollgate is ready at {started.address}", flush=True)
+
+
+COMMAND = Action(
+    "serve", "start the gateway and serve until stopped", _run, (HOST, PORT, WORKERS, DATA_DIR)
+)

@@ -1,0 +1,96 @@
+"""One worker: builds its parts, serves on the inherited socket, and drains when asked to stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+
+import structlog
+import uvloop
+
+from admin_api.app import build_desk
+from tollgate import assignment, log as log_lines
+from tollgate.assignment import DRAIN_S, Assignment
+from tollgate.core import open_core
+from tollgate.front import Front, build_front
+from tollgate.http_server import Server, server_config
+from tollgate.root_app import RootApp
+
+log = structlog.get_logger()
+
+_POOL_CONNECTIONS_MAX = 4
+_PRE_DRAIN_S = 0.5
+"""How long calls are still accepted after readiness says no: whoever routes to us may lag."""
+_CUT_AFTER_S = DRAIN_S - 15.0
+"""When calls that are still going on are ended in their own dialect, and settled."""
+_FORCE_AFTER_S = 5.0
+
+
+def main() -> int:
+    """Serve as told through the inherited pipe; 0 after an orderly drain."""
+    given = assignment.receive(sys.argv)
+    log_lines.configure(process=given.name)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(given))
+    return 0
+
+
+async def _serve(given: Assignment) -> None:
+    assert given.listening_fd is not None
+    async with open_core(
+        given.app_dsn,
+        given.redis_url,
+        given.crypto_secret,
+        connections_max=_POOL_CONNECTIONS_MAX,
+    ) as core:
+        front = build_front(given, core)
+        desk = core.desk()
+        app = RootApp(front.gateway, build_desk(desk), front.ready_to_serve)
+        server = Server(server_config(app, graceful_shutdown_s=DRAIN_S))
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(desk.commands.close)
+            stack.push_async_callback(front.close)
+            stack.push_async_callback(_cancel, asyncio.create_task(front.run()))
+            _drain_on_signals(server, front)
+            await server.serve([socket.socket(fileno=given.listening_fd)])
+
+
+def _drain_on_signals(server: Server, front: Front) -> None:
+    """The first signal lets calls end by themselves; the second ends them."""
+    draining: list[asyncio.Task[None]] = []
+
+    def asked_to_stop() -> None:
+        work = _hurry(server, front) if draining else _drain(server, front)
+        draining.append(asyncio.create_task(work))
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop)
+
+
+async def _drain(server: Server, front: Front) -> None:
+    log.info("worker.draining", calls=len(front.cutter))
+    front.health.is_draining = True
+    await asyncio.sleep(_PRE_DRAIN_S)
+    server.should_exit = True
+    await asyncio.sleep(_CUT_AFTER_S)
+    front.cutter.cut_all("node_draining")
+
+
+async def _hurry(server: Server, front: Front) -> None:
+    log.warning("worker.cut", calls=len(front.cutter))
+    server.should_exit = True
+    front.cutter.cut_all("node_draining")
+    await asyncio.sleep(_FORCE_AFTER_S)
+    server.force_exit = True
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+if __name__ == "__main__":
+    sys.exit(main())
