@@ -199,7 +199,7 @@ class Runner:
             _store(connection, steps)
         except psycopg.OperationalError:
             raise
-        except (psycopg.Error, _Replaced) as error:
+        except (psycopg.Error, _Replaced, *FOLD_FAILURES) as error:
             if len(steps) == 1:
                 self._stop_unless_replaced(connection, steps[0].lane, error)
                 return

@@ -3,11 +3,12 @@
 New rows are copied in, changed ones go in as arrays, each with one statement per batch.
 """
 
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import sql
+from psycopg import adapters, sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
@@ -37,8 +38,8 @@ def connect(dsn: str) -> Connection:
         "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
     )
     adapt(connection)
-    oid = connection.adapters.types["jsonb"].oid
-    connection.adapters.register_dumper(None, type("_Json", (_JsonDumper,), {"oid": oid}))
+    connection.adapters.register_dumper(None, _JsonDumper)
+    connection.adapters.register_dumper(None, _IntegersDumper)
     return connection
 
 
@@ -133,9 +134,30 @@ class _JsonDumper(Dumper):
     """Sends JSON text as the binary form of jsonb: a version byte, then the text."""
 
     format = Format.BINARY
+    oid = adapters.types["jsonb"].oid
 
     def dump(self, obj: str) -> Buffer:
         return b"\x01" + obj.encode()
+
+
+class _IntegersDumper(Dumper):
+    """Sends a tuple of integers as the binary form of bigint[]: dimensions, then the elements."""
+
+    format = Format.BINARY
+    oid = adapters.types["int8"].array_oid
+
+    def dump(self, obj: tuple[int, ...]) -> Buffer:
+        if not obj:
+            return _NO_DIMENSIONS
+        parts = [_ONE_DIMENSION.pack(1, 0, _INT8, len(obj), 1)]
+        parts += [_ELEMENT.pack(8, each) for each in obj]
+        return b"".join(parts)
+
+
+_INT8 = adapters.types["int8"].oid
+_ONE_DIMENSION = struct.Struct(">iiIii")
+_ELEMENT = struct.Struct(">iq")
+_NO_DIMENSIONS = struct.pack(">iiI", 0, 0, _INT8)
 
 
 def _values(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 - each table has its own row
