@@ -1,10 +1,10 @@
 """The front's ASGI application: a few routes, matched by hand, with nothing between them and us."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
-from gateway.errors import UnknownRoute
-from gateway.exchange import Exchange, Receive, Scope, Send
+from gateway.errors import GatewayError, InternalError, UnknownRoute
+from gateway.exchange import Exchange, Header, Receive, Scope, Send
 from gateway.formats.contract import Format
 from gateway.health import Health
 from gateway.models import Models
@@ -34,10 +34,16 @@ class Gateway:
         if methods is None and exchange.path.startswith("/v1/models/"):
             methods = self._one_model
         handler = methods.get(exchange.method) if methods else None
-        if handler is None:
-            await self._refuse(exchange, methods)
-        else:
-            await handler(exchange)
+        try:
+            if handler is None:
+                await self._refuse(exchange, methods)
+            else:
+                await handler(exchange)
+        except BaseException:
+            # A bug: the client gets its dialect, the server's log gets the story.
+            if not exchange.has_started:
+                await self._tell(exchange, InternalError("something went wrong here"))
+            raise
 
     async def _refuse(self, exchange: Exchange, methods: dict[str, Handler] | None) -> None:
         if methods is None:
@@ -46,7 +52,11 @@ class Gateway:
             error = UnknownRoute(
                 f"{exchange.method} is not allowed here", status=HTTPStatus.METHOD_NOT_ALLOWED
             )
+        allow = [(b"allow", ", ".join(sorted(methods)).encode())] if methods else []
+        await self._tell(exchange, error, allow)
+
+    async def _tell(
+        self, exchange: Exchange, error: GatewayError, more: Sequence[Header] = ()
+    ) -> None:
         status, headers, body = self._wire.error_body(error, exchange.request_id)
-        if methods is not None:
-            headers = [*headers, (b"allow", ", ".join(sorted(methods)).encode())]
-        await exchange.respond(status, headers, body)
+        await exchange.respond(status, [*headers, *more], body)

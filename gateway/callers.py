@@ -6,7 +6,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from gateway.errors import InvalidKey, InvalidRequest, KeyNotAllowed
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from gateway.errors import InvalidKey, InvalidRequest, KeyNotAllowed, Overloaded
 from gateway.exchange import Exchange
 from ledger import clock
 from ledger.streams.account import Account, SpendingLimits
@@ -34,10 +37,14 @@ async def identify(
 ) -> Caller:
     """The caller of an exchange.
 
-    Raises InvalidKey, KeyNotAllowed, and InvalidRequest for more than one credential.
+    Raises InvalidKey, KeyNotAllowed, InvalidRequest for more than one credential, and Overloaded
+    when nobody can say who it is.
     """
     secret = credential(exchange)
-    found = await configuration.caller(secret)
+    try:
+        found = await configuration.caller(secret)
+    except (psycopg.Error, PoolTimeout, OSError) as error:
+        raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
     caller = _admit(found, clock.now_us())
     if caller.terms.allowed_ips is not None:
         _check_address(caller.terms.allowed_ips, client_address(exchange, trusted_proxies))

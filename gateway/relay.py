@@ -14,7 +14,7 @@ from gateway.channel_keys import ChannelKeys
 from gateway.charges import ChargeBook, OpenCharge
 from gateway.cutting import Cut, Cutter
 from gateway.delivery import Delivering, Delivery, Drains
-from gateway.errors import GatewayError, InternalError, KeyNotAllowed, UnknownModel
+from gateway.errors import GatewayError, KeyNotAllowed, UnknownModel
 from gateway.exchange import Exchange
 from gateway.formats.contract import ChatCall, Format
 from gateway.providers.contract import Provider
@@ -109,6 +109,8 @@ class Relay:
         except ClientGone:
             return
         except GatewayError as error:
+            if exchange.has_started:
+                raise
             self._refusals.note(caller, model, error)
             await self._refuse(exchange, error)
 
@@ -171,12 +173,13 @@ class Relay:
             try:
                 await self._relayed(exchange, admission, charge, cut)
             except GatewayError as error:
+                charge.abandon("internal_error")
+                if exchange.has_started:
+                    raise
                 await self._refuse(exchange, error)
             except BaseException:
                 # A bug, or the end of the process: leave no hold open behind it.
                 charge.abandon("internal_error")
-                if not exchange.has_started:
-                    await self._refuse(exchange, InternalError("something went wrong here"))
                 raise
 
     async def _relayed(

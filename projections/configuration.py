@@ -24,6 +24,7 @@ from ledger.streams.contract import AccountEvent, Stream
 log = structlog.get_logger()
 
 POLL_S = 0.25
+_READ_WITHIN_S = 1.0
 _CACHED_MAX = 50_000
 
 # The condition is the one of the index event_configuration, so that only its part is read.
@@ -86,7 +87,10 @@ class Configuration:
                 await asyncio.sleep(POLL_S)
 
     async def caller(self, secret: str) -> Caller | None:
-        """Who presents this key; None where no such key was issued."""
+        """Who presents this key; None where no such key was issued.
+
+        Raises psycopg.Error and PoolTimeout when it is not known and cannot be read.
+        """
         digest = key_digest(secret)
         if digest in self._callers:
             self._callers.move_to_end(digest)
@@ -111,7 +115,7 @@ class Configuration:
         return Multiplier() if held is None else held.multiplier
 
     async def _read_caller(self, digest: str) -> Caller | None:
-        async with self._pool.connection() as connection:
+        async with self._pool.connection(timeout=_READ_WITHIN_S) as connection:
             key = await read_state(connection, api_key.STREAM, api_key.key_id(digest))
             if key.issued is None:
                 return None

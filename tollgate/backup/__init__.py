@@ -1,0 +1,1 @@
+"""A consistent copy of the books in one file, and the way back."""

@@ -1,0 +1,37 @@
+"""`tollgate restore`: a backup into an empty installation."""
+
+import argparse
+from pathlib import Path
+
+from tollgate.backup.load import RestoreRefused, load, read_manifest
+from tollgate.cli.at_the_desk import opened
+from tollgate.cli.backup import FILE
+from tollgate.cli.contract import DATA_DIR, OK, Action, UsageRefused, argument
+from tollgate.cli.ledger import report_faults
+
+_WITHOUT_VAULT = argument(
+    "--without-vault",
+    action="store_true",
+    help="restore although the CRYPTO_SECRET is another one: names and provider keys are lost",
+)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    file = Path(arguments.file)
+    try:
+        read_manifest(file)  # before a server is started for it
+        with opened(arguments, is_seeded=False) as installation:
+            said = load(installation, file, is_vault_needed=not arguments.without_vault)
+            rows = sum(member.rows for member in said.members)
+            print(f"{file}: restored {rows} rows, up to position {said.head} of the ledger")
+            return report_faults(installation) if said.head else OK
+    except RestoreRefused as refusal:
+        raise UsageRefused(f"{file} was not restored, nothing was changed: {refusal}") from refusal
+
+
+COMMAND = Action(
+    "restore",
+    "restore a backup into an empty installation, and check it",
+    _run,
+    (FILE, _WITHOUT_VAULT, DATA_DIR),
+)
