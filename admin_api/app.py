@@ -1,4 +1,4 @@
-"""The desk as an application, to be mounted at /api/v1: routes, errors, and its own description.
+"""The desk as an application at /api/v1: routes, errors, and its own description.
 
 The OpenAPI document is at /openapi.json below the mount; there are no pages that would load
 scripts from elsewhere.
@@ -21,7 +21,7 @@ from admin_api.routes.prices import router as prices
 from admin_api.routes.requests import router as requests
 
 PREFIX = "/api/v1"
-"""Where the application is to be mounted."""
+"""Where the application lives, whether it is mounted there or given whole paths."""
 
 ROUTERS = (
     accounts,
@@ -54,5 +54,5 @@ def build_desk(desk: Desk, client_address: ClientAddress = peer_address) -> Fast
         app.include_router(router)
     problems.install(app)
     document.install(app)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, prefix=PREFIX)
     return app

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
 from admin_api.errors import NotCaughtUp
 from ledger import clock
 from ledger.application import Ledger
-from ledger.errors import OutcomeUnknown
+from ledger.errors import NotFound, OutcomeUnknown
 from ledger.store.writer import Appended
+from ledger.streams.contract import Event, Stream
 from ledger.vault import Vault
 from projections.configuration import Configuration
 
@@ -88,6 +90,17 @@ class Desk:
     channel_types: Mapping[str, ChannelType]
     commands: Commands = field(default_factory=Commands)
 
+    async def state(self, stream: Stream, stream_id: UUID) -> Any:  # noqa: ANN401 - each stream has its own state
+        """The fold of a stream as it stands now. Raises NotFound for a stream of another kind."""
+        return await self.ledger.state(_of_its_kind(stream), stream_id)
+
+    async def handle(self, stream: Stream, stream_id: UUID, command: object) -> Appended | None:
+        """Carry out one command; None when it changes nothing.
+
+        Raises Refused (NotFound for a stream of another kind), NotStored, StoreUnavailable.
+        """
+        return await self.ledger.handle(_of_its_kind(stream), stream_id, command)
+
     async def shown(self, appended: Appended) -> None:
         """Wait until the balance cache shows an append, but not for ever: it heals by itself."""
         await asyncio.wait([asyncio.ensure_future(appended.published)], timeout=SHOWN_WITHIN_S)
@@ -105,3 +118,14 @@ class Desk:
             if clock.monotonic_s() > deadline_s:
                 raise NotCaughtUp(f"configuration is at {self.configuration.position}")
             await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def _of_its_kind(stream: Stream) -> Stream:
+    """The stream, for ids that callers choose: an account's id does not name a channel."""
+
+    def evolve(state: Any, event: Event) -> Any:  # noqa: ANN401 - any stream's state
+        if type(event) not in stream.events:
+            raise NotFound(f"no such {stream.name}")
+        return stream.evolve(state, event)
+
+    return stream._replace(evolve=evolve)

@@ -3,17 +3,21 @@
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from admin_api.problems import MEDIA_TYPE, problem
+from admin_api.problems import MEDIA_TYPE, problem, surrounding_headers
 from ledger.ids import charge_id
 
 BODY_MAX_BYTES = 1_000_000
 
 
 class Envelope:
-    """Mints the request id, reads the body before anything else happens, adds headers."""
+    """Mints the request id, reads the body before anything else happens, adds headers.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `prefix` is where the application lives, for a door that hands over paths as they came.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
+        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -21,11 +25,12 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = str(charge_id())
+        scope["root_path"] = scope.get("root_path") or self._prefix
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_own_headers(request_id)]
+                message["headers"] = [*message["headers"], *surrounding_headers(request_id)]
             await send(message)
 
         refusal = _refused_unread(scope)
@@ -78,11 +83,3 @@ def _given(body: bytes, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return receive_given
-
-
-def _own_headers(request_id: str) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"x-request-id", request_id.encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]

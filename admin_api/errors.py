@@ -82,6 +82,7 @@ STATUS: Mapping[type[Exception], int] = {
     ledger_errors.OverBudget: 409,
     ledger_errors.OutOfRange: 409,
     ledger_errors.VersionConflict: 503,
+    ledger_errors.Withdrawn: 503,
     ledger_errors.WriterBusy: 503,
     ledger_errors.StoreUnavailable: 503,
     ledger_errors.OutcomeUnknown: 503,
@@ -96,6 +97,7 @@ UNAVAILABLE: Mapping[str, str] = {
     "query_too_slow": "This took too long; ask for less at a time.",
     "version_conflict": "Others change the same thing at the same time; try again.",
     "writer_busy": "Too much is waiting for the database; try again.",
+    "withdrawn": "This was given up before it was stored; try again.",
     "store_unavailable": "The database cannot be reached; nothing was changed.",
     "outcome_unknown": (
         "Whether this was done is not known yet; "

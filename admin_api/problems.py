@@ -58,6 +58,15 @@ def problem(
     return body, headers
 
 
+def surrounding_headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    """What every answer carries, in ASGI's form."""
+    return [
+        (b"x-request-id", request_id.encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+
 def install(app: FastAPI) -> None:
     """Make the application answer every error like this."""
     app.add_exception_handler(DeskError, _refused)
@@ -121,8 +130,12 @@ async def _database_away(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
-    log.error("desk.failed", error=repr(error), request_id=_id(request))
-    return _answer(request, 500, "internal_error", "This should not have happened.")
+    # Only the kind: its words may be a secret. The server logs where it happened.
+    log.error("desk.failed", kind=type(error).__name__, request_id=_id(request))
+    response = _answer(request, 500, "internal_error", "This should not have happened.")
+    # Bugs are answered outside the middleware that adds these to everything else.
+    response.raw_headers.extend(surrounding_headers(_id(request)))
+    return response
 
 
 def _answer(

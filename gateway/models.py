@@ -4,7 +4,6 @@ Source: https://platform.openai.com/docs/api-reference/models
 """
 
 from collections.abc import Sequence
-from urllib.parse import unquote
 
 import msgspec
 
@@ -34,7 +33,7 @@ class Models:
         try:
             caller = await identify(exchange, self._configuration, self._trusted_proxies)
             _, _, model = exchange.path.partition("/models/")
-            answer = self._one(caller, unquote(model)) if model else self._all(caller)
+            answer = self._one(caller, model) if model else self._all(caller)
         except GatewayError as error:
             status, headers, body = self._wire.error_body(error, exchange.request_id)
             await exchange.respond(status, headers, body)

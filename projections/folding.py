@@ -1,6 +1,8 @@
 """One batch of events, folded in memory: which rows are read, and what is written afterwards."""
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ledger.store.reader import Recorded
@@ -47,6 +49,19 @@ class FoldedTable:
     def __init__(self, changes: Changes, rows: dict[Key, Any]) -> None:
         self.changes = changes
         self.rows = rows
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Hold the cycle collector back: a batch makes many objects and no cycle, and to look through
+    them again and again takes longer than folding them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def fold(table: Table, events: Sequence[Recorded], cache: RowCache, load: Load) -> FoldedTable:

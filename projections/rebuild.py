@@ -14,6 +14,7 @@ from psycopg import IsolationLevel, sql
 from projections.batches import Batch, Interest, read_batch
 from projections.contract import Projection, Table
 from projections.election import try_to_rebuild
+from projections.folding import without_collection
 from projections.generations import (
     Generation,
     drop_generation,
@@ -28,7 +29,7 @@ from projections.storage import Connection, connect
 Progress = Callable[[int, int], None]
 """Told (position, target) after every batch."""
 
-_BATCH_EVENTS = 20_000
+_BATCH_EVENTS = 10_000
 _NEAR_EVENTS = 2_000
 """What is left to fold when the checkpoint is held, or the snapshot is taken."""
 
@@ -126,10 +127,11 @@ class _Folder:
     def fold_to(self, target: int, progress: Progress) -> None:
         """Fold everything up to and including `target`, a batch per transaction."""
         while self.position < target:
-            batch = read_batch(
-                self.connection, self.position, target, _BATCH_EVENTS, self._interest
-            )
-            self._fold(batch.part_for(self.projection))
+            with without_collection():
+                batch = read_batch(
+                    self.connection, self.position, target, _BATCH_EVENTS, self._interest
+                )
+                self._fold(batch.part_for(self.projection))
             progress(self.position, target)
 
     def _fold(self, batch: Batch) -> None:

@@ -27,7 +27,7 @@ from projections.batches import (
 )
 from projections.contract import Projection
 from projections.election import stand_down, try_to_lead
-from projections.folding import FoldedTable
+from projections.folding import FoldedTable, without_collection
 from projections.generations import (
     Checkpoint,
     Generation,
@@ -155,7 +155,8 @@ class Runner:
         behind.sort(key=lambda lane: (lane.position, lane.projection.name))
         read: int | None = None
         for position, lanes in groupby(behind, key=lambda lane: lane.position):
-            count = self._advance(connection, position, head, list(lanes))
+            with without_collection():
+                count = self._advance(connection, position, head, list(lanes))
             read = max(read or 0, count)
         return read
 

@@ -1,8 +1,8 @@
 """Builds logs for tests: random but lawful, with every event type, through the real append function.
 
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        log = LawfulLog(connection, seed=7)
-        log.grow(10_000)
+with psycopg.connect(dsn, autocommit=True) as connection:
+    log = LawfulLog(connection, seed=7)
+    log.grow(10_000)
 """
 
 import random
@@ -26,7 +26,7 @@ from ledger.store.append import (
 )
 from ledger.streams import account, api_key, channel, credit, group, price, setting, user
 from ledger.streams.charge import rules as charge
-from ledger.streams.charge.events import Attempt, Cover, Terms, Window
+from ledger.streams.charge.events import Attempt, Cover, QuotaReserved, Terms, Window
 from ledger.streams.contract import Stream
 from ledger.usage import Usage
 
@@ -70,7 +70,8 @@ class LawfulLog:
         self._connection = connection
         self._random = random.Random(seed)
         self._streams: dict[UUID, tuple[Stream, Any]] = {}
-        self._open: set[UUID] = set()
+        self._open: dict[UUID, int] = {}  # and where it stands in the next
+        self._open_list: list[UUID] = []
         self._closed: list[UUID] = []
         self._uncovered: set[UUID] = set()
         self._boot = entity_id()
@@ -112,7 +113,7 @@ class LawfulLog:
                         for number, event in enumerate(decided, 1)
                     ]
                 )
-        groups.sort(key=lambda events: prepare(events).is_capped)
+        groups.sort(key=_has_cap)
         if groups:
             outcomes = append_groups(self._connection, groups)
             for events, outcome in zip(groups, outcomes, strict=True):
@@ -134,13 +135,22 @@ class LawfulLog:
             state = stream.evolve(state, new.event)
         self._streams[stream_id] = stream, state
         if isinstance(state, charge.Charge):
-            self._open.add(stream_id)
-            if state.is_closed:
-                self._open.discard(stream_id)
-                self._closed.append(stream_id)
+            self._note_charge(stream_id, state)
         elif isinstance(state, api_key.ApiKey) and state.version == 1:
             assert state.issued is not None
             self.keys[state.issued.account_id].append(stream_id)
+
+    def _note_charge(self, stream_id: UUID, state: charge.Charge) -> None:
+        if not state.is_closed:
+            if stream_id not in self._open:
+                self._open[stream_id] = len(self._open_list)
+                self._open_list.append(stream_id)
+        elif stream_id in self._open:
+            self._closed.append(stream_id)
+            place = self._open.pop(stream_id)
+            last = self._open_list.pop()
+            if last != stream_id:
+                self._open_list[place], self._open[last] = last, place
 
     def _begin(self) -> None:
         for commands in self._opening():
@@ -177,8 +187,8 @@ class LawfulLog:
         chance = self._random.random()
         if chance < 0.46:
             return self._reserve()
-        if chance < 0.94 and self._open:
-            return self._go_on(self._pick(sorted(self._open)))
+        if chance < 0.94 and self._open_list:
+            return self._go_on(self._pick(self._open_list))
         if chance < 0.97 and self._closed:
             return self._adjust(self._pick(self._closed))
         if chance < 0.98:
@@ -359,6 +369,10 @@ _STREAM_OF_COMMAND: dict[type, Stream] = {
     group.SetGroup: group.STREAM,
     setting.ChangeSetting: setting.STREAM,
 }
+
+
+def _has_cap(events: Sequence[NewEvent]) -> bool:
+    return any(isinstance(new.event, QuotaReserved) for new in events)
 
 
 def _begun(command: object) -> tuple[Stream, Any]:

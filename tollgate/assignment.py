@@ -1,4 +1,4 @@
-"""What a child process is told by the supervisor: through an inherited pipe, never a command line."""
+"""What a child process is told: through an inherited pipe, never on a command line."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 
 from tollgate.installation import Installation
-
 
 DRAIN_S = 60
 """How long a worker that is asked to stop lets its calls go on."""

@@ -6,20 +6,24 @@ import signal
 import sys
 import threading
 
+import psycopg
 import structlog
 import uvloop
+from psycopg_pool import PoolTimeout
 
 from gateway.sweeper import Sweeper
 from projections.registry import PROJECTIONS
 from projections.runner import Runner
-from tollgate import assignment, log as log_lines
+from tollgate import assignment
+from tollgate import log as log_lines
 from tollgate.assignment import Assignment
-from tollgate.core import open_core
+from tollgate.core import Core, open_core
 from tollgate.upkeep import Upkeep
 
 log = structlog.get_logger()
 
 _POOL_CONNECTIONS_MAX = 4
+_LOOK_AGAIN_S = 0.25
 
 
 def main() -> int:
@@ -53,7 +57,7 @@ async def _work(given: Assignment, folding: threading.Thread) -> bool:
         connections_max=_POOL_CONNECTIONS_MAX,
     ) as core:
         tasks = [
-            asyncio.create_task(Sweeper(core.pool, core.writer).run()),
+            asyncio.create_task(_sweep(core)),
             asyncio.create_task(Upkeep(core.pool).run()),
         ]
         try:
@@ -68,6 +72,24 @@ async def _work(given: Assignment, folding: threading.Thread) -> bool:
         if not isinstance(error, asyncio.CancelledError):
             log.error("background.task_ended", error=repr(error))
     return asked.is_set()
+
+
+async def _sweep(core: Core) -> None:
+    """Sweep for ever, once there is a list of open charges: on a fresh ledger it comes first."""
+    while True:
+        if await _has_open_charges(core):
+            await Sweeper(core.pool, core.writer).run()
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _has_open_charges(core: Core) -> bool:
+    try:
+        async with core.pool.connection() as connection:
+            cursor = await connection.execute("select to_regclass('projections.open_charges')")
+            row = await cursor.fetchone()
+    except (psycopg.Error, PoolTimeout, OSError):
+        return False
+    return row is not None and row[0] is not None
 
 
 if __name__ == "__main__":

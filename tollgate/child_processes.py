@@ -44,7 +44,7 @@ class Child(msgspec.Struct, frozen=True):
 
 
 class _Record(msgspec.Struct, frozen=True):
-    supervisor: int
+    supervisor: Child
     children: list[Child]
 
 
@@ -70,7 +70,7 @@ def start(given: Assignment, environment: Mapping[str, str]) -> Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             cwd="/",
-            env={**environment, **_way_to_us(environment)},
+            env={**environment, **_way_to_us()},
             pass_fds=inherited,
             start_new_session=True,
         )
@@ -86,17 +86,24 @@ def remember(data: DataDirectory, children: Iterable[Child]) -> None:
     path = _path(data)
     draft = path.with_suffix(".draft")
     draft.touch(mode=0o600)
-    draft.write_bytes(msgspec.json.encode(_Record(os.getpid(), list(children))))
+    ourselves = Child("supervisor", "", "", os.getpid(), _start_of(os.getpid()) or "")
+    draft.write_bytes(msgspec.json.encode(_Record(ourselves, list(children))))
     draft.replace(path)
 
 
 def leftovers(data: DataDirectory) -> list[Child]:
     """The children of an earlier supervisor that still run."""
-    try:
-        record = msgspec.json.decode(_path(data).read_bytes(), type=_Record)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return []
-    return [child for child in record.children if is_still(child)]
+    record = _recorded(data)
+    return [] if record is None else [child for child in record.children if is_still(child)]
+
+
+def serving_supervisor(data: DataDirectory) -> int | None:
+    """The pid of the supervisor that serves this directory; None where there is none."""
+    record = _recorded(data)
+    if record is None or not record.supervisor.started:
+        return None
+    pid = record.supervisor.pid
+    return pid if _start_of(pid) == record.supervisor.started else None
 
 
 def end_leftovers(data: DataDirectory) -> list[Child]:
@@ -126,6 +133,13 @@ def is_still(child: Child) -> bool:
     )
 
 
+def _recorded(data: DataDirectory) -> _Record | None:
+    try:
+        return msgspec.json.decode(_path(data).read_bytes(), type=_Record)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
 def _path(data: DataDirectory) -> Path:
     return data.run / "children.json"
 
@@ -145,7 +159,7 @@ def _start_of(pid: int) -> str | None:
     return listing.stdout.strip() or None
 
 
-def _way_to_us(environment: Mapping[str, str]) -> dict[str, str]:
+def _way_to_us() -> dict[str, str]:
     """PYTHONPATH for a source tree that is not installed."""
     assert tollgate.__file__ is not None
     folder = Path(tollgate.__file__).resolve().parent.parent

@@ -13,9 +13,11 @@ from psycopg_pool import PoolTimeout
 from gateway.app import Gateway
 from gateway.attempts import KeyRefused
 from gateway.body import BodyLimits
+from gateway.callers import Network, client_address
 from gateway.channel_keys import ChannelKeys
 from gateway.charges import ChargeBook, OwnedTasks
 from gateway.cutting import Cutter
+from gateway.exchange import Exchange, Message, Scope
 from gateway.formats.registry import FORMATS
 from gateway.health import Health
 from gateway.leases import NodeLease
@@ -48,6 +50,7 @@ class Front:
     upstream: Upstream
     tokenizer: Tokenizer
     owned: OwnedTasks
+    trusted_proxies: tuple[Network, ...]
     ready_to_serve: asyncio.Event
     """Set once the configuration was read: before that nobody's call can be judged."""
 
@@ -69,6 +72,11 @@ class Front:
             await self.lease.release()
         await self.upstream.close()
         self.tokenizer.close()
+
+    def client_address(self, scope: Scope) -> str | None:
+        """Where a request comes from, past the proxies that are trusted: for the desk."""
+        address = client_address(Exchange(scope, _nothing, _nowhere, ""), self.trusted_proxies)
+        return None if address is None else str(address)
 
     async def _load(self) -> None:
         """Read the configuration and take the lease, as soon as the database answers."""
@@ -116,5 +124,14 @@ def build_front(given: Assignment, core: Core) -> Front:
         upstream=parts.upstream,
         tokenizer=parts.tokenizer,
         owned=owned,
+        trusted_proxies=proxies,
         ready_to_serve=asyncio.Event(),
     )
+
+
+async def _nothing() -> Message:
+    raise AssertionError("only the head of this request is looked at")
+
+
+async def _nowhere(_message: Message) -> None:
+    raise AssertionError("this request is answered elsewhere")

@@ -10,9 +10,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
+from admin_api.desk import Desk
 from ledger.errors import StoreUnavailable
 from ledger.store.migrate import SchemaRefused, migrate
-from admin_api.desk import Desk
 from tollgate import first_start, postgres_checks
 from tollgate.core import open_core
 from tollgate.embedded.data_directory import DataDirectory
@@ -60,7 +60,8 @@ def describe(
     """The installation over these embedded servers; None where an external one was set."""
     if settings.sql_dsn is None:
         assert postgres is not None
-        owner_dsn, app_dsn, app_role = postgres.owner_dsn, postgres.app_dsn, APPLICATION
+        owner_dsn, app_dsn = postgres.owner_dsn, postgres.app_dsn
+        app_role: str | None = APPLICATION
     else:
         app_dsn = settings.sql_dsn
         owner_dsn = settings.sql_owner_dsn or app_dsn
@@ -70,26 +71,17 @@ def describe(
         redis_url = valkey.url
     else:
         redis_url = settings.redis_url
-    return Installation(
-        settings, owner_dsn, app_dsn, app_role, redis_url, _crypto_secret(settings)
-    )
+    return Installation(settings, owner_dsn, app_dsn, app_role, redis_url, _crypto_secret(settings))
 
 
-def bring_up_to_date(installation: Installation, *, is_seeded: bool = True) -> str | None:
-    """Check the database, migrate it, and on the first start make the root operator.
-
-    Returns the root operator's token where one was minted: it is shown once and stored nowhere.
-    Raises CannotReach, StartRefused.
-    """
+def bring_up_to_date(installation: Installation) -> None:
+    """Check the database and migrate it. Raises CannotReach, StartRefused."""
     try:
         with psycopg.connect(installation.app_dsn, connect_timeout=10) as connection:
             faults = postgres_checks.faults(connection)
         if faults:
             raise StartRefused(faults[0].finding, faults[0].remedy)
         migrate(installation.owner_dsn, installation.app_role)
-        if not is_seeded:
-            return None
-        return at_desk(installation, lambda desk: first_start.seed(desk, installation.settings))
     except SchemaRefused as refusal:
         raise StartRefused(
             str(refusal), "run the release that made this database, or a newer one"
@@ -100,9 +92,19 @@ def bring_up_to_date(installation: Installation, *, is_seeded: bool = True) -> s
             "make it the owner of the database, or give the owner's address in SQL_OWNER_DSN",
         ) from refusal
     except (psycopg.OperationalError, PoolTimeout, StoreUnavailable) as error:
-        raise CannotReach(
-            "Postgres", _first_line(error), "start it, or correct SQL_DSN"
-        ) from error
+        raise CannotReach("Postgres", _first_line(error), "start it, or correct SQL_DSN") from error
+
+
+def seed(installation: Installation) -> str | None:
+    """Make what a fresh ledger begins with.
+
+    Returns the root operator's token where one was minted: it is shown once and stored nowhere.
+    Raises CannotReach.
+    """
+    try:
+        return at_desk(installation, lambda desk: first_start.seed(desk, installation.settings))
+    except (psycopg.OperationalError, PoolTimeout, StoreUnavailable) as error:
+        raise CannotReach("Postgres", _first_line(error), "start it again") from error
 
 
 def at_desk(installation: Installation, work: Callable[[Desk], Awaitable[Result]]) -> Result:
@@ -130,7 +132,7 @@ def at_desk(installation: Installation, work: Callable[[Desk], Awaitable[Result]
 
 
 @contextlib.contextmanager
-def open_installation(settings: Settings, *, is_seeded: bool = True) -> Iterator[Installation]:
+def open_installation(settings: Settings) -> Iterator[Installation]:
     """The installation for a command-line tool, whether or not it is being served right now.
 
     Embedded servers that do not run are started and stopped again.
@@ -144,7 +146,7 @@ def open_installation(settings: Settings, *, is_seeded: bool = True) -> Iterator
         if settings.redis_url is None:
             valkey = stack.enter_context(borrow_valkey(settings.data))
         installation = describe(settings, postgres, valkey)
-        bring_up_to_date(installation, is_seeded=is_seeded)
+        bring_up_to_date(installation)
         yield installation
 
 

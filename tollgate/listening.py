@@ -10,30 +10,39 @@ _BACKLOG = 2048
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and how to reach it from here
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that clients can connect to from now on. Raises StartRefused."""
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket that has the address but is not open yet: clients are refused.
+
+    So a port that is taken is noticed before anything is started or written.
+    Raises StartRefused.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
+        reserved = socket.socket(family, kind, protocol)
     except OSError as refusal:
         raise StartRefused(
             f"{host} is not an address to listen on ({refusal.strerror})",
             "give one of this machine, as in --host 127.0.0.1",
         ) from refusal
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-        listening.bind(address)
-        listening.listen(_BACKLOG)
+            reserved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        reserved.bind(address)
     except OSError as refusal:
-        listening.close()
-        raise StartRefused(
-            f"{host} port {port} cannot be listened on ({refusal.strerror})", _remedy(refusal)
-        ) from refusal
-    return listening
+        reserved.close()
+        raise _refused(f"{host} port {port}", refusal) from refusal
+    return reserved
+
+
+def listen(reserved: socket.socket) -> None:
+    """Open it: from now on clients connect, and wait for a worker. Raises StartRefused."""
+    try:
+        reserved.listen(_BACKLOG)
+    except OSError as refusal:
+        raise _refused(address_of(reserved), refusal) from refusal
 
 
 def address_of(listening: socket.socket) -> str:
@@ -58,6 +67,11 @@ def is_ready(listening: socket.socket, timeout_s: float) -> bool:
 def _reachable(listening: socket.socket) -> tuple[str, int]:
     host, port = listening.getsockname()[:2]
     return _ANYWHERE.get(host, host), port
+
+
+def _refused(address: str, refusal: OSError) -> StartRefused:
+    fault = f"{address} cannot be listened on ({refusal.strerror})"
+    return StartRefused(fault, _remedy(refusal))
 
 
 def _remedy(refusal: OSError) -> str:

@@ -1,9 +1,12 @@
 """What a worker's server calls: the desk under /api/, the gateway for everything else."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from admin_api.app import PREFIX
+from gateway.exchange import Receive, Scope, Send
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEALTH_PATHS = ("/livez", "/readyz")
 _NOT_YET = (
@@ -20,16 +23,12 @@ _NOT_YET_HEADERS = [
 class RootApp:
     """The root ASGI callable. Until `ready` is set only the health checks are answered."""
 
-    def __init__(
-        self, gateway: ASGI3Application, desk: ASGI3Application, ready: asyncio.Event
-    ) -> None:
+    def __init__(self, gateway: App, desk: App, ready: asyncio.Event) -> None:
         self._gateway = gateway
         self._desk = desk
         self._ready = ready
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. The parts are opened and closed by the worker, so a lifespan holds nothing."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
@@ -38,12 +37,12 @@ class RootApp:
         if not self._ready.is_set() and path not in _HEALTH_PATHS:
             await _refuse(send)
         elif path == "/api" or path.startswith("/api/"):
-            await self._desk(scope, receive, send)
+            await self._desk({**scope, "root_path": PREFIX}, receive, send)
         else:
             await self._gateway(scope, receive, send)
 
 
-async def _lifespan(receive: ASGIReceiveCallable, send: Any) -> None:  # noqa: ANN401 - ASGI
+async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
@@ -51,6 +50,6 @@ async def _lifespan(receive: ASGIReceiveCallable, send: Any) -> None:  # noqa: A
             return
 
 
-async def _refuse(send: Any) -> None:  # noqa: ANN401 - ASGI
+async def _refuse(send: Send) -> None:
     await send({"type": "http.response.start", "status": 503, "headers": _NOT_YET_HEADERS})
     await send({"type": "http.response.body", "body": _NOT_YET})

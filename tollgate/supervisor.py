@@ -22,7 +22,7 @@ from tollgate.child_processes import Running
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
-from tollgate.installation import Installation, bring_up_to_date, describe
+from tollgate.installation import Installation, bring_up_to_date, describe, seed
 from tollgate.settings import Settings
 from tollgate.stop_signals import StopRequested, StopSignals
 
@@ -42,39 +42,39 @@ class Started:
 
     installation: Installation
     address: str
-    root_token: str | None
 
 
 def serve(
     settings: Settings,
     announce: Callable[[Started], None],
-    furnish: Callable[[Installation], None] | None = None,
+    furnish: Callable[[Installation, str | None], None],
 ) -> int:
     """Serve until asked to stop; 0 after an orderly end.
 
-    `furnish` may write to the ledger before the first worker starts; `announce` is called when
-    service begins. Raises StartRefused, CannotReach; no port is open then.
+    `furnish` is given the root operator's token if one was minted, and may write to the ledger
+    before the first worker starts; `announce` is called when service begins.
+    Raises StartRefused, CannotReach; no port is open then.
     """
     settings.data.prepare()
     with settings.data.lock(), StopSignals() as signals, contextlib.ExitStack() as stack:
         _say_what_has_no_effect(settings)
         for leftover in child_processes.end_leftovers(settings.data):
             log.warning("leftover.replaced", child=leftover.name, pid=leftover.pid)
+        reserved = stack.enter_context(listening.reserve(settings.host, settings.port))
         try:
             with signals.interrupting():
                 servers = _start_servers(settings, stack)
                 installation = describe(settings, servers.postgres, servers.valkey)
-                root_token = bring_up_to_date(installation)
-                if furnish is not None:
-                    furnish(installation)
+                bring_up_to_date(installation)
+                furnish(installation, seed(installation))
         except StopRequested:
             return 0
         if installation.is_single_role:
             log.warning("ledger.single_role", consequence="the append-only triggers stand alone")
-        socket_ = stack.enter_context(listening.listen(settings.host, settings.port))
-        address = listening.address_of(socket_)
-        tree = _Tree(installation, servers, socket_, signals)
-        tree.run(lambda: announce(Started(installation, address, root_token)))
+        listening.listen(reserved)
+        address = listening.address_of(reserved)
+        tree = _Tree(installation, servers, reserved, signals)
+        tree.run(lambda: announce(Started(installation, address)))
     return 0
 
 
@@ -121,8 +121,7 @@ class _Tree:
         ]
         self._slots = [self._slot("background", 0)]
         self._slots += [
-            self._slot("worker", number)
-            for number in range(1, installation.settings.workers + 1)
+            self._slot("worker", number) for number in range(1, installation.settings.workers + 1)
         ]
 
     def run(self, announce: Callable[[], None]) -> None:

@@ -114,9 +114,7 @@ async def _orphans(connection: psycopg.AsyncConnection[Any]) -> set[Cell]:
     return found
 
 
-async def _reasons_told(
-    connection: psycopg.AsyncConnection[Any], account_id: UUID
-) -> set[UUID]:
+async def _reasons_told(connection: psycopg.AsyncConnection[Any], account_id: UUID) -> set[UUID]:
     """The vault rows that an account's credits have for their reasons."""
     cursor = await connection.execute(_CREDITS, (account_id,), binary=True)
     told = set()

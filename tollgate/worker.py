@@ -10,7 +10,8 @@ import structlog
 import uvloop
 
 from admin_api.app import build_desk
-from tollgate import assignment, log as log_lines
+from tollgate import assignment
+from tollgate import log as log_lines
 from tollgate.assignment import DRAIN_S, Assignment
 from tollgate.core import open_core
 from tollgate.front import Front, build_front
@@ -25,6 +26,8 @@ _PRE_DRAIN_S = 0.5
 _CUT_AFTER_S = DRAIN_S - 15.0
 """When calls that are still going on are ended in their own dialect, and settled."""
 _FORCE_AFTER_S = 5.0
+_ALONE_AFTER_S = 3.0
+"""When a worker that cannot read the configuration answers calls all the same: with a clear 503."""
 
 
 def main() -> int:
@@ -46,13 +49,18 @@ async def _serve(given: Assignment) -> None:
     ) as core:
         front = build_front(given, core)
         desk = core.desk()
-        app = RootApp(front.gateway, build_desk(desk), front.ready_to_serve)
+        app = RootApp(front.gateway, build_desk(desk, front.client_address), front.ready_to_serve)
         server = Server(server_config(app, graceful_shutdown_s=DRAIN_S))
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(desk.commands.close)
             stack.push_async_callback(front.close)
-            stack.push_async_callback(_cancel, asyncio.create_task(front.run()))
+            beside = asyncio.create_task(front.run())
+            # Without its lease and its configuration a worker must not go on: it is replaced.
+            beside.add_done_callback(lambda _: setattr(server, "should_exit", True))
+            stack.push_async_callback(_cancel, beside)
             _drain_on_signals(server, front)
+            with contextlib.suppress(TimeoutError):  # until then the others take the calls
+                await asyncio.wait_for(front.ready_to_serve.wait(), _ALONE_AFTER_S)
             await server.serve([socket.socket(fileno=given.listening_fd)])
 
 

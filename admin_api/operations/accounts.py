@@ -56,7 +56,7 @@ async def open_account(
         place = Place("account", account_id, "name", account_id)
         await vault.put(connection, desk.vault, place, name)
     command = account.Open(account_id, DEFAULT_GROUP, actor)
-    appended = await desk.ledger.handle(account.STREAM, account_id, command)
+    appended = await desk.handle(account.STREAM, account_id, command)
     assert appended is not None
     await desk.shown(appended)
     return account_id
@@ -64,7 +64,7 @@ async def open_account(
 
 async def require_account(desk: Desk, account_id: UUID) -> account.Account:
     """The account's state. Raises NotFound."""
-    state: account.Account = await desk.ledger.state(account.STREAM, account_id)
+    state: account.Account = await desk.state(account.STREAM, account_id)
     if state.account_id is None:
         raise NotFound("no such account")
     return state

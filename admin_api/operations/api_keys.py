@@ -81,7 +81,7 @@ async def issue_key(
         terms=parsed,
         actor=actor,
     )
-    await desk.ledger.handle(api_key.STREAM, key_id, command)
+    await desk.handle(api_key.STREAM, key_id, command)
     return IssuedKey(key_id, secret)
 
 
@@ -98,7 +98,7 @@ async def change_key(
     def changed(state: ApiKey) -> api_key.Change:
         return api_key.Change(msgspec.structs.replace(state.terms, **changes), actor)
 
-    await desk.ledger.handle(in_turn(api_key.STREAM), key_id, [changed])
+    await desk.handle(in_turn(api_key.STREAM), key_id, [changed])
     state = await _require_key(desk, key_id)
     assert state.issued is not None
     if name is not None:
@@ -108,7 +108,7 @@ async def change_key(
 
 async def revoke_key(desk: Desk, key_id: UUID, *, actor: str) -> None:
     """Close a key for ever; again changes nothing. Raises NotFound."""
-    await desk.ledger.handle(api_key.STREAM, key_id, api_key.Revoke(actor))
+    await desk.handle(api_key.STREAM, key_id, api_key.Revoke(actor))
 
 
 async def list_keys(desk: Desk, account_id: UUID) -> list[KeyView]:
@@ -125,7 +125,7 @@ async def list_keys(desk: Desk, account_id: UUID) -> list[KeyView]:
 
 
 async def _require_key(desk: Desk, key_id: UUID) -> ApiKey:
-    state: ApiKey = await desk.ledger.state(api_key.STREAM, key_id)
+    state: ApiKey = await desk.state(api_key.STREAM, key_id)
     if state.issued is None:
         raise NotFound("no such key")
     return state

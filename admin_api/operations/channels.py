@@ -67,7 +67,7 @@ async def add_channel(desk: Desk, given: ChannelInput, *, actor: str) -> UUID:
     _require_type(desk, route)
     name = inputs.text("name", given.name or "")
     await _put_secrets(desk, channel_id, name, dict(zip(key_ids, given.keys or (), strict=True)))
-    await desk.ledger.handle(channel.STREAM, channel_id, channel.Add(channel_id, route, actor))
+    await desk.handle(channel.STREAM, channel_id, channel.Add(channel_id, route, actor))
     return channel_id
 
 
@@ -95,7 +95,7 @@ async def change_channel(
     if given.is_paused is not None:
         pause = channel.Pause(actor) if given.is_paused else channel.Resume(actor)
         steps.append(lambda _: pause)
-    await desk.ledger.handle(in_turn(channel.STREAM), channel_id, steps)
+    await desk.handle(in_turn(channel.STREAM), channel_id, steps)
     after = await _require_channel(desk, channel_id)
     await _forget_keys(desk, set(before.route.key_ids) - set(after.route.key_ids))
     return (await _views(desk, {channel_id: after}))[0]
@@ -104,7 +104,7 @@ async def change_channel(
 async def remove_channel(desk: Desk, channel_id: UUID, *, actor: str) -> None:
     """Remove a channel for ever, its provider keys with it. Raises NotFound."""
     before = await _require_channel(desk, channel_id)
-    await desk.ledger.handle(channel.STREAM, channel_id, channel.Remove(actor))
+    await desk.handle(channel.STREAM, channel_id, channel.Remove(actor))
     await _forget_keys(desk, set(before.route.key_ids))
 
 
@@ -122,7 +122,7 @@ async def list_channels(desk: Desk) -> list[ChannelView]:
 
 
 async def _require_channel(desk: Desk, channel_id: UUID) -> Channel:
-    state: Channel = await desk.ledger.state(channel.STREAM, channel_id)
+    state: Channel = await desk.state(channel.STREAM, channel_id)
     if state.channel_id is None or state.is_removed:
         raise NotFound("no such channel")
     return state

@@ -46,7 +46,7 @@ async def grant_credit(
         await vault.put(connection, desk.vault, place, reason)
     command = credit.Grant(account_id, amount_nanos, "manual", digest, actor)
     try:
-        appended = await desk.ledger.handle(credit.STREAM, stream_id, command)
+        appended = await desk.handle(credit.STREAM, stream_id, command)
     except VersionConflict as error:
         # Only reached when decisions keep losing, which a stream of one event cannot do.
         raise IdempotencyConflict("this idempotency key is in use") from error

@@ -18,8 +18,8 @@ async def set_group(desk: Desk, name: str, *, multiplier: str, actor: str) -> Gr
     name = inputs.group("name", name)
     ratio = Fraction(parse_usd(multiplier), NANOS_PER_USD)
     command = SetGroup(name, Multiplier(ratio.numerator, ratio.denominator), actor)
-    await desk.ledger.handle(group.STREAM, group.group_stream_id(name), command)
-    state: Group = await desk.ledger.state(group.STREAM, group.group_stream_id(name))
+    await desk.handle(group.STREAM, group.group_stream_id(name), command)
+    state: Group = await desk.state(group.STREAM, group.group_stream_id(name))
     return state
 
 

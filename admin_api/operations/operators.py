@@ -38,7 +38,7 @@ async def register_operator(desk: Desk, *, name: str, role: Role, actor: str) ->
         lambda _: user.Register(user_id, role, actor),
         lambda _: user.Link(METHOD, ids.key_digest(token), actor),
     ]
-    await desk.ledger.handle(in_turn(user.STREAM), user_id, steps)
+    await desk.handle(in_turn(user.STREAM), user_id, steps)
     return NewOperator(user_id, token)
 
 
@@ -56,18 +56,18 @@ async def open_root(desk: Desk, token: str | None, *, actor: str) -> str | None:
         has_token = any(method == METHOD for method, _ in state.identities)
         return None if has_token else user.Link(METHOD, ids.key_digest(fresh), actor)
 
-    appended = await desk.ledger.handle(in_turn(user.STREAM), ROOT_ID, [register, link])
+    appended = await desk.handle(in_turn(user.STREAM), ROOT_ID, [register, link])
     return None if appended is None else fresh
 
 
 async def reset_token(desk: Desk, user_id: UUID, *, actor: str) -> str:
     """Replace all of an operator's tokens by a fresh one. Raises NotFound."""
     token = fresh_secrets.access_token()
-    state: User = await desk.ledger.state(user.STREAM, user_id)
+    state: User = await desk.state(user.STREAM, user_id)
     old = sorted(subject for method, subject in state.identities if method == METHOD)
     steps: list[Step] = [lambda _: user.Link(METHOD, ids.key_digest(token), actor)]
     steps += [_unlink(subject, actor) for subject in old]
-    await desk.ledger.handle(in_turn(user.STREAM), user_id, steps)
+    await desk.handle(in_turn(user.STREAM), user_id, steps)
     return token
 
 

@@ -48,7 +48,7 @@ async def set_price(
         from_us = inputs.moment_us("effective_from", effective_from)
     stream_id = price.price_stream_id(model)
     command = SetPrice(model, Price(rates=nanos), from_us, actor)
-    appended = await desk.ledger.handle(price.STREAM, stream_id, command)
+    appended = await desk.handle(price.STREAM, stream_id, command)
     assert appended is not None
     events = await desk.ledger.events(stream_id)
     return next(one.version for one in events if one.position == appended.positions[0])

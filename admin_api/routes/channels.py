@@ -171,7 +171,7 @@ def _output(view: ChannelView) -> ChannelOutput:
             ProviderKeyOutput(id=key, state="unusable" if key in unusable else "usable")
             for key in route.key_ids
         ],
-        models=[ModelMappingOutput(client=c, upstream=u) for c, u in route.models.items()],
+        models=[ModelMappingOutput(client=c, upstream=u) for c, u in sorted(route.models.items())],
         groups=list(route.groups),
         priority=route.priority,
         weight=route.weight,

@@ -1,7 +1,7 @@
 """Opens a whole desk over real servers, with a client on its own event loop.
 
-    async with open_desk(servers) as desk:
-        answer = await desk.post("/accounts", json={"name": "Ada"})
+async with open_desk(servers) as desk:
+    answer = await desk.post("/accounts", json={"name": "Ada"})
 """
 
 import asyncio
@@ -44,9 +44,10 @@ SECRET = "a secret of the tests, and of nothing else"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where Postgres (migrated) and Valkey are."""
+    """Where Postgres (migrated) and Valkey are; `maintenance_dsn` is beside the database."""
 
     dsn: str
+    maintenance_dsn: str
     redis_url: str
 
 
@@ -104,9 +105,7 @@ class OpenDesk:
         """The id of a call that was reserved and settled: 1,000 in, 100 out, at 1 and 2 USD."""
         handle, stream_id = self.desk.ledger.handle, charge_id()
         cover = Cover(account_id=UUID(account_id), key_id=UUID(key_id))
-        terms = Terms(
-            model="m", group="default", price_version=1, multiplier=Multiplier(3, 2)
-        )
+        terms = Terms(model="m", group="default", price_version=1, multiplier=Multiplier(3, 2))
         node = {"node": "n", "boot": entity_id()}
         channel_id = entity_id()
         opening = charge.Reserve(
@@ -139,7 +138,7 @@ async def open_desk(servers: Servers) -> AsyncIterator[OpenDesk]:
     await redis.start()
     cache = BalanceCache(redis)
     writer = Writer(servers.dsn, cache.publish)
-    async with AsyncConnectionPool(servers.dsn, min_size=1, max_size=8, timeout=5) as pool:
+    async with AsyncConnectionPool(servers.dsn, min_size=1, max_size=8, timeout=1) as pool:
         configuration = Configuration(servers.dsn, pool)
         await configuration.load()
         following = asyncio.create_task(configuration.run())
@@ -147,14 +146,16 @@ async def open_desk(servers: Servers) -> AsyncIterator[OpenDesk]:
         desk = Desk(pool, ledger, Vault(SECRET), configuration, CHANNEL_TYPES)
         await operators.open_root(desk, ROOT_TOKEN, actor="installation")
         app = build_desk(desk)
-        transport = httpx2.ASGITransport(_mounted(app), raise_app_exceptions=False)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://desk") as client:
-            yield OpenDesk(desk, app, client, cache)
-        await desk.commands.close()
-        following.cancel()
-        await asyncio.wait([following])
-        await writer.close()
-    await redis.close()
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        try:
+            async with httpx2.AsyncClient(transport=transport, base_url="http://desk") as client:
+                yield OpenDesk(desk, app, client, cache)
+        finally:
+            await desk.commands.close()
+            following.cancel()
+            await asyncio.wait([following])
+            await writer.close()
+            await redis.close()
 
 
 def at_desk(servers: Servers, test: Callable[[OpenDesk], Coroutine[Any, Any, None]]) -> None:
@@ -165,12 +166,3 @@ def at_desk(servers: Servers, test: Callable[[OpenDesk], Coroutine[Any, Any, Non
             await test(desk)
 
     asyncio.run(run())
-
-
-def _mounted(app: FastAPI) -> Any:  # noqa: ANN401 - an ASGI application
-    """The application as the door mounts it, below PREFIX."""
-
-    async def mounted(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
-        await app({**scope, "root_path": PREFIX}, receive, send)
-
-    return mounted

@@ -86,13 +86,16 @@ def _write(
 def _write_table(connection: psycopg.Connection[Any], table: Table, path: Path) -> Member:
     digest = hashlib.sha256()
     size_bytes = rows = 0
-    with path.open("wb") as file, connection.cursor() as cursor:
-        with cursor.copy(_copy_out(table)) as copy:
-            for piece in copy:
-                digest.update(piece)
-                size_bytes += len(piece)
-                rows += bytes(piece).count(b"\n")  # one a row: those inside of values are escaped
-                file.write(piece)
+    with (
+        path.open("wb") as file,
+        connection.cursor() as cursor,
+        cursor.copy(_copy_out(table)) as copy,
+    ):
+        for piece in copy:
+            digest.update(piece)
+            size_bytes += len(piece)
+            rows += bytes(piece).count(b"\n")  # one a row: those inside of values are escaped
+            file.write(piece)
     return Member(
         table=table.name,
         columns=table.columns,

@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 
 def opened(
-    arguments: argparse.Namespace, *, is_seeded: bool = True
+    arguments: argparse.Namespace,
 ) -> "contextlib.AbstractContextManager[Installation]":
     """The installation that the environment and `--data-dir` name."""
-    return open_installation(Settings.from_environment(arguments), is_seeded=is_seeded)
+    return open_installation(Settings.from_environment(arguments))
 
 
 def perform(arguments: argparse.Namespace, work: Callable[[Desk], Awaitable[Result]]) -> Result:

@@ -29,6 +29,4 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-COMMAND = Action(
-    "backup", "save the ledger and the sealed vault to a file", _run, (FILE, DATA_DIR)
-)
+COMMAND = Action("backup", "save the ledger and the sealed vault to a file", _run, (FILE, DATA_DIR))

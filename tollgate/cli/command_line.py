@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep the interpreter from trying to flush it.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return FINDINGS
     return code
 

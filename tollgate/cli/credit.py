@@ -3,8 +3,7 @@
 import argparse
 import secrets
 
-from admin_api.operations import credits
-from admin_api.operations.credits import Idempotency
+from admin_api.operations.credits import Idempotency, grant_credit
 from tollgate.cli.account import ACCOUNT
 from tollgate.cli.at_the_desk import ACTOR, identifier, perform
 from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
@@ -15,7 +14,7 @@ def _add(arguments: argparse.Namespace) -> int:
     key = arguments.idempotency_key or secrets.token_hex(16)
     position = perform(
         arguments,
-        lambda desk: credits.grant_credit(
+        lambda desk: grant_credit(
             desk,
             account_id,
             amount=arguments.amount,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from admin_api.desk import Desk
-from admin_api.operations import accounts, api_keys, channels, credits, prices
+from admin_api.operations import accounts, api_keys, channels, prices
 from admin_api.operations.channels import ChannelInput
-from admin_api.operations.credits import Idempotency
+from admin_api.operations.credits import Idempotency, grant_credit
 from tollgate import supervisor
 from tollgate.cli.contract import Action
 from tollgate.cli.serve import PORT, WORKERS
@@ -28,10 +28,13 @@ _PRICE_USD = {"input": "1.00", "output": "2.00"}
 class _Demo:
     """What the first caller needs; known once the ledger is furnished."""
 
+    root_token: str = ""
     key: str = ""
     account_id: str = ""
 
-    def furnish(self, installation: Installation) -> None:
+    def furnish(self, installation: Installation, root_token: str | None) -> None:
+        assert root_token is not None, "the ledger is new, and no token was set"
+        self.root_token = root_token
         self.key, self.account_id = at_desk(installation, _furnish)
 
     def announce(self, started: Started) -> None:
@@ -49,7 +52,7 @@ The first paid call:
 
 What is left on the account, as its operator sees it:
   curl {started.address}/api/v1/accounts/{self.account_id}/balance \
--H 'Authorization: Bearer {started.root_token}'
+-H 'Authorization: Bearer {self.root_token}'
 """,
             flush=True,
         )
@@ -60,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment(arguments)
     # Not the folder pytest or TMPDIR would give: socket paths are short, and Postgres' own account
     # has to come in.
-    parent = Path(tempfile.mkdtemp(prefix="tollgate-demo-", dir="/tmp"))  # noqa: S108
+    parent = Path(tempfile.mkdtemp(prefix="tollgate-demo-", dir="/tmp"))
     try:
         parent.chmod(0o711)
         settings = replace(
@@ -83,7 +86,7 @@ async def _furnish(desk: Desk) -> tuple[str, str]:
     await channels.add_channel(desk, channel, actor=_ACTOR)
     await prices.set_price(desk, _MODEL, rates=_PRICE_USD, effective_from=None, actor=_ACTOR)
     account_id = await accounts.open_account(desk, name="Demo", actor=_ACTOR)
-    await credits.grant_credit(
+    await grant_credit(
         desk,
         account_id,
         amount=_CREDIT_USD,
@@ -96,6 +99,8 @@ async def _furnish(desk: Desk) -> tuple[str, str]:
 
 
 COMMAND = Action(
-    "demo", "serve on a throw-away directory, with an account, credit and a key", _run,
+    "demo",
+    "serve on a throw-away directory, with an account, credit and a key",
+    _run,
     (PORT, WORKERS),
 )

@@ -4,6 +4,7 @@ import argparse
 
 from tollgate import supervisor
 from tollgate.cli.contract import DATA_DIR, Action, argument
+from tollgate.installation import Installation
 from tollgate.settings import Settings
 from tollgate.supervisor import Started
 
@@ -13,15 +14,19 @@ WORKERS = argument("--workers", help="how many processes take calls (default: on
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return supervisor.serve(Settings.from_environment(arguments), _announce)
+    return supervisor.serve(Settings.from_environment(arguments), _announce, _furnish)
+
+
+def _furnish(_installation: Installation, root_token: str | None) -> None:
+    if root_token is not None:
+        print(
+            "The root operator's token, shown this once (`tollgate token reset` makes another):\n"
+            f"  {root_token}",
+            flush=True,
+        )
 
 
 def _announce(started: Started) -> None:
-    if started.root_token is not None:
-        print(
-            "\nThe root operator's token, shown this once (`tollgate token reset` makes another):\n"
-            f"  {started.root_token}\n"
-        )
     print(f"Tollgate is ready at {started.address}", flush=True)
 
 

@@ -2,19 +2,21 @@
 
 import argparse
 
+from admin_api.desk import Desk
 from admin_api.operations import operators
 from tollgate.cli.at_the_desk import ACTOR, perform
 from tollgate.cli.contract import DATA_DIR, OK, Action, Group
 
 
 def _reset(arguments: argparse.Namespace) -> int:
-    print(
-        perform(
-            arguments,
-            lambda desk: operators.reset_token(desk, operators.ROOT_ID, actor=ACTOR),
-        )
-    )
+    print(perform(arguments, _fresh_token))
     return OK
+
+
+async def _fresh_token(desk: Desk) -> str:
+    # On an installation that was never served there is no root operator yet.
+    first = await operators.open_root(desk, None, actor=ACTOR)
+    return first or await operators.reset_token(desk, operators.ROOT_ID, actor=ACTOR)
 
 
 COMMAND = Group(

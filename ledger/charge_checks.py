@@ -1,0 +1,106 @@
+"""The life of every charge, event by event: opened, held, closed once, priced as it says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from ledger.pricing import Price, charge_nanos, price_lines
+from ledger.store.reader import Recorded
+from ledger.streams.charge.events import (
+    ChargeAdjusted,
+    QuotaReserved,
+    RefundIssued,
+    UsageSettled,
+)
+from ledger.streams.price import PriceSet
+
+Problem = tuple[str, str]
+"""The id of a check, and what is wrong."""
+
+
+@dataclass(slots=True)
+class _OpenCharge:
+    """What is known of a charge until it is closed."""
+
+    opening: QuotaReserved
+    held_nanos: int = 0
+
+
+class ChargeChecks:
+    """Takes all events of the log in order; remembers open charges and the price book."""
+
+    def __init__(self) -> None:
+        self._open: dict[UUID, _OpenCharge] = {}
+        self._prices: dict[tuple[str, int], Price] = {}
+
+    def check(self, event: Recorded) -> Iterator[Problem]:
+        """What is wrong with an event."""
+        match event.event:
+            case QuotaReserved() as reserved:
+                yield from self._reserved(event, reserved)
+            case UsageSettled() as settled:
+                yield from self._closed(event, settled)
+                yield from self._amount(settled)
+            case RefundIssued() as refund:
+                yield from self._closed(event, refund)
+            case ChargeAdjusted():
+                if event.stream_id in self._open:
+                    yield "charge", "a charge that is not closed is adjusted"
+                elif event.version == 1:
+                    yield "charge", "a charge that was never reserved is adjusted"
+            case PriceSet(model=model, price=price):
+                self._prices[model, event.version] = price
+            case _:
+                pass
+
+    def _reserved(self, event: Recorded, reserved: QuotaReserved) -> Iterator[Problem]:
+        if reserved.hold_nanos < 0:
+            yield "charge", f"a hold of {reserved.hold_nanos} nanos"
+        charge = self._open.get(event.stream_id)
+        if charge is None and event.version > 1:
+            yield "charge", "a closed charge holds again"
+            return
+        if charge is None:
+            charge = self._open[event.stream_id] = _OpenCharge(reserved)
+        elif _payer(charge.opening) != _payer(reserved):
+            yield "charge", "the hold grows at another's expense"
+        charge.held_nanos += reserved.hold_nanos
+
+    def _closed(self, event: Recorded, closing: UsageSettled | RefundIssued) -> Iterator[Problem]:
+        charge = self._open.pop(event.stream_id, None)
+        if charge is None:
+            reason = "closed a second time" if event.version > 1 else "closed, but never reserved"
+            yield "charge", f"the charge is {reason}"
+            return
+        opening = charge.opening
+        closed_for = (closing.account_id, closing.key_id, closing.windows)
+        if closing.released_nanos != charge.held_nanos:
+            yield "charge", f"releases {closing.released_nanos} of {charge.held_nanos} nanos held"
+        if _payer(opening) != closed_for:
+            yield "charge", f"reserved for {_payer(opening)}, closed for {closed_for}"
+        if closing.terms != opening.terms:
+            yield "charge", "closed under other terms than it was reserved under"
+
+    def _amount(self, settled: UsageSettled) -> Iterator[Problem]:
+        """The amount follows from the event alone; the lines also from the price it names."""
+        charged, released = settled.charged_nanos, settled.released_nanos
+        if not 0 <= charged <= released:
+            yield "amount", f"charged {charged} of {released} nanos held"
+        if settled.shortfall_nanos and charged != released:
+            yield "amount", f"short of {settled.shortfall_nanos} nanos, yet not all was charged"
+        cost = charge_nanos(settled.lines, settled.terms.multiplier)
+        if cost != charged + settled.shortfall_nanos:
+            stated = charged + settled.shortfall_nanos
+            yield "amount", f"the lines cost {cost} nanos, the event says {stated}"
+        used = dict(settled.usage.classes())
+        for line in settled.lines:
+            if used.get(line.kind) != line.units:
+                yield "amount", f"the line {line.kind!r} has {line.units} units, the usage another"
+        price = self._prices.get((settled.terms.model, settled.terms.price_version))
+        if price is not None and price_lines(settled.usage, price) != settled.lines:
+            yield "amount", f"the lines are not of price version {settled.terms.price_version}"
+
+
+def _payer(reserved: QuotaReserved) -> tuple[UUID, UUID, tuple[UUID, ...]]:
+    windows = tuple(window.scope for window in reserved.windows)
+    return reserved.account_id, reserved.key_id, windows

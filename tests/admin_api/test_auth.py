@@ -1,0 +1,217 @@
+"""Who may do what: default-deny, the role matrix, and answers that tell an intruder nothing."""
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import httpx2
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from admin_api.app import PREFIX, ROUTERS
+from admin_api.auth import PERMISSIONS, Permit
+from admin_api.operations import operators
+from ledger.streams import user
+from tests.admin_api.desks import ROOT_TOKEN, OpenDesk, Servers, at_desk
+
+ID = str(uuid4())
+CHANNEL = {"name": "c", "type": "echo", "models": ["m"]}
+READS = (
+    ("GET", "/accounts", None),
+    ("GET", f"/accounts/{ID}", None),
+    ("GET", f"/accounts/{ID}/balance", None),
+    ("GET", f"/accounts/{ID}/keys", None),
+    ("GET", "/channels", None),
+    ("GET", f"/channels/{ID}", None),
+    ("GET", "/prices", None),
+    ("GET", "/prices/m", None),
+    ("GET", "/groups", None),
+    ("GET", f"/requests/{ID}", None),
+    ("GET", "/ledger/events", None),
+)
+WRITES = (
+    ("POST", "/accounts", {"name": "a"}),
+    ("POST", f"/accounts/{ID}/credits", {"amount": "1", "reason": "r"}),
+    ("POST", f"/accounts/{ID}/keys", {"name": "k"}),
+    ("PATCH", f"/keys/{ID}", {"limit": "1"}),
+    ("DELETE", f"/keys/{ID}", None),
+    ("POST", "/channels", CHANNEL),
+    ("PATCH", f"/channels/{ID}", {"weight": 1}),
+    ("DELETE", f"/channels/{ID}", None),
+    ("PUT", "/prices/m", {"input": "1"}),
+    ("PUT", "/groups/g", {"multiplier": "1"}),
+)
+ROOT_ONLY = (("POST", "/operators", {"name": "o", "role": "auditor"}),)
+ALL = READS + WRITES + ROOT_ONLY
+
+
+def test_every_route_declares_its_permission() -> None:
+    unguarded = [
+        f"{route.methods} {route.path}"
+        for route in _routes()
+        if not any(isinstance(call, Permit) for call in _dependencies(route.dependant))
+    ]
+    assert unguarded == []
+
+
+def test_the_tables_above_name_every_route() -> None:
+    declared = {(method, route.path) for route in _routes() for method in route.methods}
+    assert len(declared) == len(ALL)
+
+
+def test_a_permission_nobody_has_does_not_exist() -> None:
+    used = {
+        call.permission
+        for route in _routes()
+        for call in _dependencies(route.dependant)
+        if isinstance(call, Permit)
+    }
+    assert used == PERMISSIONS["root"]
+
+
+def test_each_role_may_do_exactly_what_its_table_says(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        operator, auditor = await desk.operator("operator"), await desk.operator("auditor")
+        for token, allowed in (
+            (ROOT_TOKEN, ALL),
+            (operator, READS + WRITES),
+            (auditor, READS),
+        ):
+            for method, path, body in ALL:
+                answer = await desk.ask(method, path, json=body, token=token)
+                is_forbidden = answer.status_code == 403
+                assert is_forbidden == ((method, path, body) not in allowed), (method, path)
+                if is_forbidden:
+                    assert answer.json()["code"] == "forbidden"
+                else:
+                    assert answer.status_code in (200, 201, 204, 404), (method, path, answer.text)
+
+    at_desk(servers, check)
+
+
+def test_without_a_good_token_every_route_answers_the_same(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        shapes = set()
+        for method, path, body in ALL:
+            for authorization in (
+                None,
+                "",
+                "Bearer",
+                "Bearer ",
+                "Bearer tg-" + "x" * 48,
+                f"Basic {ROOT_TOKEN}",
+                f"bearer  {ROOT_TOKEN}",
+                f"Bearer {ROOT_TOKEN}, Bearer x",
+                f"Bearer {ROOT_TOKEN}\u00e9",
+                "Bearer " + "x" * 300,
+                "Bearer ' or 1=1 --",
+            ):
+                headers = [] if authorization is None else [("authorization", authorization)]
+                answer = await _raw(desk, method, path, headers, body)
+                assert answer.status_code == 401, (method, path, authorization)
+                told = answer.json()
+                told.pop("request_id")
+                shapes.add((str(told), answer.headers["www-authenticate"]))
+        assert len(shapes) == 1
+
+    at_desk(servers, check)
+
+
+def test_two_credentials_are_none(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        good = ("authorization", f"Bearer {ROOT_TOKEN}")
+        assert (await _raw(desk, "GET", "/accounts", [good])).status_code == 200
+        assert (await _raw(desk, "GET", "/accounts", [good, good])).status_code == 401
+
+    at_desk(servers, check)
+
+
+def test_a_token_elsewhere_than_in_its_header_is_ignored(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        for headers in (
+            [("x-api-key", ROOT_TOKEN)],
+            [("x-goog-api-key", ROOT_TOKEN)],
+            [("cookie", f"token={ROOT_TOKEN}")],
+        ):
+            answer = await _raw(desk, "GET", f"/accounts?key={ROOT_TOKEN}", headers)
+            assert answer.status_code == 401
+
+    at_desk(servers, check)
+
+
+def test_a_malformed_host_opens_nothing(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        for host in ("", "x/../../", "evil?x", "a#b", "a@b", "[::1", "a b", "/openapi.json"):
+            for method, path, body in ALL:
+                answer = await _raw(desk, method, path, [("host", host)], body)
+                assert answer.status_code == 401, (host, method, path)
+
+    at_desk(servers, check)
+
+
+def test_a_new_token_works_at_once_and_a_disabled_operators_no_more(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        new = (await desk.post("/operators", json={"name": "Eve", "role": "operator"})).json()
+        assert (await desk.get("/accounts", token=new["token"])).status_code == 200
+        user_id = UUID(new["id"])
+        await desk.desk.ledger.handle(user.STREAM, user_id, user.Disable("operator:test"))
+        await desk.desk.up_to_date()
+        answer = await desk.get("/accounts", token=new["token"])
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+
+    at_desk(servers, check)
+
+
+def test_a_changed_role_counts(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        new = (await desk.post("/operators", json={"name": "Eve", "role": "operator"})).json()
+        change = user.ChangeRole("auditor", "operator:test")
+        await desk.desk.ledger.handle(user.STREAM, UUID(new["id"]), change)
+        await desk.desk.up_to_date()
+        answer = await desk.post("/accounts", json={"name": "a"}, token=new["token"])
+        assert answer.status_code == 403
+
+    at_desk(servers, check)
+
+
+def test_a_role_nobody_has_cannot_be_given(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        for role in ("admin", "", None, 1, ["root"]):
+            answer = await desk.post("/operators", json={"name": "Eve", "role": role})
+            assert answer.status_code == 422
+
+    at_desk(servers, check)
+
+
+def test_the_root_token_is_made_once_and_can_be_replaced(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        assert await operators.open_root(desk.desk, "tg-another", actor="t") is None
+        fresh = await operators.reset_token(desk.desk, operators.ROOT_ID, actor="t")
+        await desk.desk.up_to_date()
+        assert (await desk.get("/accounts", token=ROOT_TOKEN)).status_code == 401
+        assert (await desk.get("/accounts", token="tg-another")).status_code == 401
+        assert (await desk.get("/accounts", token=fresh)).status_code == 200
+
+    at_desk(servers, check)
+
+
+async def _raw(
+    desk: OpenDesk,
+    method: str,
+    path: str,
+    headers: list[tuple[str, str]],
+    body: object = None,
+) -> httpx2.Response:
+    encoded = [(name, value.encode("latin-1")) for name, value in headers]
+    return await desk.client.request(method, PREFIX + path, headers=encoded, json=body)
+
+
+def _routes() -> list[APIRoute]:
+    found = [route for router in ROUTERS for route in router.routes]
+    assert all(isinstance(route, APIRoute) for route in found)
+    return [route for route in found if isinstance(route, APIRoute)]
+
+
+def _dependencies(dependant: Dependant) -> Iterator[object]:
+    for each in dependant.dependencies:
+        yield each.call
+        yield from _dependencies(each)

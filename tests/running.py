@@ -1,0 +1,397 @@
+"""The gateway, running: in this process over the test servers, or as `tollgate serve`.
+
+`in_process` is quick to start and shares its parts with the test, which may reach into them.
+`served` is the real thing: supervisor, workers, background process, Postgres and Valkey, every one
+of which may be killed.
+"""
+
+import asyncio
+import contextlib
+import http.client
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import psycopg
+import redis
+
+from ledger.store.migrate import migrate
+from tests.bookkeeping import Books, LoopThread
+from tests.calling import Client
+from tests.conftest import FreshDatabase, make_data_directory
+from tollgate.assignment import Assignment
+from tollgate.core import Core, open_core
+from tollgate.embedded.data_directory import DataDirectory
+from tollgate.embedded.postgres import APPLICATION, OWNER, EmbeddedPostgres
+from tollgate.embedded.valkey import EmbeddedValkey
+from tollgate.front import Front, build_front
+from tollgate.http_server import Server, server_config
+from tollgate.installation import CRYPTO_SECRET_FILE
+
+ROOT = Path(__file__).parents[1]
+READY_WITHIN_S = 60.0
+STOPPED_WITHIN_S = 90.0
+
+
+def until(is_true: Callable[[], Any], within_s: float = 10.0, what: str = "") -> Any:
+    """Wait for something to become true, and answer it; fail where it does not."""
+    deadline_s = time.monotonic() + within_s
+    while not (found := is_true()):
+        assert time.monotonic() < deadline_s, f"not within {within_s} s: {what or is_true}"
+        time.sleep(0.02)
+    return found
+
+
+@contextlib.contextmanager
+def migrated_database(server: EmbeddedPostgres) -> Iterator[FreshDatabase]:
+    """As the fixture `ledger_database`, for as long as the caller wants it."""
+    name = f"test_{secrets.token_hex(8)}"
+    maintenance = server.dsn(OWNER, "postgres")
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
+    database = FreshDatabase(name, server.dsn(OWNER, name), server.dsn(APPLICATION, name))
+    migrate(database.owner_dsn, APPLICATION)
+    try:
+        yield database
+    finally:
+        with psycopg.connect(maintenance, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# ---------------------------------------------------------------------- in this process
+
+
+@dataclass
+class InProcess:
+    """A gateway in a thread of this process. The desk is not mounted."""
+
+    base_url: str
+    app_dsn: str
+    books: Books
+    core: Core
+    front: Front
+    loop: LoopThread
+    port: int
+
+    def client(self, key: str = "") -> Client:
+        """A client that presents `key`."""
+        return Client(self.port, key)
+
+
+@contextlib.contextmanager
+def in_process(
+    app_dsn: str,
+    redis_url: str,
+    *,
+    trusted_proxies: Sequence[str] = (),
+    streaming_timeout_s: int = 300,
+    relay_timeout_s: int | None = None,
+    request_body_max_bytes: int = 32 * 1024 * 1024,
+) -> Iterator[InProcess]:
+    """Serve the gateway over these servers on a free port of loopback; settled and gone after."""
+    given = Assignment(
+        role="worker",
+        number=1,
+        app_dsn=app_dsn,
+        redis_url=redis_url,
+        crypto_secret="0123456789abcdef" * 4,
+        listening_fd=None,
+        trusted_proxies=tuple(trusted_proxies),
+        request_body_max_bytes=request_body_max_bytes,
+        streaming_timeout_s=streaming_timeout_s,
+        relay_timeout_s=relay_timeout_s,
+        workers=1,
+    )
+    loop = LoopThread()
+    ready: Future[tuple[Core, Front, int]] = Future()
+    stopping = asyncio.Event()
+    serving = loop.start(_serve(given, ready, stopping))
+    serving.add_done_callback(lambda done: ready.done() or ready.set_exception(done.exception()))
+    try:
+        core, front, port = ready.result(30)
+
+        def await_seen(position: int) -> None:
+            until(lambda: core.configuration.position >= position, 5, "the configuration")
+
+        books = Books(loop, core, await_seen)
+        yield InProcess(f"http://127.0.0.1:{port}", app_dsn, books, core, front, loop, port)
+    finally:
+        loop.run(_set(stopping))
+        serving.result(30)
+        loop.close()
+
+
+async def _serve(
+    given: Assignment, ready: "Future[tuple[Core, Front, int]]", stopping: asyncio.Event
+) -> None:
+    async with open_core(
+        given.app_dsn, given.redis_url, given.crypto_secret, connections_max=4
+    ) as core:
+        front = build_front(given, core)
+        server = Server(server_config(_WithLifespan(front), graceful_shutdown_s=20))
+        with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+            running = asyncio.create_task(front.run())
+            serving = asyncio.create_task(server.serve([listener]))
+            await front.ready_to_serve.wait()
+            while not server.started:
+                await asyncio.sleep(0.01)
+            ready.set_result((core, front, listener.getsockname()[1]))
+            await stopping.wait()
+            server.should_exit = True
+            await serving
+            await front.close()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+class _WithLifespan:
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self._front.gateway(scope, receive, send)
+            return
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
+                return
+
+
+async def _set(event: asyncio.Event) -> None:
+    event.set()
+
+
+# ---------------------------------------------------------------------- as a program
+
+
+class _Child(msgspec.Struct):
+    name: str
+    pid: int
+
+
+class _Record(msgspec.Struct):
+    children: list[_Child]
+
+
+@dataclass
+class Served:
+    """`tollgate serve` on a data directory of its own."""
+
+    data: DataDirectory
+    port: int
+    workers: int
+    root_token: str
+    environment: Mapping[str, str]
+    arguments: Sequence[str] = ()
+    process: "subprocess.Popen[bytes] | None" = None
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _books: Books | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What the program and its children said, over all its starts."""
+        return self.data.root.parent / "log"
+
+    @property
+    def app_dsn(self) -> str:
+        return EmbeddedPostgres(self.data).app_dsn
+
+    @property
+    def owner_dsn(self) -> str:
+        return EmbeddedPostgres(self.data).owner_dsn
+
+    @property
+    def redis_url(self) -> str:
+        return EmbeddedValkey(self.data).url
+
+    @property
+    def books(self) -> Books:
+        """The ledger by commands, beside the running program."""
+        if self._books is None:
+            self._books = self._open.enter_context(_books_of(self))
+        return self._books
+
+    def client(self, key: str = "") -> Client:
+        """A client that presents `key`."""
+        return Client(self.port, key)
+
+    @property
+    def desk(self) -> Client:
+        """The desk, as the root operator; paths as in `/accounts`."""
+        return Client(self.port, self.root_token, "/api/v1")
+
+    def redis(self) -> redis.Redis:
+        """A connection to its Valkey."""
+        return redis.Redis.from_url(self.redis_url)
+
+    # ------------------------------------------------------------------ processes
+
+    @property
+    def worker_pids(self) -> list[int]:
+        return [child.pid for child in self._children() if child.name.startswith("worker")]
+
+    @property
+    def background_pid(self) -> int:
+        return next(child.pid for child in self._children() if child.name == "background")
+
+    @property
+    def supervisor_pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def postgres_pid(self) -> int:
+        return int((self.data.postgres / "postmaster.pid").read_text().split()[0])
+
+    @property
+    def valkey_pid(self) -> int:
+        return int((self.data.valkey / "valkey.pid").read_text())
+
+    def start(self) -> None:
+        """Start the program and wait until it takes calls."""
+        command = [
+            sys.executable, "-m", "tollgate", "serve", "--host", "127.0.0.1",
+            "--port", str(self.port), "--workers", str(self.workers),
+            "--data-dir", str(self.data.root), *self.arguments,
+        ]  # fmt: skip
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=dict(self.environment), stdout=log, stderr=log
+            )
+        self.await_ready()
+
+    def await_ready(self, within_s: float = READY_WITHIN_S) -> None:
+        until(self._is_ready, within_s, f"ready:\n{self.log_tail()}")
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> None:
+        """End it in order, and see that the end was clean."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        process.send_signal(with_signal)
+        code = process.wait(STOPPED_WITHIN_S)
+        assert code == 0, f"exit code {code}:\n{self.log_tail()}"
+        assert not self._survivors(), self._survivors()
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL; its children live on."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def log_tail(self) -> str:
+        return self.log.read_text()[-4_000:] if self.log.exists() else "(nothing was said)"
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        self._open.close()
+        try:
+            if self.process is not None and self.process.poll() is None:
+                self.stop()
+        finally:
+            for survivor in self._survivors():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    survivor.kill()
+            psutil.wait_procs(self._survivors(), timeout=10)
+            shutil.rmtree(self.data.root.parent, ignore_errors=True)
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"it ended:\n{self.log_tail()}"
+        try:
+            return Client(self.port, timeout_s=5).get("/readyz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _children(self) -> list[_Child]:
+        written = (self.data.run / "children.json").read_bytes()
+        return msgspec.json.decode(written, type=_Record).children
+
+    def _survivors(self) -> list[psutil.Process]:
+        """Processes that were started for this data directory, and only those."""
+        known = {self.process.pid} if self.process is not None else set()
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            known |= {child.pid for child in self._children()}
+        mine = str(self.data.root)
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            named = any(mine in part for part in process.info["cmdline"] or ())
+            ours = process.pid in known and "tollgate" in " ".join(process.info["cmdline"] or ())
+            if (named or ours) and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+
+@contextlib.contextmanager
+def served(
+    *,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+) -> Iterator[Served]:
+    """The program, ready, on a fresh data directory; what is left of it is removed at the end.
+
+    `arguments` are added to its command line, `environment` to its few variables.
+    """
+    root_token = f"root-{secrets.token_hex(24)}"
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    running = Served(
+        data=make_data_directory(),
+        port=free_port(),
+        workers=workers,
+        root_token=root_token,
+        environment={**kept, "INITIAL_ROOT_ACCESS_TOKEN": root_token, **(environment or {})},
+        arguments=arguments,
+    )
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def _books_of(program: Served) -> Iterator[Books]:
+    secret = program.data.secret(CRYPTO_SECRET_FILE)
+    loop = LoopThread()
+    opened = _opened_core(program.app_dsn, program.redis_url, secret)
+    core = loop.run(anext(opened))
+    try:
+        # Followers of the log are notified; the promise to operators is one second.
+        yield Books(loop, core, lambda _: time.sleep(1.0))
+    finally:
+        loop.run(_finish(opened))
+        loop.close()
+
+
+async def _opened_core(dsn: str, redis_url: str, secret: str) -> AsyncIterator[Core]:
+    async with open_core(dsn, redis_url, secret, connections_max=3) as core:
+        yield core
+
+
+async def _finish(opened: AsyncIterator[Core]) -> None:
+    async for _ in opened:
+        raise AssertionError("it opens once")

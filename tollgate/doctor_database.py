@@ -1,0 +1,186 @@
+"""The doctor's look at the servers: Postgres and what is in it, and Redis."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from admin_api.desk import Desk
+from ledger import clock
+from ledger.errors import VaultRefused
+from ledger.store.migrate import migrations
+from ledger.vault import Vault
+from projections.registry import PROJECTIONS
+from tollgate import postgres_checks
+from tollgate.core import channel_types
+from tollgate.installation import Installation
+from tollgate.postgres_checks import Finding
+
+_CLOCK_SKEW_MAX_S = 2.0
+_LAG_EVENTS_MAX = 10_000
+
+_LAG = """
+    select p.name, p.position, h.position from operations.projection p, ledger.head h
+    where p.is_served and h.position - p.position > %s order by 1
+"""
+
+
+def examine_postgres(installation: Installation) -> Iterator[Finding]:
+    """What is wrong with the database. Changes nothing, migrates nothing."""
+    try:
+        with psycopg.connect(installation.app_dsn, connect_timeout=10) as connection:
+            yield from postgres_checks.faults(connection)
+            yield from _clocks(connection)
+            stale = list(_schema(connection))
+            yield from stale
+            if not stale:
+                yield from _roles(connection, installation)
+                yield from _lag(connection)
+                yield from _vault(connection, installation)
+    except psycopg.OperationalError as error:
+        yield Finding(
+            f"Postgres cannot be reached ({str(error).strip().partition(chr(10))[0]})",
+            "start it, or correct SQL_DSN",
+        )
+
+
+def examine_redis(installation: Installation) -> Iterator[Finding]:
+    """Whether the cache answers and can be written to."""
+    once = Retry(NoBackoff(), retries=0)
+    try:
+        with redis.Redis.from_url(
+            installation.redis_url, socket_timeout=5, socket_connect_timeout=5, retry=once
+        ) as client:
+            client.set("tollgate:doctor", "1", px=1_000)
+    except redis.RedisError as error:
+        yield Finding(
+            f"Redis does not work ({error}), so every call waits for Postgres alone",
+            "start it, or correct REDIS_CONN_STRING",
+        )
+
+
+async def examine_desk(desk: Desk) -> list[Finding]:
+    """What was configured so that calls cannot be served. The configuration is loaded."""
+    held = desk.configuration.held
+    channels = [one for one in held.channels.values() if not one.is_removed]
+    if not channels:
+        return [Finding("there is no channel, so no call can be served", "`tollgate channel add`")]
+    findings = []
+    kinds = channel_types()
+    for one in channels:
+        kind = kinds.get(one.route.type)
+        if kind is None:
+            findings.append(
+                Finding(
+                    f"channel {one.channel_id} is of the unknown type {one.route.type!r}",
+                    "remove it, or run the release that knows the type",
+                )
+            )
+        elif kind.needs_key and not set(one.route.key_ids) - one.unusable_keys:
+            findings.append(
+                Finding(
+                    f"channel {one.channel_id} has no usable key of its provider",
+                    "give it one by PATCH /api/v1/channels/{id}, or remove it",
+                )
+            )
+    now_us = clock.now_us()
+    models = sorted({model for one in channels for model in one.route.models})
+    findings += [
+        Finding(
+            f"model {model!r} has a channel and no price, so its calls are refused",
+            f"`tollgate price set {model} input=... output=...`",
+        )
+        for model in models
+        if model not in held.prices or held.prices[model].at(now_us) is None
+    ]
+    return findings
+
+
+def _clocks(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    row = connection.execute("select extract(epoch from clock_timestamp())").fetchone()
+    assert row is not None
+    skew_s = clock.now_us() / 1_000_000 - float(row[0])
+    if abs(skew_s) > _CLOCK_SKEW_MAX_S:
+        yield Finding(
+            f"the clock of this machine is {skew_s:+.1f} s off the database's",
+            "run a time service on both machines",
+        )
+
+
+def _schema(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    table = connection.execute("select to_regclass('tollgate_migration')").fetchone()
+    if table == (None,):
+        yield Finding("the database was never migrated", "start `tollgate serve` once")
+        return
+    applied = dict(connection.execute("select name, sha256 from tollgate_migration").fetchall())
+    ours = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in migrations()}
+    for name in sorted(set(applied) | set(ours)):
+        if name not in ours:
+            yield Finding(
+                f"the database was migrated by a newer release ({name})", "run that release"
+            )
+        elif name not in applied:
+            yield Finding(
+                f"the migration {name} is missing", "start `tollgate serve`, which applies it"
+            )
+        elif applied[name] != ours[name]:
+            yield Finding(
+                f"the migration {name} is not the one the database was made with",
+                "run the release that made the database",
+            )
+
+
+def _roles(connection: psycopg.Connection[Any], installation: Installation) -> Iterator[Finding]:
+    row = connection.execute(
+        "select has_table_privilege('ledger.event', 'update') "
+        "or has_table_privilege('ledger.event', 'delete')"
+    ).fetchone()
+    if row == (True,) and not installation.is_single_role:
+        yield Finding(
+            "the application's role may change events",
+            "revoke update, delete and truncate on ledger.event from it",
+        )
+    triggers = connection.execute(
+        "select count(*) from pg_trigger where tgrelid = 'ledger.event'::regclass "
+        "and tgname in ('append_only', 'never_truncated') and tgenabled = 'O'"
+    ).fetchone()
+    if triggers != (2,):
+        yield Finding(
+            "the triggers that keep the log append-only are missing or disabled",
+            "find out who did that and why; restore a backup, or enable them again",
+        )
+
+
+def _lag(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    for name, position, head in connection.execute(_LAG, (_LAG_EVENTS_MAX,)).fetchall():
+        yield Finding(
+            f"the read model {name} is at position {position} of {head}",
+            "look for `projection.` in the log of the background process, or rebuild it with "
+            f"`tollgate ledger rebuild {name}`",
+        )
+    served = connection.execute("select name from operations.projection where is_served").fetchall()
+    missing = {projection.name for projection in PROJECTIONS} - {name for (name,) in served}
+    head_row = connection.execute("select position from ledger.head").fetchone()
+    if missing and served and head_row is not None and head_row[0] > 0:
+        yield Finding(
+            f"no rows were ever made of: {', '.join(sorted(missing))}",
+            "start `tollgate serve`, whose background process makes them",
+        )
+
+
+def _vault(connection: psycopg.Connection[Any], installation: Installation) -> Iterator[Finding]:
+    row = connection.execute("select subject, wrapped from vault.data_key limit 1").fetchone()
+    if row is None:
+        return
+    vault = Vault(installation.crypto_secret)
+    try:
+        vault.rewrapped(row[1], row[0], vault)
+    except VaultRefused:
+        yield Finding(
+            "CRYPTO_SECRET is not the one the vault was sealed under",
+            "set the one this database was made with; names and provider keys need it",
+        )
