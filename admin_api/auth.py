@@ -16,7 +16,7 @@ from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
 
 from admin_api.desk import Desk
-from admin_api.errors import Forbidden, Unauthorized
+from admin_api.errors import Forbidden, InvalidInput, Unauthorized
 from admin_api.operations.operators import find_operator
 from admin_api.operations.requests import Owner
 from ledger import clock
@@ -103,9 +103,11 @@ class Permit:
     def __init__(self, permission: Permission) -> None:
         self.permission: Permission = permission
 
-    async def __call__(self, desk: TheDesk, token: Token) -> Operator:
+    async def __call__(self, request: Request, desk: TheDesk, token: Token) -> Operator:
         """The operator who asks."""
-        return await self._operator(desk, token)
+        operator = await self._operator(desk, token)
+        _refuse_unknown_parameters(request)
+        return operator
 
     async def _operator(self, desk: Desk, token: str) -> Operator:
         found = await find_operator(desk, token)
@@ -120,21 +122,35 @@ class Permit:
 class PermitOrOwn(Permit):
     """The guard of what an API key may see of its own: an Operator, or the key as an Owner."""
 
-    async def __call__(  # type: ignore[override]
+    async def __call__(  # type: ignore[override]  # FastAPI asks each for what it declares
         self, request: Request, desk: TheDesk, token: Token
     ) -> Operator | Owner:
         """Who asks."""
         caller = await desk.configuration.caller(token)
         if caller is None:
-            return await self._operator(desk, token)
+            return await super().__call__(request, desk, token)
         address = cast("ClientAddress", request.app.state.client_address)(request.scope)
-        return _owner(caller, address)
+        owner = _owner(caller, address)
+        _refuse_unknown_parameters(request)
+        return owner
 
 
 def peer_address(scope: MutableMapping[str, Any]) -> str | None:
     """The address the connection comes from."""
     client = scope.get("client")
     return None if client is None else str(client[0])
+
+
+def _refuse_unknown_parameters(request: Request) -> None:
+    """A misspelt condition must not widen the question. Raises InvalidInput."""
+    route = request.scope["route"]
+    known = {parameter.alias for parameter in route.dependant.query_params}
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            raise InvalidInput("query", "has a parameter that does not exist here")
+        if given.count(name) > 1:
+            raise InvalidInput(name, "must be given once")
 
 
 def _owner(caller: Caller, address: str | None) -> Owner:

@@ -1,14 +1,17 @@
 """What every operation at the desk works with."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from admin_api.errors import NotCaughtUp
+from admin_api.errors import NotCaughtUp, QueryTooSlow
 from ledger import clock
 from ledger.application import Ledger
 from ledger.errors import NotFound, OutcomeUnknown
@@ -26,6 +29,7 @@ FINISHED_WITHIN_S = 10.0
 """How long a caller waits for a command; the command itself goes on until its fate is known."""
 
 _LOOK_AGAIN_S = 0.005
+_QUESTION_TIMEOUT = "set local statement_timeout = '2s'"
 
 # The conditions are those of the index event_configuration, so that only its end is read.
 _LAST_CHANGE = (
@@ -100,6 +104,16 @@ class Desk:
         Raises Refused (NotFound for a stream of another kind), NotStored, StoreUnavailable.
         """
         return await self.ledger.handle(_of_its_kind(stream), stream_id, command)
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection for questions that may be large. Raises QueryTooSlow."""
+        try:
+            async with self.pool.connection() as connection, connection.transaction():
+                await connection.execute(_QUESTION_TIMEOUT)
+                yield connection
+        except psycopg.errors.QueryCanceled as error:
+            raise QueryTooSlow("the answer was not found in time") from error
 
     async def shown(self, appended: Appended) -> None:
         """Wait until the balance cache shows an append, but not for ever: it heals by itself."""

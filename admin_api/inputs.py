@@ -30,20 +30,21 @@ _MOMENT = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Unicode's Bidi_Control: they make a text look like another one.
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Format characters (Cf) include the text-direction controls, which make a text look like another.
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JOINERS = frozenset("\u200c\u200d")  # Cf as well, but Persian and emoji are written with them
+_VISIBLE_CATEGORIES = frozenset("LNPS")
 
 
 def text(field: str, value: str, longest: int = NAME_MAX) -> str:
     """One line for people, in Unicode's normal form C, without blanks around it."""
     normal = unicodedata.normalize("NFC", value).strip()
-    if not normal:
+    if not any(unicodedata.category(character)[0] in _VISIBLE_CATEGORIES for character in normal):
         raise InvalidInput(field, "must not be blank")
     if len(normal) > longest:
         raise InvalidInput(field, f"must not be longer than {longest} characters")
     if any(_is_refused(character) for character in normal):
-        raise InvalidInput(field, "must not contain control or text-direction characters")
+        raise InvalidInput(field, "must not contain control or format characters")
     return normal
 
 
@@ -159,4 +160,4 @@ def _host(field: str, parts: SplitResult) -> str:
 
 
 def _is_refused(character: str) -> bool:
-    return character in _BIDI or unicodedata.category(character) in _REFUSED_CATEGORIES
+    return character not in _JOINERS and unicodedata.category(character) in _REFUSED_CATEGORIES

@@ -67,7 +67,7 @@ class Opened:
     answer: Answer | None = None
     reader: StreamReader | None = None
     first: list[Piece] = field(default_factory=list)
-    rest: AsyncIterator[bytes] | None = None
+    rest: AsyncIterator[list[Piece]] | None = None
 
     def final_attempts(self, outcome: str) -> tuple[Attempt, ...]:
         """All attempts, the delivering one last."""
@@ -110,8 +110,8 @@ class Asker:
                 async with cut.guard():
                     opened = await self._ask(call, candidate, count_tokens, started_s)
             except TimeoutError as reached:
-                ended = Overloaded("the call was ended before an answer came", retry_after_s=1)
-                raise Unanswered(ended, attempts) from reached
+                attempts.append(_cut_short(candidate, started_s))
+                raise Unanswered(_ended(cut), attempts) from reached
             except GatewayError as failure:
                 error = failure
                 attempts.append(_failed(candidate, failure, started_s))
@@ -179,9 +179,9 @@ class Asker:
     async def _open_stream(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
         """Read on until something was generated, or the stream has ended well without."""
         reader = opened.reader = self._wire.stream(call, count_tokens)
-        opened.rest = opened.upstream.pieces()
-        async for chunk in opened.rest:
-            opened.first += reader.feed(chunk)
+        opened.rest = _fed(reader, opened.upstream.pieces(), self._upstream.idle_s)
+        async for pieces in opened.rest:
+            opened.first += pieces
             if reader.error is not None:
                 break
             if reader.saw_content or reader.finished:
@@ -211,6 +211,24 @@ class KeyRefused:
             log.warning("channel.key_refusal_not_recorded", error=str(error))
 
 
+async def _fed(
+    reader: StreamReader, chunks: AsyncIterator[bytes], patience_s: float
+) -> AsyncIterator[list[Piece]]:
+    """What each chunk brings; a provider that only pings is as silent as one that says nothing.
+
+    Raises UpstreamFailed, UpstreamTimeout.
+    """
+    spoke_s = clock.monotonic_s()
+    async for chunk in chunks:
+        pieces = reader.feed(chunk)
+        now_s = clock.monotonic_s()
+        if any(piece.kind != "comment" for piece in pieces):
+            spoke_s = now_s
+        elif pieces and now_s - spoke_s > patience_s:
+            raise UpstreamTimeout("the provider stopped answering")
+        yield pieces
+
+
 def elapsed_ms(since_s: float) -> int:
     """Whole milliseconds since a moment on the monotonic clock."""
     return round((clock.monotonic_s() - since_s) * 1000)
@@ -229,6 +247,18 @@ def _failed(candidate: Candidate, failure: GatewayError, started_s: float) -> At
         status=getattr(failure, "upstream_status", 0),
         duration_ms=elapsed_ms(started_s),
     )
+
+
+def _cut_short(candidate: Candidate, started_s: float) -> Attempt:
+    return Attempt(
+        channel_id=candidate.channel_id, outcome="cut", duration_ms=elapsed_ms(started_s)
+    )
+
+
+def _ended(cut: Cut) -> GatewayError:
+    if cut.reason == "deadline":
+        return UpstreamTimeout("no provider answered in time")
+    return Overloaded("the call was ended before an answer came", retry_after_s=1)
 
 
 def _with_status(error: GatewayError, status: int) -> GatewayError:

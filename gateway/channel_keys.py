@@ -1,5 +1,6 @@
 """The providers' keys of each channel, unsealed once and kept in this process's memory only."""
 
+import asyncio
 import random
 from typing import Any
 from uuid import UUID
@@ -37,7 +38,7 @@ class ChannelKeys:
         key_id = random.choice(candidate.key_ids)  # noqa: S311 - load balancing, not a secret
         if key_id not in self._known:
             try:
-                async with self._pool.connection(timeout=_WITHIN_S) as connection:
+                async with asyncio.timeout(_WITHIN_S), self._pool.connection() as connection:
                     found = await vault.get(connection, self._vault, "channel_key", key_id, "key")
             except (psycopg.Error, PoolTimeout, OSError, VaultRefused) as error:
                 log.warning("channel.key_not_read", key_id=str(key_id), error=str(error))

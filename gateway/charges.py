@@ -202,12 +202,17 @@ class OpenCharge:
         return lease.boot == self.opening.boot and lease.is_held
 
     async def extend(self, hold_nanos: int) -> bool:
-        """Hold more while the call goes on; False where it is not covered or cannot be known."""
+        """Hold more while the call goes on; False where that is not covered.
+
+        Raises Overloaded where it cannot be known in time, or others have closed the charge.
+        """
         events = rules.decide(self._state, rules.Extend(hold_nanos))
         try:
             await self._append(events)
-        except (LedgerError, TimeoutError):
+        except OverBudget:
             return False
+        except (LedgerError, TimeoutError) as error:
+            raise Overloaded("the ledger does not answer in time") from error
         return True
 
     async def settle(self, command: rules.Settle) -> None:

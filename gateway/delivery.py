@@ -84,7 +84,7 @@ class Delivery:
         self._wire = wire
         self._tokenizer = tokenizer
         self._drains = drains
-        self._draining = 0
+        self._draining: set[Cut] = set()
 
     async def deliver(self, one: Delivering) -> None:
         """Give the answer to the client, and close the charge.
@@ -119,7 +119,7 @@ class Delivery:
         await exchange.start(200, _EVENT_STREAM)
         ending = await self._pass_on(one, reader)
         one.opened.upstream.close()
-        self._end_drain(one.cut)
+        self._draining.discard(one.cut)
         metered = await _meter(one, reader.usage, reader.anomaly, reader.delivered.count)
         code = "client_gone" if exchange.is_gone else ending.code
         if not await one.charge.settle_in_time(_settle(one, metered, code)):
@@ -133,15 +133,11 @@ class Delivery:
 
     def _begin_drain(self, cut: Cut) -> None:
         """The client left: read on for the provider's usage, within bounds."""
-        if self._draining < self._drains.at_once_max:
-            self._draining += 1
+        if len(self._draining) < self._drains.at_once_max:
+            self._draining.add(cut)
             cut.at_most(self._drains.within_s, _DRAINED)
         else:
             cut.at_most(0.0, "client_gone")
-
-    def _end_drain(self, cut: Cut) -> None:
-        if cut.reason == _DRAINED:
-            self._draining -= 1
 
     async def _pass_on(self, one: Delivering, reader: StreamReader) -> Ending:
         """Forward until the provider's end, an error, a cut, or the end of the money."""
@@ -160,7 +156,10 @@ class Delivery:
             ended = UpstreamTimeout("the stream was ended before it was complete")
             return Ending(one.cut.reason, ended)
         except UpstreamFailed as error:
-            return Ending("provider_failed", error)
+            if not reader.finished:  # else only the end of the wire is missing
+                return Ending("provider_failed", error)
+        except Overloaded as error:
+            return Ending("ledger_away", error)
         if reader.finished:
             return Ending()
         return Ending("provider_broke_off", UpstreamFailed("the provider broke off its answer"))
@@ -169,8 +168,8 @@ class Delivery:
 async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[Piece]]:
     assert opened.rest is not None
     yield opened.first
-    async for chunk in opened.rest:
-        yield reader.feed(chunk)
+    async for pieces in opened.rest:
+        yield pieces
     yield reader.finish()
 
 

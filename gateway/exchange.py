@@ -29,6 +29,7 @@ class Exchange:
         self.has_started = False
         self._send = send
         self._watch: asyncio.Task[None] | None = None
+        self._when_gone: Callable[[], None] | None = None
 
     def header(self, name: bytes) -> str | None:
         """The first header of this lower-case name, as latin-1 text."""
@@ -38,8 +39,9 @@ class Exchange:
         return None
 
     def watch(self, when_gone: Callable[[], None]) -> None:
-        """Call back once when the client disconnects; the whole body must have been read."""
-        self._watch = asyncio.create_task(self._await_disconnect(when_gone))
+        """Call back once when the client leaves; the whole body must have been read."""
+        self._when_gone = when_gone
+        self._watch = asyncio.create_task(self._await_disconnect())
 
     async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """The whole answer at once."""
@@ -63,7 +65,7 @@ class Exchange:
             async with asyncio.timeout(WRITE_STALL_S):
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
-            self.is_gone = True
+            self._left()
 
     async def end(self, last: bytes = b"") -> None:
         """The last piece, and the end of the body."""
@@ -72,9 +74,13 @@ class Exchange:
         if not self.is_gone:
             await self._send({"type": "http.response.body", "body": last})
 
-    async def _await_disconnect(self, when_gone: Callable[[], None]) -> None:
+    async def _await_disconnect(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
+        self._left()
+
+    def _left(self) -> None:
         if not self.is_gone:
             self.is_gone = True
-            when_gone()
+            if self._when_gone is not None:
+                self._when_gone()

@@ -54,6 +54,7 @@ class Upstream:
 
     def __init__(self, timeouts: UpstreamTimeouts = UpstreamTimeouts()) -> None:
         self._timeouts = timeouts
+        self.idle_s = timeouts.idle_s
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -115,17 +116,18 @@ class _Answer:
     async def pieces(self) -> AsyncIterator[bytes]:
         content = self._response.content
         loop = asyncio.get_running_loop()
-        # One timer for the whole answer, moved along, instead of one per piece.
-        async with asyncio.timeout(self._idle_s) as deadline:
-            try:
+        try:
+            # One timer for the whole answer, moved along. It rests while our reader is busy, for
+            # it would strike whatever the reader's task is doing then.
+            async with asyncio.timeout(self._idle_s) as deadline:
                 while piece := await content.readany():
-                    deadline.reschedule(loop.time() + self._idle_s)
+                    deadline.reschedule(None)
                     yield piece
                     deadline.reschedule(loop.time() + self._idle_s)
-            except (aiohttp.ClientError, OSError) as error:
-                raise UpstreamFailed("the provider broke off its answer") from error
-            except TimeoutError as error:
-                raise UpstreamTimeout("the provider stopped answering") from error
+        except TimeoutError as error:
+            raise UpstreamTimeout("the provider stopped answering") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamFailed("the provider broke off its answer") from error
         self._response.release()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Builds logs for tests: random but lawful, with every event type, through the real append function.
+"""Builds logs for tests through the real append function: random but lawful, every event type.
 
 with psycopg.connect(dsn, autocommit=True) as connection:
     log = LawfulLog(connection, seed=7)
@@ -7,7 +7,7 @@ with psycopg.connect(dsn, autocommit=True) as connection:
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -29,6 +29,8 @@ from ledger.streams.charge import rules as charge
 from ledger.streams.charge.events import Attempt, Cover, QuotaReserved, Terms, Window
 from ledger.streams.contract import Stream
 from ledger.usage import Usage
+
+T = TypeVar("T")
 
 GROUPS = {"default": Multiplier(1, 1), "partner": Multiplier(2, 3), "surge": Multiplier(7, 5)}
 PRICES = {
@@ -66,7 +68,9 @@ def append_events(connection: psycopg.Connection[Any], *events: NewEvent) -> int
 class LawfulLog:
     """Grows a log by random commands, each decided by its stream and stored by the database."""
 
-    def __init__(self, connection: psycopg.Connection[Any], seed: int = 1, accounts: int = 8):
+    def __init__(
+        self, connection: psycopg.Connection[Any], seed: int = 1, accounts: int = 8
+    ) -> None:
         self._connection = connection
         self._random = random.Random(seed)
         self._streams: dict[UUID, tuple[Stream, Any]] = {}
@@ -329,7 +333,7 @@ class LawfulLog:
         status = 200 if outcome == "answered" else 503
         return Attempt(channel_id=self._pick(self.channels), outcome=outcome, status=status)
 
-    def _pick(self, choices: Sequence[Any]) -> Any:
+    def _pick(self, choices: Sequence[T]) -> T:
         return self._random.choice(choices)
 
 

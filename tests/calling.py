@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MESSAGES = [{"role": "user", "content": "one two three four five six"}]
@@ -48,7 +48,7 @@ class LiveStream:
 
     connection: http.client.HTTPConnection
     response: http.client.HTTPResponse
-    seen: bytes = b""
+    seen: bytearray = field(default_factory=bytearray)
 
     @property
     def request_id(self) -> str:
@@ -59,14 +59,14 @@ class LiveStream:
             piece = self.response.read1(65_536)
             assert piece, f"it ended before {mark!r}: {self.seen!r}"
             self.seen += piece
-        return self.seen
+        return bytes(self.seen)
 
     def read_all(self) -> bytes:
         """All there is; what a broken connection left of it."""
         with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
             while piece := self.response.read1(65_536):
                 self.seen += piece
-        return self.seen
+        return bytes(self.seen)
 
     def leave(self) -> None:
         """Reset the connection."""

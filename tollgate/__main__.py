@@ -2,7 +2,7 @@
 
 import sys
 
-from tollgate.cli.command_line import main
+from tollgate.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -32,10 +32,13 @@ _LAG = """
 def examine_postgres(installation: Installation) -> Iterator[Finding]:
     """What is wrong with the database. Changes nothing, migrates nothing."""
     try:
-        with psycopg.connect(installation.app_dsn, connect_timeout=10) as connection:
+        with (
+            psycopg.connect(installation.app_dsn, connect_timeout=10) as connection,
+            psycopg.connect(installation.owner_dsn, connect_timeout=10) as owner,
+        ):
             yield from postgres_checks.faults(connection)
             yield from _clocks(connection)
-            stale = list(_schema(connection))
+            stale = list(_schema(owner))
             yield from stale
             if not stale:
                 yield from _roles(connection, installation)
@@ -146,7 +149,7 @@ def _roles(connection: psycopg.Connection[Any], installation: Installation) -> I
         )
     triggers = connection.execute(
         "select count(*) from pg_trigger where tgrelid = 'ledger.event'::regclass "
-        "and tgname in ('append_only', 'never_truncated') and tgenabled = 'O'"
+        "and tgname in ('append_only', 'never_truncated') and tgenabled in ('O', 'A')"
     ).fetchone()
     if triggers != (2,):
         yield Finding(

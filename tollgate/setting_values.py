@@ -30,6 +30,7 @@ _KNOWN_SECRETS = (
 )
 _NEW_SECRET = "make one with `openssl rand -hex 32`"  # noqa: S105 - how to make one
 _POSTGRES_URL = "give an address like postgresql://user:password@host:5432/database"
+_PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{1,5})*)?", re.ASCII)
 _SQLITE = re.compile(r"^(sqlite|file:|local$|:memory:)|\.(db|sqlite3?)(\?|$)", re.IGNORECASE)
 _MYSQL = re.compile(r"^(mysql|mariadb)|@(tcp|unix)\(", re.IGNORECASE)
 
@@ -116,7 +117,7 @@ def postgres_dsn(setting: str, text: str) -> str:
         parts = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
         parts = {}
-    if not parts:
+    if not parts or not _PORTS.fullmatch(str(parts.get("port", ""))):
         raise SettingRefused(
             setting, "is not a Postgres address that libpq can read", _POSTGRES_URL
         )

@@ -4,6 +4,7 @@ A vault row is written before its event; if the writer dies in between, the row 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -53,8 +54,11 @@ _DELETE = "delete from vault.cell where kind = %s and row_id = %s and field = %s
 class Upkeep:
     """Runs on every node; an advisory lock lets one of them work."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Any], clock_s: Callable[[], float] = clock.monotonic_s
+    ) -> None:
         self._pool = pool
+        self._clock_s = clock_s
         self._orphaned_since_s: dict[Cell, float] = {}
 
     async def run(self) -> None:
@@ -79,7 +83,7 @@ class Upkeep:
             return refusals, await self._remove_orphans(connection)
 
     async def _remove_orphans(self, connection: psycopg.AsyncConnection[Any]) -> int:
-        now_s = clock.monotonic_s()
+        now_s = self._clock_s()
         orphans = await _orphans(connection)
         since_s = {cell: self._orphaned_since_s.get(cell, now_s) for cell in orphans}
         due = [cell for cell, seen_s in since_s.items() if now_s - seen_s >= ORPHANED_FOR_S]

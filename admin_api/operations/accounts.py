@@ -81,7 +81,7 @@ async def read_account(desk: Desk, account_id: UUID) -> AccountView:
 
 async def list_accounts(desk: Desk, *, after: int, limit: int) -> list[AccountView]:
     """Accounts in the order of their opening, those opened after position `after`."""
-    async with desk.pool.connection() as connection:
+    async with desk.reading() as connection:
         rows = await (await connection.execute(_OPENINGS, (after, limit))).fetchall()
         return await _views(connection, desk, [row[0] for row in rows])
 

@@ -1,7 +1,7 @@
 """API keys: issued once and shown once; their terms may change, their revocation is for ever."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -46,7 +46,7 @@ class IssuedKey:
     """A new key. `secret` is told this once and kept nowhere."""
 
     key_id: UUID
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ async def revoke_key(desk: Desk, key_id: UUID, *, actor: str) -> None:
 async def list_keys(desk: Desk, account_id: UUID) -> list[KeyView]:
     """An account's keys, oldest first, revoked ones included. Raises NotFound."""
     await require_account(desk, account_id)
-    async with desk.pool.connection() as connection:
+    async with desk.reading() as connection:
         cursor = await connection.execute(_KEYS, (account_id,), binary=True)
         rows = await cursor.fetchall()
     states: dict[UUID, ApiKey] = {}

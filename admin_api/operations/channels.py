@@ -6,7 +6,7 @@ key sent to a place of their choice.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +38,7 @@ class ChannelInput:
     name: str | None = None
     type: str | None = None
     base_url: str | None = None
-    keys: Sequence[str] | None = None
+    keys: Sequence[str] | None = field(default=None, repr=False)
     models: Mapping[str, str] | None = None
     groups: Sequence[str] | None = None
     priority: int | None = None
@@ -57,14 +57,16 @@ class ChannelView:
 
 async def add_channel(desk: Desk, given: ChannelInput, *, actor: str) -> UUID:
     """Add a channel; its id. Raises InvalidInput, StoreUnavailable."""
-    for field in ("name", "type", "models"):
-        if getattr(given, field) is None:
-            raise InvalidInput(field, "is required")
+    for required in ("name", "type", "models"):
+        if getattr(given, required) is None:
+            raise InvalidInput(required, "is required")
     fields = _fields(given)
     channel_id = ids.entity_id()
     key_ids = tuple(ids.entity_id() for _ in given.keys or ())
     route = Route(**fields, key_ids=key_ids)
     _require_type(desk, route)
+    if desk.channel_types[route.type].needs_key and not key_ids:
+        raise InvalidInput("keys", f"are required for the type {route.type}")
     name = inputs.text("name", given.name or "")
     await _put_secrets(desk, channel_id, name, dict(zip(key_ids, given.keys or (), strict=True)))
     await desk.handle(channel.STREAM, channel_id, channel.Add(channel_id, route, actor))

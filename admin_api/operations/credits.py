@@ -9,7 +9,6 @@ from admin_api import inputs
 from admin_api.desk import Desk
 from admin_api.operations.accounts import require_account
 from ledger import ids, vault
-from ledger.errors import IdempotencyConflict, VersionConflict
 from ledger.streams import credit
 from ledger.vault import Place
 
@@ -45,11 +44,7 @@ async def grant_credit(
         place = Place("credit", reason_row(stream_id, digest), "reason", account_id)
         await vault.put(connection, desk.vault, place, reason)
     command = credit.Grant(account_id, amount_nanos, "manual", digest, actor)
-    try:
-        appended = await desk.handle(credit.STREAM, stream_id, command)
-    except VersionConflict as error:
-        # Only reached when decisions keep losing, which a stream of one event cannot do.
-        raise IdempotencyConflict("this idempotency key is in use") from error
+    appended = await desk.handle(credit.STREAM, stream_id, command)
     if appended is not None:
         await desk.shown(appended)
         return appended.positions[0]

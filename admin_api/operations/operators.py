@@ -1,6 +1,6 @@
 """Operators: people and programs at the desk, recognised by the SHA-256 of their tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from admin_api import inputs
@@ -24,7 +24,7 @@ class NewOperator:
     """A new operator. `token` is told this once and kept nowhere."""
 
     user_id: UUID
-    token: str
+    token: str = field(repr=False)
 
 
 async def register_operator(desk: Desk, *, name: str, role: Role, actor: str) -> NewOperator:

@@ -60,7 +60,7 @@ class OpenDesk:
     client: httpx2.AsyncClient
     cache: BalanceCache
 
-    async def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
+    async def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 takes them
         """One exchange; `token` replaces root's, None for none."""
         token = options.pop("token", ROOT_TOKEN)
         headers = dict(options.pop("headers", {}))
@@ -68,11 +68,11 @@ class OpenDesk:
             headers["authorization"] = f"Bearer {token}"
         return await self.client.request(method, PREFIX + path, headers=headers, **options)
 
-    async def get(self, path: str, **options: Any) -> httpx2.Response:
+    async def get(self, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 takes them
         """GET."""
         return await self.ask("GET", path, **options)
 
-    async def post(self, path: str, **options: Any) -> httpx2.Response:
+    async def post(self, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 takes them
         """POST."""
         return await self.ask("POST", path, **options)
 
@@ -83,12 +83,12 @@ class OpenDesk:
         account_id: str = answer.json()["id"]
         return account_id
 
-    async def credit(self, account_id: str, amount: str, **options: Any) -> httpx2.Response:
+    async def credit(self, account_id: str, amount: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 takes them
         """A credit, with a reason."""
         body = {"amount": amount, "reason": "a test"}
         return await self.post(f"/accounts/{account_id}/credits", json=body, **options)
 
-    async def key(self, account_id: str, **terms: Any) -> tuple[str, str]:
+    async def key(self, account_id: str, **terms: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
         """Id and secret of a fresh key."""
         answer = await self.post(f"/accounts/{account_id}/keys", json={"name": "k", **terms})
         assert answer.status_code == 201, answer.text

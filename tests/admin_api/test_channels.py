@@ -182,6 +182,8 @@ NOT_CHANNELS: tuple[tuple[str, object], ...] = (
     ("base_url", "https://example.com/" + "x" * 2048),
     ("type", "no-such"),
     ("type", "compatible"),
+    ("keys", []),
+    ("keys", None),
     ("keys", [""]),
     ("keys", ["a\nb"]),
     ("keys", ["caf\u00e9"]),
@@ -203,7 +205,7 @@ NOT_CHANNELS: tuple[tuple[str, object], ...] = (
 def test_what_a_channel_cannot_be_is_refused(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         for field, value in NOT_CHANNELS:
-            body = {"name": "c", "type": "openai", "models": ["m"], field: value}
+            body = {"name": "c", "type": "openai", "models": ["m"], "keys": ["k"], field: value}
             answer = await desk.post("/channels", json=body)
             assert answer.status_code == 422, (field, value, answer.text)
             expected = "base_url" if value == "compatible" else field

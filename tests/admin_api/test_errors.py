@@ -11,11 +11,13 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from admin_api import desk as desk_module
 from admin_api import errors as desk_errors
+from admin_api.desk import Commands
 from admin_api.envelope import BODY_MAX_BYTES
-from admin_api.errors import STATUS, UNAVAILABLE, DeskError
+from admin_api.errors import STATUS, UNAVAILABLE, DeskError, QueryTooSlow
 from ledger import clock
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, OutcomeUnknown
 from tests.admin_api.desks import ROOT_TOKEN, OpenDesk, Servers, at_desk
 
 
@@ -109,6 +111,9 @@ def test_what_does_not_exist_is_a_problem(servers: Servers) -> None:
             ("GET", "/accounts?limit=1001", 422, "invalid_input"),
             ("GET", "/accounts?after=-1", 422, "invalid_input"),
             ("GET", f"/accounts?after={2**63}", 422, "invalid_input"),
+            ("GET", "/ledger/events?acount=x", 422, "invalid_input"),
+            ("GET", "/ledger/events?limit=1&limit=2", 422, "invalid_input"),
+            ("GET", "/channels?x=1", 422, "invalid_input"),
             ("GET", "/ledger/events?limit=1001", 422, "invalid_input"),
             ("GET", "/ledger/events?account=x", 422, "invalid_input"),
         ):
@@ -186,6 +191,34 @@ def test_a_command_goes_on_when_its_caller_gives_up(servers: Servers) -> None:
         await desk.desk.commands.close()
         balance = (await desk.get(f"/accounts/{account_id}/balance")).json()
         assert balance["posted"] == "7"
+
+    at_desk(servers, check)
+
+
+def test_impatience_is_told_and_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "FINISHED_WITHIN_S", 0.01)
+
+    async def check() -> None:
+        commands, may_end, ended = Commands(), asyncio.Event(), asyncio.Event()
+
+        async def command() -> None:
+            await may_end.wait()
+            ended.set()
+
+        with pytest.raises(OutcomeUnknown):
+            await commands.finish(command())
+        may_end.set()
+        await commands.close()
+        assert ended.is_set()
+
+    asyncio.run(check())
+
+
+def test_a_question_that_takes_too_long_is_given_up(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        with pytest.raises(QueryTooSlow):
+            async with desk.desk.reading() as connection:
+                await connection.execute("select pg_sleep(60)")
 
     at_desk(servers, check)
 

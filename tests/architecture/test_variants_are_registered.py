@@ -6,12 +6,14 @@ import pytest
 
 from gateway.formats.registry import FORMATS
 from gateway.providers.registry import PROVIDERS
+from projections.registry import PROJECTIONS
 
 ROOT = Path(__file__).parents[2]
 NOT_VARIANTS = {"__init__", "contract", "registry"}
 
 FAMILIES = [
     ("gateway/formats", set(FORMATS)),
+    ("projections/views", {projection.name for projection in PROJECTIONS}),
     ("gateway/providers", set(PROVIDERS)),
 ]
 

@@ -1,27 +1,70 @@
-"""One gateway for a module's tests, with a real provider behind it."""
+"""A gateway that is easily bored, with a real provider behind it; one for a module's tests."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
+from gateway.delivery import Drains
+from gateway.relay import RelayLimits
+from gateway.upstream import UpstreamTimeouts
+from tests.bookkeeping import Books, Payer
+from tests.calling import Client
 from tests.fake_provider import FakeProvider, fake_provider
 from tests.running import InProcess, in_process, migrated_database
+from tollgate import front
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 
+MODEL = "model"
+PROVIDER_KEY = "sk-provider-0123456789abcdef"
+IN_NANOS, OUT_NANOS = 1_000, 2_000
+"""What a token of `MODEL` costs."""
 
-@pytest.fixture(scope="module")
-def gateway(
-    postgres_server: EmbeddedPostgres, valkey_server: EmbeddedValkey
-) -> Iterator[InProcess]:
-    with (
-        migrated_database(postgres_server) as database,
-        in_process(database.app_dsn, valkey_server.url) as running,
-    ):
-        yield running
+
+@dataclass
+class Stage:
+    """The gateway, its provider, and somebody who pays."""
+
+    gateway: InProcess
+    provider: FakeProvider
+    payer: Payer
+
+    @property
+    def books(self) -> Books:
+        return self.gateway.books
+
+    @property
+    def client(self) -> Client:
+        return self.gateway.client(self.payer.key)
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[FakeProvider]:
     with fake_provider() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def stage(
+    postgres_server: EmbeddedPostgres, valkey_server: EmbeddedValkey, provider: FakeProvider
+) -> Iterator[Stage]:
+    with pytest.MonkeyPatch.context() as patch:
+        # Seconds instead of minutes.
+        patch.setattr(front, "UpstreamTimeouts", partial(UpstreamTimeouts, first_byte_s=0.6))
+        patch.setattr(front, "RelayLimits", partial(RelayLimits, drains=Drains(within_s=0.8)))
+        with (
+            migrated_database(postgres_server) as database,
+            in_process(
+                database.app_dsn,
+                valkey_server.url,
+                streaming_timeout_s=1,
+                trusted_proxies=["127.0.0.1/32"],
+            ) as gateway,
+        ):
+            books = gateway.books
+            base_url = provider.base_url()
+            books.channel([MODEL], type_="openai", base_url=base_url, keys=[PROVIDER_KEY])
+            books.price(MODEL, input=1, output=2)
+            yield Stage(gateway, provider, books.payer(1_000))

@@ -202,6 +202,19 @@ class ChargeMachine(RuleBasedStateMachine):
         with pytest.raises(AlreadyClosed):
             call.next(refund())
 
+    @rule(call=calls, later=st.integers(1, 2))
+    def close_a_closed_call(self, call: Call, later: int) -> None:
+        """I-11: not even a node that decided without reading the stream closes it again."""
+        if not call.state.is_closed:
+            return
+        view = self._another_view(call)
+        assert call.state.opening is not None
+        held = call.state.opening.hold_nanos
+        view.state = replace(call.state, is_closed=False, held_nanos=held)
+        (closing,) = view.next(refund())
+        (outcome,) = self.log.append([closing._replace(version=call.state.version + later)])
+        assert isinstance(outcome.refusal, VersionConflict)
+
     @rule(
         closing=st.lists(calls, max_size=3, unique_by=lambda call: call.stream_id),
         holds=st.lists(st.tuples(PAYERS, st.integers(1, 90)), min_size=1, max_size=4),
@@ -273,7 +286,7 @@ class ChargeMachine(RuleBasedStateMachine):
 
 
 def run(make_log: Callable[[], Log], examples: int, steps: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         lambda: ChargeMachine(make_log()),
         settings=settings(
             max_examples=examples,

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import make_data_directory
 from tests.tollgate.serving import Serving, await_that, clean_environment, clean_up
-from tollgate.cli.command_line import main
+from tollgate.cli import main
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.processes import first_number
 
@@ -118,6 +118,26 @@ def test_a_stream_in_flight_ends_whole_before_the_exit(
     assert not re.search(r"^posted +5 USD$", said, re.MULTILINE)
 
 
+def test_a_second_signal_ends_streams_in_their_dialect_and_settles_them(
+    serving: Serving, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.await_ready()
+    key, account = furnish(serving, capsys, monkeypatch)
+    first = threading.Event()
+    received: list[bytes] = []
+    reader = threading.Thread(target=stream, args=(serving.port, key, first, received, 5_000))
+    reader.start()
+    assert first.wait(30)
+    serving.process.send_signal(signal.SIGTERM)
+    await_that(lambda: "worker.draining" in serving.log())
+    assert serving.end() == 0
+    reader.join(30)
+    assert b"[DONE]" not in b"".join(received)
+    assert b'"error"' in b"".join(received)
+    assert main(["account", "balance", account, "--data-dir", str(serving.directory.root)]) == 0
+    assert re.search(r"^held +0 USD$", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_a_second_serve_on_the_directory_is_refused(serving: Serving) -> None:
     serving.await_ready()
     second = serve_once("--data-dir", str(serving.directory.root), PORT=str(free_port()))
@@ -190,13 +210,15 @@ def furnish(
     return capsys.readouterr().out.split()[-1], account
 
 
-def stream(port: int, key: str, first: threading.Event, received: list[bytes]) -> None:
+def stream(
+    port: int, key: str, first: threading.Event, received: list[bytes], stall_ms: int = 300
+) -> None:
     """Make a slow streaming call and note what comes; `first` is set when something did."""
     body = {
         "model": "echo",
         "stream": True,
         "messages": [{"role": "user", "content": "one two three four five six"}],
-        "metadata": {"echo": "stall_ms=300"},
+        "metadata": {"echo": f"stall_ms={stall_ms}"},
     }
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request(

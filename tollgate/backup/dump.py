@@ -38,7 +38,7 @@ def dump(installation: Installation, file: Path) -> Manifest:
             written = _write(installation, connection, Path(folder))
             draft = Path(folder) / "archive"
             _pack(draft, written, Path(folder))
-            os.link(draft, file)
+            draft.rename(file)
     except OSError as refusal:
         raise StartRefused(
             f"the backup {file} cannot be written ({refusal.strerror})",

@@ -33,7 +33,7 @@ FORBIDDEN = [
     "update ledger.stored_events set topic = 'x'",
     "delete from ledger.stored_events",
     "set session_replication_role = replica",
-    "set role tollgate",
+    "set role tollgate_owner",
     "select ledger.append_slice(0, now(), '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', "
     "'{}', '{}', '{}', 1, 0, 1, 0)",
     "copy ledger.event from program 'true'",
@@ -48,18 +48,11 @@ def connection(ledger_database: FreshDatabase) -> Iterator[Connection]:
         yield opened
 
 
-@pytest.mark.parametrize("statement", FORBIDDEN)
-def test_the_applications_role_may_only_append_and_read(
-    connection: Connection, statement: str
-) -> None:
+def test_the_applications_role_may_only_append_and_read(connection: Connection) -> None:
     before = kept(connection)
-    with pytest.raises(
-        (
-            psycopg.errors.InsufficientPrivilege,
-            psycopg.errors.InvalidParameterValue,  # set role: no such role
-        )
-    ):
-        connection.execute(statement.encode())
+    for statement in FORBIDDEN:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
     assert kept(connection) == before
 
 

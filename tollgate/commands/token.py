@@ -4,8 +4,8 @@ import argparse
 
 from admin_api.desk import Desk
 from admin_api.operations import operators
-from tollgate.cli.at_the_desk import ACTOR, perform
-from tollgate.cli.contract import DATA_DIR, OK, Action, Group
+from tollgate.commands.at_the_desk import ACTOR, perform
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group
 
 
 def _reset(arguments: argparse.Namespace) -> int:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import psycopg
 
-from admin_api.errors import DeskError
-from ledger.errors import LedgerError, StoreUnavailable
+from admin_api.errors import DeskError, InvalidInput
+from ledger.errors import InvalidAmount, LedgerError, StoreUnavailable
 from tollgate import log
-from tollgate.cli.contract import FINDINGS, UNREACHABLE, USAGE, Action, UsageRefused
-from tollgate.cli.registry import COMMANDS
+from tollgate.commands.contract import FINDINGS, UNREACHABLE, USAGE, Action, UsageRefused
+from tollgate.commands.registry import COMMANDS
 from tollgate.embedded.errors import StartRefused
 from tollgate.installation import CannotReach
 from tollgate.setting_values import SettingRefused
@@ -20,12 +20,12 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the number to exit with (tollgate/cli/contract.py)."""
+    """Run one command; the number to exit with (tollgate/commands/contract.py)."""
     chosen = _parser().parse_args(arguments)
     log.configure(process="tollgate")
     try:
         code: int = chosen.run(chosen)
-    except (SettingRefused, StartRefused, UsageRefused) as refusal:
+    except (SettingRefused, StartRefused, UsageRefused, InvalidInput, InvalidAmount) as refusal:
         return _say(refusal, USAGE)
     except (CannotReach, StoreUnavailable, psycopg.OperationalError) as error:
         return _say(error, UNREACHABLE)

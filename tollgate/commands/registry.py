@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tollgate.cli import (
+from tollgate.commands import (
     account,
     backup,
     channel,
@@ -16,7 +16,7 @@ from tollgate.cli import (
     serve,
     token,
 )
-from tollgate.cli.contract import Command
+from tollgate.commands.contract import Command
 
 COMMANDS: Sequence[Command] = (
     serve.COMMAND,

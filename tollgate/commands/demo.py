@@ -11,8 +11,8 @@ from admin_api.operations import accounts, api_keys, channels, prices
 from admin_api.operations.channels import ChannelInput
 from admin_api.operations.credits import Idempotency, grant_credit
 from tollgate import supervisor
-from tollgate.cli.contract import Action
-from tollgate.cli.serve import PORT, WORKERS
+from tollgate.commands.contract import Action
+from tollgate.commands.serve import PORT, WORKERS
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.installation import Installation, at_desk
 from tollgate.settings import Settings

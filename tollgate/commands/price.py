@@ -5,8 +5,8 @@ import argparse
 from admin_api.operations import prices
 from admin_api.operations.prices import CLASS_OF_FIELD
 from ledger.money import format_usd
-from tollgate.cli.at_the_desk import ACTOR, pairs, perform, print_table
-from tollgate.cli.contract import DATA_DIR, OK, Action, Group, UsageRefused, argument
+from tollgate.commands.at_the_desk import ACTOR, pairs, perform, print_table
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group, UsageRefused, argument
 
 
 def _set(arguments: argparse.Namespace) -> int:

@@ -5,8 +5,8 @@ import sys
 
 from admin_api.operations import channels
 from admin_api.operations.channels import ChannelInput
-from tollgate.cli.at_the_desk import ACTOR, identifier, perform, print_table
-from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
 
 
 def _add(arguments: argparse.Namespace) -> int:

@@ -4,9 +4,9 @@ import argparse
 import secrets
 
 from admin_api.operations.credits import Idempotency, grant_credit
-from tollgate.cli.account import ACCOUNT
-from tollgate.cli.at_the_desk import ACTOR, identifier, perform
-from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.account import ACCOUNT
+from tollgate.commands.at_the_desk import ACTOR, identifier, perform
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
 
 
 def _add(arguments: argparse.Namespace) -> int:

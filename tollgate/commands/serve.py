@@ -3,7 +3,7 @@
 import argparse
 
 from tollgate import supervisor
-from tollgate.cli.contract import DATA_DIR, Action, argument
+from tollgate.commands.contract import DATA_DIR, Action, argument
 from tollgate.installation import Installation
 from tollgate.settings import Settings
 from tollgate.supervisor import Started

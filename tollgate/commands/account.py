@@ -4,8 +4,8 @@ import argparse
 
 from admin_api.operations import accounts
 from ledger.money import format_usd
-from tollgate.cli.at_the_desk import ACTOR, identifier, perform, print_table
-from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
 
 _PAGE = 200
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from admin_api.desk import Desk
-from tollgate.cli.contract import UsageRefused
+from tollgate.commands.contract import UsageRefused
 from tollgate.installation import Installation, at_desk, open_installation
 from tollgate.settings import Settings
 

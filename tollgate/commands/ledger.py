@@ -4,13 +4,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ledger.fsck import Finding
 from projections.batches import LogBroken, ProjectionStopped
+from projections.cache.errors import CacheUnavailable
 from projections.contract import Projection
-from projections.rebuild import RebuildRefused, compare, rebuild
+from projections.fsck import check_everything
+from projections.rebuild import RebuildRefused, rebuild
 from projections.registry import PROJECTIONS
-from tollgate.cli.account import ACCOUNT, print_balance
-from tollgate.cli.at_the_desk import opened
-from tollgate.cli.contract import (
+from tollgate.commands.account import ACCOUNT, print_balance
+from tollgate.commands.at_the_desk import opened
+from tollgate.commands.contract import (
     DATA_DIR,
     FINDINGS,
     OK,
@@ -25,21 +28,20 @@ from tollgate.installation import Installation
 def report_faults(installation: Installation) -> int:
     """Check the books, print every fault, one a line; the number to exit with."""
     faults = 0
-    for projection in PROJECTIONS:
-        try:
-            differences = compare(installation.app_dsn, projection)
-        except (LogBroken, ProjectionStopped) as broken:
-            print(f"projection {projection.name}: {broken}")
+    try:
+        for finding in check_everything(installation.app_dsn, PROJECTIONS, installation.redis_url):
             faults += 1
-            continue
-        for difference in differences:
-            print(
-                f"projection {projection.name}: {difference.table} {difference.key} is "
-                f"{difference.served}, and the log says {difference.replayed}"
-            )
-        faults += len(differences)
+            print(_line(finding))
+    except CacheUnavailable as away:
+        print(f"the balances in Redis were not checked: {away}")
     print(f"{faults} faults" if faults else "the books are clean")
     return FINDINGS if faults else OK
+
+
+def _line(finding: Finding) -> str:
+    at = "" if finding.position is None else f" at position {finding.position}"
+    scope = "" if finding.scope is None else f" of {finding.scope}"
+    return " ".join(f"{finding.check}{at}{scope}: {finding.message}".split())
 
 
 def _fsck(arguments: argparse.Namespace) -> int:

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from tollgate.backup.load import RestoreRefused, load, read_manifest
-from tollgate.cli.at_the_desk import opened
-from tollgate.cli.backup import FILE
-from tollgate.cli.contract import DATA_DIR, OK, Action, UsageRefused, argument
-from tollgate.cli.ledger import report_faults
+from tollgate.commands.at_the_desk import opened
+from tollgate.commands.backup import FILE
+from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
+from tollgate.commands.ledger import report_faults
 
 _WITHOUT_VAULT = argument(
     "--without-vault",

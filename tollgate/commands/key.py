@@ -5,9 +5,9 @@ import argparse
 from admin_api.operations import api_keys
 from admin_api.operations.api_keys import TermsInput
 from ledger.money import format_usd
-from tollgate.cli.account import ACCOUNT
-from tollgate.cli.at_the_desk import ACTOR, identifier, perform, print_table
-from tollgate.cli.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.account import ACCOUNT
+from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
 
 
 def _add(arguments: argparse.Namespace) -> int:

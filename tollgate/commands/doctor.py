@@ -8,7 +8,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from ledger.errors import LedgerError
-from tollgate.cli.contract import DATA_DIR, FINDINGS, OK, Action
+from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action
 from tollgate.doctor_database import examine_desk, examine_postgres, examine_redis
 from tollgate.doctor_machine import examine_machine
 from tollgate.embedded.errors import StartRefused

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from tollgate.backup.dump import dump
-from tollgate.cli.at_the_desk import opened
-from tollgate.cli.contract import DATA_DIR, OK, Action, argument
+from tollgate.commands.at_the_desk import opened
+from tollgate.commands.contract import DATA_DIR, OK, Action, argument
 
 FILE = argument("file", metavar="FILE", help="the backup, a tar.gz")
 

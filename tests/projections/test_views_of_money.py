@@ -1,0 +1,238 @@
+"""Views of accounts, charges and usage on a log made by hand: each row is worked out on paper."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from ledger.ids import charge_id, derived_id
+from ledger.streams.account import (
+    AccountOpened,
+    AccountResumed,
+    AccountSuspended,
+    LimitsSet,
+    SpendingLimits,
+)
+from ledger.streams.api_key import KeyChanged, KeyIssued, KeyRevoked, KeyTerms
+from ledger.streams.charge.events import (
+    Attempt,
+)
+from ledger.usage import Usage
+from projections.views import (
+    accounts,
+    keys,
+    open_charges,
+    request_log,
+    usage_hourly,
+)
+from tests.projections.conftest import Books
+from tests.projections.hand_made import (
+    ACCOUNT,
+    BOOT,
+    CHANNEL,
+    KEY,
+    OTHER,
+    SPARE,
+    USER,
+    Log,
+    adjusted,
+    credit,
+    refunded,
+    reserved,
+    settled,
+    show,
+)
+
+
+def test_an_account_shows_its_limits_its_money_and_its_last_event(books: Books) -> None:
+    log = Log(books)
+    opened = log.add(
+        ACCOUNT,
+        AccountOpened(account_id=ACCOUNT, group="default", actor="root"),
+    )
+    limits = SpendingLimits(overdraft_nanos=5, day_nanos=70, month_nanos=900)
+    log.add(ACCOUNT, LimitsSet(account_id=ACCOUNT, limits=limits, group="vip", actor="root"))
+    log.add(ACCOUNT, AccountSuspended(account_id=ACCOUNT, actor="root"))
+    log.add(derived_id("test", "c1"), credit(1_000))
+    log.add(derived_id("test", "c2"), credit(500))
+    first, second = charge_id(), charge_id()
+    log.add(first, reserved(100), reserved(20), settled(120, Usage(input=10), 10), adjusted(-4))
+    last = log.add(second, reserved(300))
+    assert show(books, accounts.find_account, ACCOUNT) == accounts.AccountRow(
+        account_id=ACCOUNT,
+        group_name="vip",
+        overdraft_nanos=5,
+        day_limit_nanos=70,
+        week_limit_nanos=None,
+        month_limit_nanos=900,
+        is_suspended=True,
+        opened_at=log.recorded_at(opened),
+        posted_nanos=1_500 - 10 + 4,
+        held_nanos=300,
+        available_nanos=1_194,
+        credited_nanos=1_500,
+        charged_nanos=6,
+        credits=2,
+        requests=2,
+        events=10,
+        position=last,
+    )
+    log.add(ACCOUNT, AccountResumed(account_id=ACCOUNT, actor="root"))
+    row = show(books, accounts.find_account, ACCOUNT)
+    assert row is not None
+    assert not row.is_suspended
+
+
+def test_accounts_are_listed_page_by_page(books: Books) -> None:
+    log = Log(books)
+    ids = sorted([ACCOUNT, OTHER, USER])
+    for account_id in ids:
+        log.add(account_id, AccountOpened(account_id=account_id, group="g", actor="root"))
+    page = show(books, accounts.list_accounts, after=None, limit=2)
+    assert [row.account_id for row in page] == ids[:2]
+    page = show(books, accounts.list_accounts, after=ids[1], limit=2)
+    assert [row.account_id for row in page] == ids[2:]
+
+
+def test_a_charge_is_listed_as_open_until_it_is_closed(books: Books) -> None:
+    log = Log(books)
+    log.add(derived_id("test", "c1"), credit(1_000))
+    first, second = sorted([charge_id(), charge_id()])
+    opened = log.add(first, reserved(100))
+    log.add(second, reserved(5))
+    grown = log.add(first, reserved(20))
+    rows = show(books, open_charges.list_open_charges, after=None, limit=1)
+    assert rows == [
+        open_charges.OpenChargeRow(
+            first, ACCOUNT, KEY, "vendor/m", 120, "n1", BOOT, log.recorded_at(opened), grown
+        )
+    ]
+    log.add(first, settled(120, Usage(input=10), 10))
+    log.add(second, refunded(5))
+    assert show(books, open_charges.list_open_charges, after=None, limit=9) == []
+
+
+def test_a_settled_request_shows_everything_that_happened_to_it(books: Books) -> None:
+    log = Log(books)
+    log.add(derived_id("test", "c1"), credit(1_000))
+    stream = charge_id()
+    opened = log.add(stream, reserved(100))
+    grown = log.add(stream, reserved(20))
+    closed = log.add(stream, settled(120, Usage(input=10, output=5), 25, anomaly="odd"))
+    corrected = log.add(stream, adjusted(-4))
+    row = show(books, request_log.find_request, stream)
+    assert row is not None
+    assert (row.status, row.ending, row.basis, row.anomaly) == (
+        "settled",
+        "complete",
+        "measured",
+        "odd",
+    )
+    assert (row.account_id, row.key_id, row.channel_id) == (ACCOUNT, KEY, CHANNEL)
+    assert (row.model, row.upstream_model, row.group_name) == ("vendor/m", "m-large", "partner")
+    assert (row.dialect, row.is_streaming, row.node) == ("openai_chat", True, "n1")
+    assert (row.hold_nanos, row.charged_nanos, row.shortfall_nanos) == (120, 25, 0)
+    assert row.adjusted_nanos == -4
+    assert (row.ttft_ms, row.duration_ms) == (7, 30)
+    assert row.reserved_at == log.recorded_at(opened)
+    assert row.closed_at == log.recorded_at(closed)
+    assert list(row.positions) == [opened, grown, closed, corrected]
+    assert msgspec.json.decode(row.multiplier) == [1, 2]
+    assert row.usage is not None
+    assert msgspec.json.decode(row.usage, type=Usage) == Usage(input=10, output=5)
+    assert row.lines is not None
+    assert [line["kind"] for line in msgspec.json.decode(row.lines)] == ["input", "output"]
+    assert row.attempts is not None
+    outcomes = [each["outcome"] for each in msgspec.json.decode(row.attempts)]
+    assert outcomes == ["failed", "answered"]
+
+
+def test_requests_open_and_refunded_are_listed_newest_first(books: Books) -> None:
+    log = Log(books)
+    log.add(derived_id("test", "c1"), credit(1_000))
+    log.add(derived_id("test", "c2"), credit(1_000, OTHER))
+    streams = [charge_id() for _ in range(3)]
+    log.add(streams[0], reserved(1))
+    log.add(streams[1], reserved(2), refunded(2, Attempt(channel_id=SPARE, outcome="timeout")))
+    log.add(streams[2], reserved(3, account_id=OTHER))
+    page = show(books, request_log.list_requests, before=None, limit=2)
+    assert [row.charge_id for row in page] == [streams[2], streams[1]]
+    older = show(books, request_log.list_requests, before=page[-1].position, limit=2)
+    assert [(row.charge_id, row.status) for row in older] == [(streams[0], "open")]
+    own = show(books, request_log.list_requests_of_account, ACCOUNT, before=None, limit=9)
+    assert [(row.charge_id, row.status, row.ending) for row in own] == [
+        (streams[1], "refunded", "upstream_failed"),
+        (streams[0], "open", None),
+    ]
+
+
+def test_usage_adds_up_by_hour_and_combination(books: Books) -> None:
+    log = Log(books)
+    log.add(derived_id("test", "c1"), credit(1_000))
+    for usage in (Usage(input=10, output=5), Usage(input=1, cache_read=3)):
+        stream = charge_id()
+        log.add(stream, reserved(50), settled(50, usage, 4, shortfall_nanos=1))
+    log.add(stream, adjusted(9, reason="late_usage", usage=Usage(output=2)), adjusted(-3))
+    last = log.add(charge_id(), reserved(1), refunded(1))
+    hour = log.recorded_at(last).replace(minute=0, second=0, microsecond=0)
+    far = datetime(2100, 1, 1, tzinfo=UTC)
+    rows = show(books, usage_hourly.list_usage_of_account, ACCOUNT, since=hour, until=far)
+    key = (hour, ACCOUNT, KEY, "vendor/m")
+    nowhere = usage_hourly.NO_CHANNEL
+    assert sorted(rows, key=lambda row: row.channel_id) == [
+        usage_hourly.UsageRow(
+            *key, nowhere, "partner", refunds=1, adjustments=2, output=2, charged_nanos=6
+        ),
+        usage_hourly.UsageRow(
+            *key,
+            CHANNEL,
+            "partner",
+            requests=2,
+            input=11,
+            output=5,
+            cache_read=3,
+            charged_nanos=8,
+            shortfall_nanos=2,
+        ),
+    ]
+
+
+def test_a_key_shows_its_terms_and_what_it_spent(books: Books) -> None:
+    log = Log(books)
+    log.add(derived_id("test", "c1"), credit(1_000))
+    terms = KeyTerms(limit_nanos=700, expires_at_us=9, models=("a", "b"), group="vip")
+    issued = log.add(
+        KEY,
+        KeyIssued(
+            account_id=ACCOUNT,
+            key_id=KEY,
+            sha256="5" * 64,
+            prefix="tg-",
+            last_four="beef",
+            terms=terms,
+            actor="root",
+        ),
+    )
+    stream = charge_id()
+    log.add(stream, reserved(100), settled(100, Usage(input=10), 10), adjusted(-4))
+    used = log.add(charge_id(), reserved(30))
+    log.add(charge_id(), reserved(7), refunded(7))
+    row = show(books, keys.find_key, KEY)
+    assert row is not None
+    assert (row.account_id, row.sha256, row.prefix, row.last_four) == (
+        ACCOUNT,
+        "5" * 64,
+        "tg-",
+        "beef",
+    )
+    assert (row.limit_nanos, row.expires_at_us, row.group_name) == (700, 9, "vip")
+    assert (row.models, row.allowed_ips) == ('["a", "b"]', None)
+    assert (row.issued_at, row.position) == (log.recorded_at(issued), issued)
+    assert (row.requests, row.held_nanos, row.spent_nanos) == (3, 30, 6)
+    assert row.last_used_at is not None
+    assert row.last_used_at > log.recorded_at(used)
+    log.add(KEY, KeyChanged(account_id=ACCOUNT, key_id=KEY, terms=KeyTerms(), actor="root"))
+    log.add(KEY, KeyRevoked(account_id=ACCOUNT, key_id=KEY, actor="root"))
+    listed = show(books, keys.list_keys_of_account, ACCOUNT, after=None, limit=9)
+    assert [(each.key_id, each.limit_nanos, each.is_revoked) for each in listed] == [
+        (KEY, None, True)
+    ]

@@ -1,0 +1,136 @@
+"""Upkeep: what is thrown away, and above all what is not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from admin_api.desk import Desk
+from admin_api.operations import accounts, api_keys, channels
+from admin_api.operations.channels import ChannelInput
+from admin_api.operations.credits import Idempotency, grant_credit
+from ledger import vault
+from ledger.store.migrate import migrate
+from ledger.vault import Place
+from tests.conftest import FreshDatabase
+from tollgate.core import Core, open_core
+from tollgate.embedded.postgres import APPLICATION
+from tollgate.upkeep import ORPHANED_FOR_S, Upkeep
+
+SECRET = "4f9a1c7be2d05836a91f0b7c3d8e6f25"
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def migrated(database: FreshDatabase) -> FreshDatabase:
+    migrate(database.owner_dsn, APPLICATION)
+    return database
+
+
+def test_cells_whose_event_never_came_go_after_an_hour_and_no_others(
+    migrated: FreshDatabase, redis_url: str
+) -> None:
+    async def scenario(core: Core) -> None:
+        account_id = await furnish(core.desk())
+        kept = await cells(core)
+        assert {kind for kind, _ in kept} == {
+            "account", "api_key", "channel", "channel_key", "credit",
+        }  # fmt: skip
+        for kind in ("account", "api_key", "channel", "channel_key", "credit", "user"):
+            async with core.pool.connection() as connection:
+                place = Place(kind, uuid4(), "name", account_id)
+                await vault.put(connection, core.vault, place, "never happened")
+        clock = Clock()
+        upkeep = Upkeep(core.pool, clock)
+        assert await upkeep.tidy() == (0, 0)
+        clock.now_s = ORPHANED_FOR_S - 1
+        assert await upkeep.tidy() == (0, 0)
+        clock.now_s = ORPHANED_FOR_S
+        assert await upkeep.tidy() == (0, 6)
+        assert await cells(core) == kept
+
+    run(migrated, redis_url, scenario)
+
+
+def test_a_cell_whose_event_came_late_is_kept(migrated: FreshDatabase, redis_url: str) -> None:
+    async def scenario(core: Core) -> None:
+        account_id = uuid4()
+        async with core.pool.connection() as connection:
+            place = Place("account", account_id, "name", account_id)
+            await vault.put(connection, core.vault, place, "Late")
+        clock = Clock()
+        upkeep = Upkeep(core.pool, clock)
+        assert await upkeep.tidy() == (0, 0)
+        await accounts.open_account(core.desk(), name="Late", actor="test", account_id=account_id)
+        clock.now_s = 2 * ORPHANED_FOR_S
+        assert await upkeep.tidy() == (0, 0)
+        assert ("account", account_id) in await cells(core)
+
+    run(migrated, redis_url, scenario)
+
+
+def test_refusals_are_kept_for_seven_days(migrated: FreshDatabase, redis_url: str) -> None:
+    with psycopg.connect(migrated.owner_dsn) as connection:
+        for hours in (1, 24 * 7 - 1, 24 * 7 + 1, 24 * 30):
+            connection.execute(
+                "insert into operations.refusal (refusal_id, refused_at, status, code) "
+                "values (gen_random_uuid(), clock_timestamp() - make_interval(hours => %s), "
+                "429, 'x')",
+                (hours,),
+            )
+
+    async def scenario(core: Core) -> None:
+        assert await Upkeep(core.pool).tidy() == (2, 0)
+        assert await Upkeep(core.pool).tidy() == (0, 0)
+
+    run(migrated, redis_url, scenario)
+
+
+def run(
+    database: FreshDatabase, redis_url: str, scenario: Callable[[Core], Awaitable[None]]
+) -> None:
+    async def opened() -> None:
+        async with open_core(database.app_dsn, redis_url, SECRET, connections_max=3) as core:
+            await scenario(core)
+
+    asyncio.run(opened())
+
+
+async def furnish(desk: Desk) -> UUID:
+    """An account with a credit and a key, and a channel with a provider's key."""
+    account_id = await accounts.open_account(desk, name="A", actor="test")
+    await grant_credit(
+        desk,
+        account_id,
+        amount="1",
+        reason="because",
+        idempotency=Idempotency("test", "credit", "1"),
+        actor="test",
+    )
+    await api_keys.issue_key(desk, account_id, name="K", terms={}, actor="test")
+    given = ChannelInput(
+        name="C",
+        type="openai",
+        base_url="https://provider.example/v1",
+        keys=["sk-provider-key"],
+        models={"m": "m"},
+    )
+    await channels.add_channel(desk, given, actor="test")
+    return account_id
+
+
+async def cells(core: Core) -> set[tuple[str, UUID]]:
+    async with core.pool.connection() as connection:
+        cursor = await connection.execute("select kind, row_id from vault.cell")
+        return set(await cursor.fetchall())
