@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.store.reader import Recorded
 from projections.contract import Key, Table
@@ -12,11 +12,9 @@ from projections.storage import Changes
 Load = Callable[[Sequence[Key]], dict[Key, Any]]
 """Reads the rows that exist under the given keys."""
 
-_ABSENT_FROM_CACHE = object()
-
 
 class RowCache:
-    """Rows this process wrote or read lately, and keys known to have none.
+    """Rows this process wrote or read lately.
 
     Two halves instead of a list in order of use: when the young half is full it becomes the old
     one, and what was not asked for since is forgotten.
@@ -27,28 +25,25 @@ class RowCache:
         self._young: dict[Key, Any] = {}
         self._old: dict[Key, Any] = {}
 
-    def get(self, key: Key) -> Any:  # noqa: ANN401 - each table has its own row
-        """The row, None where there is none, `_ABSENT_FROM_CACHE` where that is not known."""
-        found = self._young.get(key, _ABSENT_FROM_CACHE)
-        return self._old.get(key, _ABSENT_FROM_CACHE) if found is _ABSENT_FROM_CACHE else found
+    def get(self, key: Key) -> Any | None:
+        """The row; None where it is not known."""
+        return self._young.get(key) or self._old.get(key)
 
-    def put(self, rows: dict[Key, Any]) -> None:
+    def put(self, folded: "FoldedTable") -> None:
         """Remember what is now stored."""
-        self._young.update(rows)
+        for key in folded.changes.gone:
+            self._young.pop(key, None)
+            self._old.pop(key, None)
+        self._young.update(folded.rows)
         if len(self._young) > self._half_max:
             self._old, self._young = self._young, {}
 
-    def forget(self) -> None:
-        """Know nothing any more."""
-        self._young, self._old = {}, {}
 
+class FoldedTable(NamedTuple):
+    """The outcome of a batch for one table: its changes, and the rows that exist then."""
 
-class FoldedTable:
-    """The outcome of a batch for one table: its changes, and the rows as they are then."""
-
-    def __init__(self, changes: Changes, rows: dict[Key, Any]) -> None:
-        self.changes = changes
-        self.rows = rows
+    changes: Changes
+    rows: dict[Key, Any]
 
 
 @contextmanager
@@ -67,41 +62,52 @@ def without_collection() -> Iterator[None]:
 def fold(table: Table, events: Sequence[Recorded], cache: RowCache, load: Load) -> FoldedTable:
     """Fold events, all of types in `table.events`, into the rows they touch.
 
-    `load` is called at most once, with the keys of rows that may exist and are not cached.
+    `load` is called at most once, with the keys of rows that may exist and are not cached. Keys
+    are looked up as rarely as possible: hashing them is what a fold spends most of its time on.
     """
-    touches, apply, is_first = table.touches, table.apply, table.is_first
-    before: dict[Key, Any] = {}
+    known: dict[Key, Any] = {}
     unknown: list[Key] = []
-    steps: list[tuple[Key, Recorded]] = []
+    touched = _by_key(table, events)
+    for key, own in touched.items():
+        if table.is_first(own[0]):
+            continue
+        row = cache.get(key)
+        if row is None:
+            unknown.append(key)
+        else:
+            known[key] = row
+    if unknown:
+        known.update(load(unknown))
+    return _folded(table, touched, known)
+
+
+def _by_key(table: Table, events: Sequence[Recorded]) -> dict[Key, list[Recorded]]:
+    touched: dict[Key, list[Recorded]] = {}
+    touches = table.touches
     for event in events:
         for key in touches(event):
-            steps.append((key, event))
-            if key in before:
-                continue
-            row = cache.get(key)
-            if row is _ABSENT_FROM_CACHE:
-                row = None
-                if not is_first(event):
-                    unknown.append(key)
-            before[key] = row
-    if unknown:
-        before.update(load(unknown))
-    after = dict(before)
-    for key, event in steps:
-        after[key] = apply(key, after[key], event)
-    return FoldedTable(_changes(before, after), after)
+            own = touched.get(key)
+            if own is None:
+                touched[key] = [event]
+            else:
+                own.append(event)
+    return touched
 
 
-def _changes(before: dict[Key, Any], after: dict[Key, Any]) -> Changes:
-    born, changed, gone = [], [], []
-    for key, row in after.items():
-        was = before[key]
-        if row is was:
+def _folded(table: Table, touched: dict[Key, list[Recorded]], known: dict[Key, Any]) -> FoldedTable:
+    changes, rows = Changes([], [], []), {}
+    apply = table.apply
+    for key, own in touched.items():
+        before = row = known.get(key) if known else None
+        for event in own:
+            row = apply(key, row, event)
+        if row is None:
+            if before is not None:
+                changes.gone.append(key)
             continue
-        if was is None:
-            born.append(row)
-        elif row is None:
-            gone.append(key)
-        elif row != was:
-            changed.append(row)
-    return Changes(born, changed, gone)
+        rows[key] = row
+        if before is None:
+            changes.born.append(row)
+        elif row is not before and row != before:
+            changes.changed.append(row)
+    return FoldedTable(changes, rows)

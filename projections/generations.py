@@ -63,7 +63,7 @@ class Generation:
     def remember(self, folded: Sequence[FoldedTable]) -> None:
         """Call after the commit: the rows are stored now."""
         for cache, outcome in zip(self._caches, folded, strict=True):
-            cache.put(outcome.rows)
+            cache.put(outcome)
 
     @staticmethod
     def _fold_table(

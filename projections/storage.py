@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
+from msgspec.structs import astuple
 from psycopg import adapters, sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
@@ -21,9 +22,9 @@ Connection = psycopg.Connection[Any]
 class Changes(NamedTuple):
     """What one batch does to a table."""
 
-    born: Sequence[Any]
-    changed: Sequence[Any]
-    gone: Sequence[Key]
+    born: list[Any]
+    changed: list[Any]
+    gone: list[Key]
 
 
 def connect(dsn: str) -> Connection:
@@ -95,10 +96,10 @@ class TableStore:
             with connection.cursor().copy(self._copy) as copy:
                 copy.set_types(self._types)
                 for row in changes.born:
-                    copy.write_row(_values(row))
+                    copy.write_row(astuple(row))
 
     def _arrays(self, rows: Sequence[Any]) -> list[list[Any]]:
-        arrays = [list(values) for values in zip(*map(_values, rows), strict=True)]
+        arrays = [list(values) for values in zip(*map(astuple, rows), strict=True)]
         for index, column in enumerate(self._columns):
             if column.sql_type.endswith("[]"):
                 arrays[index] = [_array_text(value) for value in arrays[index]]
@@ -158,10 +159,6 @@ _INT8 = adapters.types["int8"].oid
 _ONE_DIMENSION = struct.Struct(">iiIii")
 _ELEMENT = struct.Struct(">iq")
 _NO_DIMENSIONS = struct.pack(">iiI", 0, 0, _INT8)
-
-
-def _values(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 - each table has its own row
-    return tuple([getattr(row, name) for name in row.__struct_fields__])
 
 
 def _row_maker(table: Table, columns: Sequence[Column]) -> Callable[[Sequence[Any]], Any]:

@@ -144,5 +144,4 @@ def _api(port: int, method: str, path: str, body: dict[str, Any]) -> dict[str, A
             # The read models of a new installation may still be under way.
             if refusal.code != 503 or time.monotonic() > deadline_s:
                 raise RuntimeError(f"{method} {path}: {refusal.read().decode()}") from refusal
-            print("503", refusal.read())
             time.sleep(0.2)
