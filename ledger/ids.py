@@ -14,14 +14,16 @@ from ledger import clock
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://tollgate.invalid/streams")
 _WITHOUT_TIME = (1 << 80) - 1
+_VERSION_7 = 0x7 << 76 | 0b10 << 62
+"""The version and the variant, at their places in the 128 bits."""
+_WITHOUT_VERSION = _WITHOUT_TIME & ~(0xF << 76 | 0b11 << 62)
 
 
 def charge_id() -> UUID:
     """A fresh UUIDv7: 48 bits of milliseconds, then 74 random bits."""
-    raw = bytearray((clock.now_us() // 1_000).to_bytes(6, "big") + os.urandom(10))
-    raw[6] = (raw[6] & 0x0F) | 0x70
-    raw[8] = (raw[8] & 0x3F) | 0x80
-    return UUID(bytes=bytes(raw))
+    time_ms = clock.now_us() // 1_000
+    random = int.from_bytes(os.urandom(10), "big") & _WITHOUT_VERSION
+    return UUID(int=time_ms << 80 | random | _VERSION_7)
 
 
 def entity_id() -> UUID:

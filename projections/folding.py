@@ -25,7 +25,7 @@ class RowCache:
         self._young: dict[Key, Any] = {}
         self._old: dict[Key, Any] = {}
 
-    def get(self, key: Key) -> Any | None:
+    def get(self, key: Key) -> Any | None:  # noqa: ANN401 - each table has its own row
         """The row; None where it is not known."""
         return self._young.get(key) or self._old.get(key)
 

@@ -12,14 +12,14 @@ from psycopg.types.string import StrBinaryDumper
 
 from ledger.codec import decode, encode
 from ledger.errors import NotStored, OutOfRange, OverBudget, VersionConflict
+from ledger.store.binary_arrays import adapt_arrays, byte_strings, longs, shorts, texts, uuids
 from ledger.streams.contract import AccountEvent, Effect, Event
 from ledger.streams.registry import EVENT_OF_TOPIC, STREAM_OF
 
 APPEND = (
     "select * from ledger.append_events("
-    "%b::uuid[], %b::int8[], %b::text[], %b::bytea[], %b::uuid[], %b::int8[]::int[], "
-    "%b::int8[]::int[], %b::uuid[], %b::int8[]::int[], %b::int8[]::int[], %b::int8[], %b::int8[], "
-    "%b::int8[], %b::boolean)"
+    "%b::uuid[], %b::int8[], %b::text[], %b::bytea[], %b::uuid[], %b::int4[], %b::int4[], "
+    "%b::uuid[], %b::int4[], %b::int4[], %b::int8[], %b::int8[], %b::int8[], %b::boolean)"
 )
 
 END_BACKEND = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s"
@@ -41,8 +41,9 @@ _INT8_MAX = 2**63 - 1
 
 
 def adapt(context: AdaptContext) -> None:
-    """Send every integer as int8, so that one prepared statement serves every batch."""
+    """What the append function is called with; every integer is sent as int8."""
     assert context.adapters is not None
+    adapt_arrays(context)
     context.adapters.register_dumper(int, Int8BinaryDumper)
     context.adapters.register_dumper(str, StrBinaryDumper)
 
@@ -131,19 +132,19 @@ def parameters(groups: Sequence[Group]) -> list[Any]:
         effects += [(first + e[0], index[e[1]], e[2], e[3], e[4]) for e in group.effects]
         first += len(group.rows)
     return [
-        [row[1] for row in rows],
-        [row[2] for row in rows],
-        [row[3] for row in rows],
-        [row[4] for row in rows],
-        [row[5] for row in rows],
-        [None if row[5] is None else index[row[5]] for row in rows],
-        [row[0] for row in rows],
-        scopes,
-        [effect[0] for effect in effects],
-        [effect[1] for effect in effects],
-        [effect[2] for effect in effects],
-        [effect[3] for effect in effects],
-        [effect[4] for effect in effects],
+        uuids([row[1] for row in rows]),
+        longs([row[2] for row in rows]),
+        texts([row[3] for row in rows]),
+        byte_strings([row[4] for row in rows]),
+        uuids([row[5] for row in rows]),
+        shorts([None if row[5] is None else index[row[5]] for row in rows]),
+        shorts([row[0] for row in rows]),
+        uuids(scopes),
+        shorts([effect[0] for effect in effects]),
+        shorts([effect[1] for effect in effects]),
+        longs([effect[2] for effect in effects]),
+        longs([effect[3] for effect in effects]),
+        longs([effect[4] for effect in effects]),
         any(group.has_configuration for group in groups),
     ]
 
@@ -182,7 +183,7 @@ def _group(events: Sequence[tuple[StoredRow, Event | None]]) -> Group:
         stream = STREAM_OF[type(event)]
         group.has_configuration |= stream.is_configuration
         effects = stream.effects(event)
-        if account is not None and not any(effect.scope == account for effect in effects):
+        if account is not None and account not in [effect.scope for effect in effects]:
             effects = (Effect(account, 0, 0), *effects)
         for effect in effects:
             _require_representable(effect)
@@ -192,9 +193,9 @@ def _group(events: Sequence[tuple[StoredRow, Event | None]]) -> Group:
 
 
 def _require_representable(effect: Effect) -> None:
-    amounts = (effect.held_nanos, effect.posted_nanos, effect.cap_nanos or 0)
-    if max(map(abs, amounts)) > _INT8_MAX:
-        raise OutOfRange("an amount is larger than any balance may be")
+    for amount in (effect.held_nanos, effect.posted_nanos, effect.cap_nanos or 0):
+        if not -_INT8_MAX <= amount <= _INT8_MAX:
+            raise OutOfRange("an amount is larger than any balance may be")
 
 
 def _shortages(short: Sequence[int], scopes: Sequence[UUID]) -> dict[int, OverBudget]:

@@ -4,6 +4,7 @@ Every process may call it; an advisory lock lets one work while the others wait 
 """
 
 import hashlib
+from collections.abc import Collection
 from importlib import resources
 
 import psycopg
@@ -19,16 +20,20 @@ class SchemaRefused(Exception):
     """The database holds a schema that this release cannot serve."""
 
 
-def migrate(owner_dsn: str, app_role: str | None) -> list[str]:
+def migrate(
+    owner_dsn: str, app_role: str | None, known_to: Collection[str] | None = None
+) -> list[str]:
     """Apply what is missing; give `app_role` what it may do. Returns the names applied.
 
     `app_role` None: one role does everything, and the append-only triggers stand alone.
+    `known_to` names the migrations of an older release: the schema as that release left it.
     Raises SchemaRefused for a schema newer than this release, or an altered migration.
     """
     with psycopg.connect(owner_dsn, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
         applied = _applied(connection)
-        fresh = [(name, text) for name, text in migrations() if name not in applied]
+        wanted = [one for one in migrations() if known_to is None or one[0] in known_to]
+        fresh = [(name, text) for name, text in wanted if name not in applied]
         _check(applied)
         for name, text in fresh:
             with connection.transaction():

@@ -30,6 +30,7 @@ class Stage:
     gateway: InProcess
     provider: FakeProvider
     payer: Payer
+    owner_dsn: str
 
     @property
     def books(self) -> Books:
@@ -67,4 +68,4 @@ def stage(
             base_url = provider.base_url()
             books.channel([MODEL], type_="openai", base_url=base_url, keys=[PROVIDER_KEY])
             books.price(MODEL, input=1, output=2)
-            yield Stage(gateway, provider, books.payer(1_000))
+            yield Stage(gateway, provider, books.payer(1_000), database.owner_dsn)

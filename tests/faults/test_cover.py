@@ -1,0 +1,254 @@
+"""Cost above the hold, money that ends in the middle, and a ledger that does not answer in time."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from gateway import charges
+from ledger.streams.charge.events import ChargeAdjusted, QuotaReserved
+from tests.calling import Answer
+from tests.fake_provider import Script, chunk, completion, event_chunk, opened, stream, whole
+from tests.faults.conftest import IN_NANOS, MODEL, OUT_NANOS, Stage
+from tests.running import until
+
+MEASURED = 11 * IN_NANOS + 7 * OUT_NANOS
+DEAR = {"prompt_tokens": 100, "completion_tokens": 5_000, "total_tokens": 5_100}
+COST = 100 * IN_NANOS + 5_000 * OUT_NANOS
+"""What `DEAR` costs; far above the hold of a call with `max_tokens=1`."""
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
+def test_cost_above_the_hold_is_held_and_charged_where_there_is_money(
+    stage: Stage, is_stream: bool
+) -> None:
+    answer = dear_call(stage, stage.payer.key, is_stream)
+    assert answer.status == 200
+    story = stage.books.story(answer.request_id)
+    assert story.names == ["QuotaReserved", "QuotaReserved", "UsageSettled"]
+    settled = story.settled
+    assert (settled.charged_nanos, settled.shortfall_nanos) == (COST, 0)
+    assert settled.released_nanos == COST
+    assert story.events[1].position + 1 == story.events[2].position
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
+def test_cost_above_the_hold_is_charged_up_to_the_hold_where_there_is_none(
+    stage: Stage, is_stream: bool
+) -> None:
+    payer = stage.books.payer(0.000_100)
+    answer = dear_call(stage, payer.key, is_stream)
+    assert answer.status == 200
+    story = stage.books.story(answer.request_id)
+    assert story.names == ["QuotaReserved", "UsageSettled"]
+    settled, held = story.settled, story.opening.hold_nanos
+    assert (settled.charged_nanos, settled.shortfall_nanos) == (held, COST - held)
+    balance = stage.books.balance(payer.account_id)
+    assert balance.available_nanos == 100_000 - held >= 0
+    assert balance.held_nanos == 0
+
+
+def test_a_stream_that_outgrows_its_hold_holds_more(stage: Stage) -> None:
+    stage.provider.scripts["long"] = long_stream(5_000)
+    answer = stage.client.chat(MODEL, stream=True, metadata={"script": "long"})
+    story = stage.books.story(answer.request_id)
+    assert story.names == ["QuotaReserved", "QuotaReserved", "UsageSettled"]
+    assert answer.frames[-1] == b"[DONE]"
+    assert story.settled.shortfall_nanos == 0
+    assert story.settled.basis == "estimated"
+    assert 4_900 < story.settled.usage.output < 5_100
+
+
+def test_a_stream_is_ended_where_the_money_ends_and_charged_what_was_given(stage: Stage) -> None:
+    payer = stage.books.payer(0.009)
+    stage.provider.scripts["long"] = long_stream(60_000)
+    client = stage.gateway.client(payer.key)
+    answer = client.chat(MODEL, stream=True, metadata={"script": "long"})
+    story = stage.books.story(answer.request_id)
+    assert story.names == ["QuotaReserved", "UsageSettled"]
+    error = json.loads(answer.frames[-1])["error"]
+    assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
+    settled = story.settled
+    assert (settled.ending, settled.basis) == ("quota_ended", "estimated")
+    given = sum(b" word" in frame for frame in answer.frames)
+    assert settled.charged_nanos == (
+        settled.usage.input * IN_NANOS + settled.usage.output * OUT_NANOS - settled.shortfall_nanos
+    )
+    assert abs(settled.usage.output - given) <= given / 50
+    assert settled.charged_nanos <= story.opening.hold_nanos
+    assert stage.books.balance(payer.account_id).available_nanos >= 0
+    until(lambda: stage.provider.received[-1].is_abandoned, 5, "the provider is let go")
+
+
+def test_a_free_model_needs_no_balance(stage: Stage) -> None:
+    stage.books.channel(["free"], type_="openai", base_url=stage.provider.base_url(), keys=["k"])
+    stage.books.price("free", input=0)
+    poor = stage.books.payer(0)
+    for is_stream in (False, True):
+        answer = stage.gateway.client(poor.key).chat(
+            "free", stream=is_stream, metadata={"script": "fine_stream" if is_stream else "fine"}
+        )
+        assert answer.status == 200
+        story = stage.books.story(answer.request_id)
+        assert story.names == ["QuotaReserved", "UsageSettled"]
+        assert (story.opening.hold_nanos, story.settled.charged_nanos) == (0, 0)
+
+
+def test_200_calls_in_a_row_with_money_for_a_little_more_than_one_hold(stage: Stage) -> None:
+    books = stage.books
+    books.channel(["fixed"], type_="openai", base_url=stage.provider.base_url(), keys=["k"])
+    books.price("fixed", input=0.001, output=0.001)
+    payer = books.payer(0)
+    probe = stage.client.chat("fixed", max_tokens=16)
+    hold = books.story(probe.request_id).opening.hold_nanos
+    books.credit(payer.account_id, hold * 12 // 10 + 200 * MEASURED // 1_000)
+    client = stage.gateway.client(payer.key)
+    statuses = [client.chat("fixed", max_tokens=16).status for _ in range(200)]
+    assert statuses == [200] * 200
+    assert books.balance(payer.account_id).available_nanos >= 0
+
+
+# ---------------------------------------------------------------------- a ledger that is late
+
+
+def test_a_hold_that_is_not_stored_in_time_is_a_503_and_is_given_back(stage: Stage) -> None:
+    payer = stage.books.payer(5)
+    stage.gateway.client(payer.key).chat(MODEL)  # the key is known from here on
+    calls = len(stage.provider.received)
+    with ledger_held_up(stage):
+        started_s = time.monotonic()
+        answer = stage.gateway.client(payer.key).chat(MODEL)
+        assert time.monotonic() - started_s < 4
+    check_overloaded(answer)
+    until(lambda: len(stage.books.stories(payer.account_id)) == 2, 20, "the hold was stored")
+    until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 20, "given back")
+    story = stage.books.stories(payer.account_id)[1]
+    assert story.refunded.reason == "not_admitted"
+    assert len(stage.provider.received) == calls
+
+
+def test_a_whole_answer_whose_settlement_is_underway_too_long_is_not_delivered_and_not_charged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charges, "CLOSE_WITHIN_S", 0.5)
+    payer = stage.books.payer(5)
+    calling = Calling(stage, payer.key, (0.5, *whole()))
+    with ledger_held_up(stage):
+        answer = calling.answer()
+    check_overloaded(answer)
+    until(lambda: stage.books.balance(payer.account_id).posted_nanos == 5 * 10**9, 20, "no charge")
+    (story,) = stage.books.stories(payer.account_id)
+    until(lambda: len(stage.books.stories(payer.account_id)[0].events) == 3, 20, "given back")
+    (story,) = stage.books.stories(payer.account_id)
+    assert story.names == ["QuotaReserved", "UsageSettled", "ChargeAdjusted"]
+    adjusted = story.events[2].event
+    assert isinstance(adjusted, ChargeAdjusted)
+    assert (adjusted.reason, adjusted.delta_nanos) == ("refund", -MEASURED)
+    assert stage.books.balance(payer.account_id).posted_nanos == 5 * 10**9
+
+
+def test_a_whole_answer_whose_settlement_never_left_is_refunded(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charges, "CLOSE_WITHIN_S", 0.5)
+    payer = stage.books.payer(5)
+    calling = Calling(stage, payer.key, (0.5, *whole()))
+    with ledger_held_up(stage):
+        # Something else is underway, so the settlement waits here.
+        other = threading.Thread(target=stage.books.credit, args=(stage.payer.account_id, 1))
+        other.start()
+        answer = calling.answer()
+    other.join()
+    check_overloaded(answer)
+    until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 20, "released")
+    (story,) = stage.books.stories(payer.account_id)
+    assert story.names == ["QuotaReserved", "RefundIssued"]
+    assert story.refunded.reason == "undelivered"
+    assert stage.books.balance(payer.account_id).posted_nanos == 5 * 10**9
+
+
+def test_a_stream_whose_settlement_is_late_ends_with_an_error_and_is_charged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charges, "CLOSE_WITHIN_S", 0.5)
+    payer = stage.books.payer(5)
+    calling = Calling(stage, payer.key, (0.5, *stream()), is_stream=True)
+    with ledger_held_up(stage):
+        answer = calling.answer()
+    assert answer.status == 200
+    assert b"[DONE]" not in answer.body
+    assert json.loads(answer.frames[-1])["error"]["code"] == "overloaded"
+    until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 20, "settled")
+    (story,) = stage.books.stories(payer.account_id)
+    assert (story.settled.basis, story.settled.charged_nanos) == ("measured", MEASURED)
+
+
+def test_a_stream_that_cannot_learn_whether_it_is_covered_is_ended_as_overloaded(
+    stage: Stage,
+) -> None:
+    payer = stage.books.payer(5)
+    calling = Calling(stage, payer.key, (0.5, *long_stream(5_000)), is_stream=True)
+    with ledger_held_up(stage):
+        time.sleep(3.0)
+    answer = calling.answer()
+    assert json.loads(answer.frames[-1])["error"]["code"] == "overloaded"
+    until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 20, "settled")
+    (story,) = stage.books.stories(payer.account_id)
+    assert (story.settled.ending, story.settled.basis) == ("ledger_away", "estimated")
+    holds = [one.event for one in story.events if isinstance(one.event, QuotaReserved)]
+    assert story.settled.released_nanos == sum(hold.hold_nanos for hold in holds)
+
+
+class Calling:
+    """A call in a thread, begun and held before the ledger is held up."""
+
+    def __init__(
+        self, stage: Stage, key: str, script: Script, *, is_stream: bool = False
+    ) -> None:
+        stage.provider.scripts["late"] = script
+        calls = len(stage.provider.received)
+        self._answers: list[Answer] = []
+        self._thread = threading.Thread(target=self._call, args=(stage, key, is_stream))
+        self._thread.start()
+        until(lambda: len(stage.provider.received) > calls, 10, "the provider was asked")
+
+    def answer(self) -> Answer:
+        self._thread.join(30)
+        return self._answers[0]
+
+    def _call(self, stage: Stage, key: str, is_stream: bool) -> None:
+        client = stage.gateway.client(key)
+        self._answers.append(client.chat(MODEL, stream=is_stream, metadata={"script": "late"}))
+
+
+@contextlib.contextmanager
+def ledger_held_up(stage: Stage) -> Iterator[None]:
+    """Nothing can be appended meanwhile: somebody else has the row that orders the log."""
+    with psycopg.connect(stage.owner_dsn) as connection:
+        connection.execute("select position from ledger.head for update")
+        yield
+        connection.rollback()
+
+
+def dear_call(stage: Stage, key: str, is_stream: bool) -> Answer:
+    stage.provider.scripts["dear"] = whole(completion(usage=DEAR))
+    stage.provider.scripts["dear_stream"] = stream(("a",), usage=DEAR)
+    script = "dear_stream" if is_stream else "dear"
+    client = stage.gateway.client(key)
+    return client.chat(MODEL, stream=is_stream, max_tokens=1, metadata={"script": script})
+
+
+def check_overloaded(answer: Answer) -> None:
+    assert (answer.status, answer.code) == (503, "overloaded")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def long_stream(words: int) -> Script:
+    """Words, a hundred at a time, without usage."""
+    word = event_chunk(chunk({"content": " word"}))
+    end = event_chunk(chunk({}, "stop")) + event_chunk(b"data: [DONE]\n\n")
+    return (opened(), *((word * 100, 0.002) * (words // 100)), end, b"0\r\n\r\n")
