@@ -29,7 +29,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI, HTTP only."""
-        exchange = Exchange(scope, receive, send, str(charge_id()))
+        exchange = Exchange(scope, receive, send, charge_id())
         methods = self._routes.get(exchange.path)
         if methods is None and exchange.path.startswith("/v1/models/"):
             methods = self._one_model

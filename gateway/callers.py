@@ -1,6 +1,5 @@
 """Who calls: exactly one credential, wherever it is carried, and the address it comes from."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -20,8 +19,6 @@ from projections.configuration import Configuration
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
-
-_LOOK_UP_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +42,7 @@ async def identify(
     """
     secret = credential(exchange)
     try:
-        async with asyncio.timeout(_LOOK_UP_WITHIN_S):  # a database may also answer nothing
-            found = await configuration.caller(secret)
+        found = await configuration.caller(secret)
     except (psycopg.Error, PoolTimeout, OSError) as error:
         raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
     caller = _admit(found, clock.now_us())

@@ -124,12 +124,12 @@ class ChargeBook:
             future = self.writer.append([NewEvent(charge_id, 1, reserved)])
         except WriterBusy as error:
             raise Overloaded("too many calls are waiting", retry_after_s=1) from error
-        try:
-            async with asyncio.timeout(RESERVE_WITHIN_S):
-                return await asyncio.shield(future)
-        except TimeoutError as error:
+        done, _ = await asyncio.wait((future,), timeout=RESERVE_WITHIN_S)
+        if not done:
             self.tasks.start(self._undo_when_known(charge_id, future, command))
-            raise Overloaded("the ledger does not answer in time", retry_after_s=1) from error
+            raise Overloaded("the ledger does not answer in time", retry_after_s=1)
+        try:
+            return future.result()
         except OverBudget as error:
             raise _insufficient(error) from error
         except LedgerError as error:

@@ -1,35 +1,53 @@
 """Ending what runs too long: one deadline per call, moved when the client leaves or we drain."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
 
 
 class Cut:
     """The deadline of one call; while `guard` is entered, reaching it raises TimeoutError there."""
 
     def __init__(self, deadline_s: float | None) -> None:
-        self._deadline_s = deadline_s
-        self._active: asyncio.Timeout | None = None
+        self.deadline_s = deadline_s
+        self.active: asyncio.Timeout | None = None
         self.reason = "deadline"
 
     def at_most(self, within_s: float, reason: str) -> None:
         """End the call that soon, unless it ends sooner anyway."""
         deadline_s = asyncio.get_running_loop().time() + within_s
-        if self._deadline_s is None or deadline_s < self._deadline_s:
-            self._deadline_s = deadline_s
+        if self.deadline_s is None or deadline_s < self.deadline_s:
+            self.deadline_s = deadline_s
             self.reason = reason
-            if self._active is not None:
-                self._active.reschedule(deadline_s)
+            if self.active is not None:
+                self.active.reschedule(deadline_s)
 
-    @asynccontextmanager
-    async def guard(self) -> AsyncIterator[None]:
-        """Raises TimeoutError at the deadline."""
-        async with asyncio.timeout_at(self._deadline_s) as self._active:
-            try:
-                yield
-            finally:
-                self._active = None
+    def guard(self) -> "_Guard":
+        """As `async with`: raises TimeoutError at the deadline."""
+        return _Guard(self)
+
+
+class _Guard:
+    """A class, for a generator would cost each call as much again as the deadline itself."""
+
+    __slots__ = ("_cut", "_timeout")
+
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
+        self._timeout = asyncio.timeout_at(cut.deadline_s)
+
+    async def __aenter__(self) -> None:
+        self._cut.active = await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._cut.active = None
+        await self._timeout.__aexit__(kind, error, trace)
 
 
 class Cutter:

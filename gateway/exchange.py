@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from uuid import UUID
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -15,10 +16,14 @@ WRITE_STALL_S = 30.0
 
 
 class Exchange:
-    """A request and the answer to it; `is_gone` turns true when the client leaves."""
+    """A request and the answer to it; `is_gone` turns true when the client leaves.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        self.request_id = request_id
+    `charge_id` is the id of the charge it may open, and as text the `request_id` the client sees.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, charge_id: UUID) -> None:
+        self.charge_id = charge_id
+        self.request_id = str(charge_id)
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope.get("query_string", b"")

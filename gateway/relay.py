@@ -25,7 +25,6 @@ from gateway.tokens import Tokenizer
 from gateway.upstream import Upstream
 from gateway.windows import windows
 from ledger import clock
-from ledger.ids import charge_id as new_charge_id
 from ledger.pricing import Price, worst_case_nanos
 from ledger.streams.charge.events import Cover, Terms
 from ledger.streams.charge.rules import Reserve
@@ -166,9 +165,7 @@ class Relay:
 
         Raises InsufficientQuota or Overloaded while nothing is held; tells everything else itself.
         """
-        charge_id = new_charge_id()
-        exchange.request_id = str(charge_id)
-        charge = await self._book.reserve(charge_id, admission.reserve)
+        charge = await self._book.reserve(exchange.charge_id, admission.reserve)
         with self._cutter.cut(self._limits.call_s) as cut:
             try:
                 await self._relayed(exchange, admission, charge, cut)

@@ -26,9 +26,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: int = 0
 
     def __post_init__(self) -> None:
-        for name, count in self.classes():
-            if not 0 <= count <= COUNT_MAX:
-                raise ValueError(f"{name} must lie within 0..{COUNT_MAX}, not {count}")
+        counts = msgspec.structs.astuple(self)
+        if not 0 <= min(counts) <= max(counts) <= COUNT_MAX:
+            name, count = next(one for one in self.classes() if not 0 <= one[1] <= COUNT_MAX)
+            raise ValueError(f"{name} must lie within 0..{COUNT_MAX}, not {count}")
 
     def classes(self) -> Iterator[tuple[str, int]]:
         """Every class with its count, in the order of the fields."""

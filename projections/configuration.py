@@ -89,7 +89,7 @@ class Configuration:
     async def caller(self, secret: str) -> Caller | None:
         """Who presents this key; None where no such key was issued.
 
-        Raises psycopg.Error and PoolTimeout when it is not known and cannot be read.
+        Raises psycopg.Error, PoolTimeout and TimeoutError when it is not known and cannot be read.
         """
         digest = key_digest(secret)
         if digest in self._callers:
@@ -97,7 +97,8 @@ class Configuration:
             return self._callers[digest]
         while True:
             seen = self._forgotten
-            found = await self._read_caller(digest)
+            async with asyncio.timeout(_READ_WITHIN_S):  # a database may also answer nothing
+                found = await self._read_caller(digest)
             if seen == self._forgotten:
                 break  # nothing changed while we read: what we read is still true
         self._remember(digest, found)

@@ -22,7 +22,7 @@ from projections.cache.errors import CacheUnavailable
 from projections.cache.guarded import GuardedRedis
 from projections.cache.scripts import LARGEST_EXACT
 from projections.contract import Projection
-from projections.rebuild import compare
+from projections.rebuild import RebuildRefused, compare
 
 _READS_IN_FLIGHT = 200
 
@@ -56,7 +56,7 @@ def check_projection(dsn: str, projection: Projection) -> Iterator[Finding]:
     """Rows that a replay would have otherwise."""
     try:
         differences = compare(dsn, projection)
-    except (ProjectionStopped, LogBroken) as error:
+    except (ProjectionStopped, LogBroken, RebuildRefused) as error:
         yield Finding("projection", None, projection.name, f"cannot be replayed: {error}")
         return
     for each in differences:

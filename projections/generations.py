@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import psycopg
 from psycopg import sql
 
 from ledger.store.reader import Recorded
@@ -140,14 +141,15 @@ def serve(connection: Connection, projection: Projection, generation: int) -> No
         "update operations.projection set is_served = true where name = %s and generation = %s",
         (projection.name, generation),
     )
-    schema = schema_name(projection, generation)
     for table in projection.tables:
-        connection.execute(
-            sql.SQL(
-                "drop view if exists projections.{0};"
-                "create view projections.{0} as select * from {1}.{0}"
-            ).format(sql.Identifier(table.name), sql.Identifier(schema))
-        )
+        view = sql.Identifier("projections", table.name)
+        source = sql.Identifier(schema_name(projection, generation), table.name)
+        select = sql.SQL("view {} as select * from {}").format(view, source)
+        try:
+            with connection.transaction():  # keeps what others were granted
+                connection.execute(sql.SQL("create or replace {}").format(select))
+        except psycopg.errors.InvalidTableDefinition:  # other columns than before
+            connection.execute(sql.SQL("drop view {}; create {}").format(view, select))
 
 
 def drop_generation(connection: Connection, projection: Projection, generation: int) -> None:

@@ -16,6 +16,7 @@ from projections.contract import Projection, Table
 from projections.election import try_to_rebuild
 from projections.folding import without_collection
 from projections.generations import (
+    Checkpoint,
     Generation,
     drop_generation,
     read_checkpoints,
@@ -83,12 +84,15 @@ def compare(
 ) -> list[Difference]:
     """The first differences between the served rows and a replay, both at the served position.
 
-    The replay lives in temporary tables and leaves nothing behind. Raises ProjectionStopped,
-    LogBroken. A projection that was never folded differs in nothing.
+    The replay lives in temporary tables and leaves nothing behind. A projection that was never
+    folded differs in nothing. Raises RebuildRefused (another release serves it),
+    ProjectionStopped, LogBroken.
     """
     with connect(dsn) as connection:
-        if read_served(connection, projection.name) is None:
+        served = read_served(connection, projection.name)
+        if served is None:
             return []
+        _require_version(served, projection)
         generation = Generation(projection, "pg_temp")
         generation.create_tables(connection)
         folder = _Folder(connection, generation)
@@ -150,15 +154,19 @@ def _prepared(connection: Connection, projection: Projection) -> int:
     served = next((each for each in checkpoints if each.is_served), None)
     if served is None:
         return start_generation(connection, projection).generation
-    if served.version != projection.version:
-        raise RebuildRefused(
-            f"projection {projection.name} is served in version {served.version}, this release "
-            f"makes version {projection.version}: its runner is about to replace it"
-        )
+    _require_version(served, projection)
     for each in checkpoints:
         if not each.is_served and each.version == projection.version:
             drop_generation(connection, projection, each.generation)
     return served.generation
+
+
+def _require_version(served: Checkpoint, projection: Projection) -> None:
+    if served.version != projection.version:
+        raise RebuildRefused(
+            f"projection {projection.name} is served in version {served.version}, this release "
+            f"makes version {projection.version}: the newer release's runner sees to it"
+        )
 
 
 def _switched(folder: _Folder, shadow: int, progress: Progress) -> int:

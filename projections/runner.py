@@ -146,7 +146,9 @@ class Runner:
             self._lanes.pop(projection.name, None)
             stand_down(connection, projection)
             return
-        self._lanes[projection.name] = _Lane(projection, checkpoint)
+        lane = self._lanes[projection.name] = _Lane(projection, checkpoint)
+        if not checkpoint.is_served:
+            self._serve_if_caught_up(connection, lane)
 
     def _advance_all(self, connection: Connection) -> int | None:
         """Fold one batch wherever something is waiting; the most events read, None for nothing."""

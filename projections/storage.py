@@ -33,7 +33,15 @@ def connect(dsn: str) -> Connection:
     Its commits need not wait for the disk: rows and checkpoint are lost together or not at all,
     and what is lost is folded again from the log. Raises psycopg.OperationalError.
     """
-    connection: Connection = psycopg.connect(dsn, autocommit=True, connect_timeout=5)
+    connection: Connection = psycopg.connect(
+        dsn,
+        autocommit=True,
+        connect_timeout=5,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=15_000,
+    )
     connection.execute(
         "set time zone 'UTC'; set synchronous_commit = off;"
         "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"

@@ -1,8 +1,14 @@
-"""A charge computed again from its event alone, by fractions, with none of the ledger's code."""
+"""Money computed again from what the events say, with none of the ledger's own arithmetic."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
+from uuid import UUID
 
 import msgspec
+
+from ledger.store.reader import Recorded
 
 _PER_CALL = {"calls": 1}
 _PARENTS = {
@@ -37,6 +43,32 @@ def cost_by_price_nanos(usage: dict[str, int], rates: dict[str, int], times: Fra
             priced = _PARENTS[priced]
         exact += Fraction(units * rates.get(priced, 0), _PER_CALL.get(kind, 1_000_000))
     return _half_up(exact * times)
+
+
+def lowest_available(log: Iterable[Recorded]) -> dict[UUID, int]:
+    """The least that each account ever had available, over every position of the log."""
+    available: dict[UUID, int] = defaultdict(int)
+    lowest: dict[UUID, int] = defaultdict(int)
+    for one in log:
+        if one.account_id is not None:
+            available[one.account_id] += _moved(one.topic, one.event)
+            lowest[one.account_id] = min(lowest[one.account_id], available[one.account_id])
+    return lowest
+
+
+def _moved(topic: str, event: Any) -> int:  # noqa: ANN401 - any event
+    match topic:
+        case "credit.CreditGranted.v1":
+            return event.amount_nanos  # type: ignore[no-any-return]
+        case "charge.QuotaReserved.v1":
+            return -event.hold_nanos  # type: ignore[no-any-return]
+        case "charge.UsageSettled.v1":
+            return event.released_nanos - event.charged_nanos  # type: ignore[no-any-return]
+        case "charge.RefundIssued.v1":
+            return event.released_nanos  # type: ignore[no-any-return]
+        case "charge.ChargeAdjusted.v1":
+            return -event.delta_nanos  # type: ignore[no-any-return]
+    return 0
 
 
 def _half_up(exact: Fraction) -> int:

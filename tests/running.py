@@ -184,6 +184,7 @@ class _Child(msgspec.Struct):
 
 
 class _Record(msgspec.Struct):
+    supervisor: _Child
     children: list[_Child]
 
 
@@ -296,6 +297,18 @@ class Served:
         self.process.kill()
         self.process.wait()
 
+    def tool(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run `tollgate` with these arguments on the same data directory."""
+        command = [sys.executable, "-m", "tollgate", *arguments, "--data-dir", str(self.data.root)]
+        return subprocess.run(
+            command, cwd=ROOT, env=dict(self.environment), capture_output=True, text=True, timeout=120
+        )
+
+    def check_books(self) -> None:
+        """`fsck` finds nothing."""
+        done = self.tool("ledger", "fsck")
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def log_tail(self) -> str:
         return self.log.read_text()[-4_000:] if self.log.exists() else "(nothing was said)"
 
@@ -316,13 +329,18 @@ class Served:
         assert self.process is not None
         assert self.process.poll() is None, f"it ended:\n{self.log_tail()}"
         try:
-            return Client(self.port, timeout_s=5).get("/readyz").status == 200
+            # A killed predecessor's workers may still be there, and ready.
+            is_ours = self._record().supervisor.pid == self.process.pid
+            return is_ours and Client(self.port, timeout_s=5).get("/readyz").status == 200
         except (OSError, http.client.HTTPException):
             return False
 
     def _children(self) -> list[_Child]:
+        return self._record().children
+
+    def _record(self) -> _Record:
         written = (self.data.run / "children.json").read_bytes()
-        return msgspec.json.decode(written, type=_Record).children
+        return msgspec.json.decode(written, type=_Record)
 
     def _survivors(self) -> list[psutil.Process]:
         """Processes that were started for this data directory, and only those."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from tollgate.root_app import RootApp
 log = structlog.get_logger()
 
 _POOL_CONNECTIONS_MAX = 4
+_COLLECT_AFTER_OBJECTS = 20_000
 _PRE_DRAIN_S = 0.5
 """How long calls are still accepted after readiness says no: whoever routes to us may lag."""
 _CUT_AFTER_S = DRAIN_S - 15.0
@@ -51,6 +53,7 @@ async def _serve(given: Assignment) -> None:
         desk = core.desk()
         app = RootApp(front.gateway, build_desk(desk, front.client_address), front.ready_to_serve)
         server = Server(server_config(app, graceful_shutdown_s=DRAIN_S))
+        _collect_rarely()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(desk.commands.close)
             stack.push_async_callback(front.close)
@@ -62,6 +65,17 @@ async def _serve(given: Assignment) -> None:
             with contextlib.suppress(TimeoutError):  # until then the others take the calls
                 await asyncio.wait_for(front.ready_to_serve.wait(), _ALONE_AFTER_S)
             await server.serve([socket.socket(fileno=given.listening_fd)])
+
+
+def _collect_rarely() -> None:
+    """What is here now stays for good: a full collection of it would stop all calls for 0.3 s.
+
+    Calls leave few cycles behind; looking for them after every 700 objects, as Python does, cost
+    them a fifth of their time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 20)
 
 
 def _drain_on_signals(server: Server, front: Front) -> None:

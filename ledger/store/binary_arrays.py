@@ -71,9 +71,7 @@ def _array(element_type: int, elements: Sequence[bytes]) -> BinaryArray:
     if not elements:
         return BinaryArray(_EMPTY(0, 0, element_type))
     has_null = _NULL in elements
-    return BinaryArray(
-        b"".join((_HEADER(1, has_null, element_type, len(elements), 1), *elements))
-    )
+    return BinaryArray(b"".join((_HEADER(1, has_null, element_type, len(elements), 1), *elements)))
 
 
 class _AsItIs(Dumper):

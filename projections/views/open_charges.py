@@ -61,7 +61,7 @@ TABLE = Table(
     touches=touches,
     apply=apply,
     is_first=starts_its_stream,
-    indexes=(("node", "boot"), ("account_id", "charge_id")),
+    indexes=(("node", "boot"),),
 )
 PROJECTION = Projection(name="open_charges", version=1, tables=(TABLE,))
 

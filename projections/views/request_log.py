@@ -12,7 +12,6 @@ from ledger.streams.charge.events import (
     ChargeAdjusted,
     QuotaReserved,
     RefundIssued,
-    Terms,
     UsageSettled,
 )
 from projections.contract import Json, Key, Projection, Row, Table, document, starts_its_stream
@@ -33,7 +32,8 @@ class RequestRow(Row, frozen=True):
     model: str
     group_name: str
     price_version: int
-    multiplier: Json
+    multiplier_numerator: int
+    multiplier_denominator: int
     dialect: str
     is_streaming: bool
     input_tokens_estimated: int
@@ -99,7 +99,8 @@ def _opened(event: Recorded, reserved: QuotaReserved) -> RequestRow:
         terms.model,
         terms.group,
         terms.price_version,
-        _multiplier(terms),
+        terms.multiplier.numerator,
+        terms.multiplier.denominator,
         reserved.dialect,
         reserved.streaming,
         reserved.input_tokens_estimated,
@@ -145,10 +146,6 @@ def _refunded(row: RequestRow, event: Recorded, refund: RefundIssued) -> Request
     )
 
 
-def _multiplier(terms: Terms) -> Json:
-    return Json(f"[{terms.multiplier.numerator},{terms.multiplier.denominator}]")
-
-
 TABLE = Table(
     name="request_log",
     row=RequestRow,
@@ -157,7 +154,7 @@ TABLE = Table(
     touches=touches,
     apply=apply,
     is_first=starts_its_stream,
-    indexes=(("account_id", "position"), ("position",)),
+    indexes=(("account_id", "position"),),
 )
 PROJECTION = Projection(name="request_log", version=1, tables=(TABLE,))
 
@@ -170,15 +167,16 @@ async def find_request(connection: AsyncConnection[Any], charge_id: UUID) -> Req
 
 
 async def list_requests(
-    connection: AsyncConnection[Any], *, before: int | None, limit: int
+    connection: AsyncConnection[Any], *, before: UUID | None, limit: int
 ) -> list[RequestRow]:
-    """All requests, the newest first, beginning before the position `before`."""
+    """All requests, the newest first by their time-ordered ids, beginning before `before`."""
     return await list_rows(
         connection,
         TABLE,
         RequestRow,
-        "where position < %s order by position desc limit %s",
-        (before or _NEWEST, limit),
+        "where charge_id < coalesce(%s, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid) "
+        "order by charge_id desc limit %s",
+        (before, limit),
     )
 
 

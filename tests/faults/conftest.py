@@ -12,7 +12,7 @@ from gateway.upstream import UpstreamTimeouts
 from tests.bookkeeping import Books, Payer
 from tests.calling import Client
 from tests.fake_provider import FakeProvider, fake_provider
-from tests.running import InProcess, in_process, migrated_database
+from tests.running import InProcess, Served, in_process, migrated_database, served
 from tollgate import front
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
@@ -69,3 +69,12 @@ def stage(
             books.channel([MODEL], type_="openai", base_url=base_url, keys=[PROVIDER_KEY])
             books.price(MODEL, input=1, output=2)
             yield Stage(gateway, provider, books.payer(1_000), database.owner_dsn)
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Served]:
+    """`tollgate serve` with two workers; whatever was done to it, its books are right at the end."""
+    with served(workers=2) as running:
+        yield running
+        running.check_books()
+        running.stop()

@@ -48,7 +48,7 @@ def test_an_account_that_never_had_money_is_refused(stage: Stage) -> None:
 
 
 def test_a_keys_limit_counts_what_it_spent_and_holds(stage: Stage) -> None:
-    payer = stage.books.payer(5, terms=api_key.KeyTerms(limit_nanos=8_700_000))
+    payer = stage.books.payer(5, terms=api_key.KeyTerms(limit_nanos=8_400_000))
     assert call(stage, payer).status == 200
     assert stage.gateway.client(payer.key).chat(MODEL, max_tokens=4_200).code == (
         "insufficient_quota"

@@ -298,11 +298,11 @@ def run(make_log: Callable[[], Log], examples: int, steps: int) -> None:
 
 
 def test_the_rules_alone_keep_the_books_right(is_long: bool) -> None:
-    run(PureLog, *((3_000, 60) if is_long else (150, 30)))
+    run(PureLog, *((1_000, 50) if is_long else (150, 30)))
 
 
 def test_the_append_function_keeps_the_books_right(
     ledger_database: FreshDatabase, is_long: bool
 ) -> None:
     with connect(ledger_database.app_dsn) as connection:
-        run(lambda: DatabaseLog(connection), *((500, 60) if is_long else (40, 25)))
+        run(lambda: DatabaseLog(connection), *((150, 40) if is_long else (40, 25)))

@@ -80,6 +80,16 @@ def test_a_live_runner_goes_on_with_the_generation_that_a_rebuild_served(books: 
     assert compare(books.dsn, request_log.PROJECTION) == []
 
 
+def test_what_others_may_read_stays_so_after_a_rebuild(books: Books) -> None:
+    run_to_head(books.dsn, books.connection)
+    books.connection.execute("grant select on projections.prices to public")
+    rebuild(books.dsn, prices.PROJECTION)
+    row = books.connection.execute(
+        "select has_table_privilege('pg_monitor', 'projections.prices', 'select')"
+    ).fetchone()
+    assert row == (True,)
+
+
 def test_a_corrupted_row_is_named_and_a_rebuild_heals_it(books: Books) -> None:
     log = LawfulLog(books.connection, seed=4)
     log.grow(300)

@@ -15,7 +15,7 @@ from ledger.ids import entity_id
 from ledger.store.append import APPEND, adapt, parameters, prepare_stored
 from projections.contract import Projection
 from projections.generations import read_checkpoints, read_served
-from projections.rebuild import compare
+from projections.rebuild import RebuildRefused, compare
 from projections.registry import PROJECTIONS
 from projections.storage import connect
 from projections.views import groups, prices, request_log, users
@@ -225,6 +225,27 @@ def test_an_older_release_leaves_a_newer_generation_alone(books: Books) -> None:
         wait_until(lambda: at_head(books.connection, [groups.PROJECTION]))
         assert [each.is_active for each in runner.status()] == [False, True]
     assert served_version(books, "prices") == 2
+
+
+class WiderGroup(groups.GroupRow, frozen=True):
+    """A group with one column more."""
+
+    note: str = ""
+
+
+def test_another_version_may_have_other_columns_and_none_to_fold(books: Books) -> None:
+    run_to_head(books.dsn, books.connection)
+    table = dataclasses.replace(groups.TABLE, row=WiderGroup)
+    wider = dataclasses.replace(next_release(groups.PROJECTION), tables=(table,))
+    with running(books.dsn, [wider]):
+        wait_until(lambda: served_version(books, "groups") == 2)
+    books.connection.execute("select note from projections.groups")
+    with pytest.raises(RebuildRefused, match="version 2"):
+        compare(books.dsn, groups.PROJECTION)
+    with running(books.dsn, [dataclasses.replace(groups.PROJECTION, version=3)]):
+        wait_until(lambda: served_version(books, "groups") == 3)
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        books.connection.execute("select note from projections.groups")
 
 
 def served_version(books: Books, name: str) -> int:
