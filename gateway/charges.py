@@ -28,7 +28,7 @@ from ledger.errors import (
 from ledger.ids import derived_id
 from ledger.money import format_usd
 from ledger.pricing import charge_nanos, price_lines
-from ledger.store.append import NewEvent
+from ledger.store.append import NewEvent, ScopeBalance
 from ledger.store.reader import read_balance, read_state
 from ledger.store.writer import Appended, Writer
 from ledger.streams.charge import rules
@@ -155,7 +155,9 @@ class ChargeBook:
         scopes = tuple(scope for scope, cap_nanos in _caps(cover) if cap_nanos is not None)
         reading = self._readings.get(scopes)
         if reading is None:
-            reading = self._readings[scopes] = self.tasks.start(self.read_used(scopes))
+            reading = self._readings[scopes] = self.tasks.start(
+                self.read_used(cover.account_id, scopes)
+            )
             loop = asyncio.get_running_loop()
             loop.call_later(_READING_SHARED_S, self._readings.pop, scopes, None)
         used = await asyncio.shield(reading)
@@ -164,9 +166,9 @@ class ChargeBook:
             if available_nanos is not None and needed_nanos > available_nanos:
                 raise _insufficient(OverBudget(scope, available_nanos, needed_nanos))
 
-    async def read_used(self, scopes: Sequence[UUID]) -> dict[UUID, int]:
+    async def read_used(self, account_id: UUID, scopes: Sequence[UUID]) -> dict[UUID, int]:
         """Used nanodollars by scope; nothing where the database cannot be asked: the append
-        will tell.
+        will tell. The cache learns what was read, so that what it had missed is healed.
         """
         try:
             async with self.pool.connection(timeout=RESERVE_WITHIN_S) as connection:
@@ -174,7 +176,15 @@ class ChargeBook:
         except (PoolTimeout, psycopg.Error, OSError) as error:
             log.warning("charge.not_confirmed", error=str(error))
             return {}
-        return {scope: found.used_nanos for scope, found in balances.items() if found is not None}
+        known = {scope: found for scope, found in balances.items() if found is not None}
+        await self._cache.publish(
+            [
+                ScopeBalance(account_id, scope, found.used_nanos, found.position)
+                for scope, found in known.items()
+            ],
+            (),
+        )
+        return {scope: found.used_nanos for scope, found in known.items()}
 
 
 class OpenCharge:
@@ -324,7 +334,7 @@ class OpenCharge:
         lines = price_lines(command.usage, command.price)
         cost = charge_nanos(lines, self.opening.terms.multiplier)
         account = self.opening.account_id
-        used = (await self._book.read_used((account,))).get(account, 0)
+        used = (await self._book.read_used(account, (account,))).get(account, 0)
         late_nanos = min(cost - self._state.charged_nanos, max(0, -used))
         if late_nanos > 0:
             adjustment_id = derived_id("late_usage", str(self.charge_id))

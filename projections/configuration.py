@@ -89,7 +89,7 @@ class Configuration:
     async def caller(self, secret: str) -> Caller | None:
         """Who presents this key; None where no such key was issued.
 
-        Raises psycopg.Error, PoolTimeout and TimeoutError when it is not known and cannot be read.
+        Raises psycopg.Error and PoolTimeout when it is not known and cannot be read.
         """
         digest = key_digest(secret)
         if digest in self._callers:
@@ -97,8 +97,7 @@ class Configuration:
             return self._callers[digest]
         while True:
             seen = self._forgotten
-            async with asyncio.timeout(_READ_WITHIN_S):  # a database may also answer nothing
-                found = await self._read_caller(digest)
+            found = await self._read_caller(digest)
             if seen == self._forgotten:
                 break  # nothing changed while we read: what we read is still true
         self._remember(digest, found)
@@ -116,11 +115,17 @@ class Configuration:
         return Multiplier() if held is None else held.multiplier
 
     async def _read_caller(self, digest: str) -> Caller | None:
-        async with self._pool.connection(timeout=_READ_WITHIN_S) as connection:
-            key = await read_state(connection, api_key.STREAM, api_key.key_id(digest))
-            if key.issued is None:
-                return None
-            owner = await read_state(connection, account.STREAM, key.issued.account_id)
+        try:
+            async with (
+                asyncio.timeout(_READ_WITHIN_S),  # a database may also answer nothing
+                self._pool.connection() as connection,
+            ):
+                key = await read_state(connection, api_key.STREAM, api_key.key_id(digest))
+                if key.issued is None:
+                    return None
+                owner = await read_state(connection, account.STREAM, key.issued.account_id)
+        except TimeoutError as error:
+            raise psycopg.OperationalError("the key cannot be looked up in time") from error
         return Caller(key, owner)
 
     def _remember(self, digest: str, found: Caller | None) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import socket
 from dataclasses import dataclass
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -31,6 +32,8 @@ from tollgate.assignment import Assignment
 from tollgate.core import Core
 
 log = structlog.get_logger()
+
+_NO_CHARGE = UUID(int=0)
 
 _CHAT = "openai_chat"
 _TRY_AGAIN_S = 0.25
@@ -75,7 +78,9 @@ class Front:
 
     def client_address(self, scope: Scope) -> str | None:
         """Where a request comes from, past the proxies that are trusted: for the desk."""
-        address = client_address(Exchange(scope, _nothing, _nowhere, ""), self.trusted_proxies)
+        address = client_address(
+            Exchange(scope, _nothing, _nowhere, _NO_CHARGE), self.trusted_proxies
+        )
         return None if address is None else str(address)
 
     async def _load(self) -> None:

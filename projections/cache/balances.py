@@ -79,7 +79,7 @@ class BalanceCache:
         for balance in balances:
             newest = accounts.setdefault(balance.account_id, _Publication({}, {})).newest
             known = newest.get(balance.scope)
-            if known is None or balance.position > known.position:
+            if known is None or balance.position >= known.position:
                 newest[balance.scope] = balance
         for account, hold_id in settled_holds:
             accounts.setdefault(account, _Publication({}, {})).holds[hold_id.hex] = None

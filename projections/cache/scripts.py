@@ -168,7 +168,7 @@ for i = 3, #KEYS do
   argument = argument + 2
   local known = all_known[i - 2]
   local known_position = known and tonumber(string.match(known, '^(%d+) '))
-  if not known_position or tonumber(position) > known_position then
+  if not known_position or tonumber(position) >= known_position then
     redis.call('SET', KEYS[i], position .. ' ' .. used, 'EX', KEY_LIFETIME_S)
   end
 end

@@ -7,11 +7,11 @@ server, loop and HTTP client as the gateway, with nothing in between.
 import asyncio
 import socket
 import sys
-from typing import Any
 
 import aiohttp
 import uvloop
 
+from gateway.exchange import Receive, Scope, Send
 from tollgate.http_server import Server, server_config
 
 _JSON = (b"content-type", b"application/json")
@@ -26,7 +26,7 @@ class _Proxy:
             connector=aiohttp.TCPConnector(limit=0), auto_decompress=False
         )
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             while True:
                 kind = (await receive())["type"]
@@ -44,7 +44,7 @@ class _Proxy:
         await send({"type": "http.response.body", "body": content})
 
 
-async def _read(receive: Any) -> bytes:
+async def _read(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body"):
@@ -53,7 +53,7 @@ async def _read(receive: Any) -> bytes:
     return body
 
 
-async def _pass_on(answer: aiohttp.ClientResponse, send: Any) -> None:
+async def _pass_on(answer: aiohttp.ClientResponse, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [_EVENT_STREAM]})
     async for piece in answer.content.iter_any():
         await send({"type": "http.response.body", "body": piece, "more_body": True})

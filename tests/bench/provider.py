@@ -39,8 +39,7 @@ def _answer() -> bytes:
         }
     )
     head = (
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n\r\n"
+        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -60,7 +59,9 @@ def _stream() -> list[bytes]:
     texts = [b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events]
     texts.append(b"data: [DONE]\n\n")
     pieces = [f"{len(text):x}\r\n".encode() + text + b"\r\n" for text in texts]
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
     pieces[0] = head + pieces[0]
     pieces[-1] += b"0\r\n\r\n"
     return pieces

@@ -156,12 +156,13 @@ HTTP: dict[str, Row] = {
     "064 too long by its length": Row(
         GOOD, 413, "request_too_large", {"content-length": str(33 * 1024 * 1024)}
     ),
-    "079 dots": Row(path="/v1/../v1/chat/completions", status=404, code="unknown_url"),
-    "079 encoded slash": Row(path="/v1%2fchat/completions", status=404, code="unknown_url"),
+    "079 dots": Row(path="/v1/../v1/chat/completions", status=400, code="invalid_url"),
+    "079 encoded dots": Row(path="/v1/%2e%2e/v1/models", status=400, code="invalid_url"),
+    "079 encoded twice": Row(path="/v1%252fchat/completions", status=404, code="unknown_url"),
     "079 double slash": Row(path="//v1/chat/completions", status=404, code="unknown_url"),
     "079 trailing slash": Row(path=CHAT + "/", status=404, code="unknown_url"),
     "080 GET": Row(b"", 405, "unknown_url", method="GET"),
-    "080 PROPFIND": Row(b"", 405, "unknown_url", method="PROPFIND"),
+    "080 PROPFIND": Row(b"", 405, "method_not_allowed", method="PROPFIND"),
     "080 override": Row(
         b"", 405, "unknown_url", {"x-http-method-override": "POST"}, method="DELETE"
     ),

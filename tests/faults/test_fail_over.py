@@ -150,6 +150,24 @@ def test_a_channel_whose_key_cannot_be_opened_is_passed_over(stage: Stage) -> No
     assert tiers.asked() == [0, 1]
 
 
+def test_two_sealed_keys_that_were_swapped_open_neither(stage: Stage) -> None:
+    tiers = Tiers(stage, "ab")
+    for number in (0, 1):
+        tiers.script(number, whole())
+    with psycopg.connect(stage.owner_dsn) as connection:
+        swapped = connection.execute(
+            "update vault.cell one set sealed = other.sealed from vault.cell other "
+            "where one.kind = 'channel_key' and other.kind = 'channel_key' "
+            "and one.subject = any(%(both)s) and other.subject = any(%(both)s) "
+            "and one.subject <> other.subject",
+            {"both": tiers.channels},
+        )
+        assert swapped.rowcount == 2
+    answer = stage.client.chat(tiers.model, metadata={"script": "row"})
+    assert (answer.status, answer.code) == (502, "upstream_error")
+    assert tiers.asked() == [0, 0]
+
+
 def test_a_removed_channel_gets_no_more_calls(stage: Stage) -> None:
     tiers = Tiers(stage, "ab")
     for number in (0, 1):

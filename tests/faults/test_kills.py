@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from tests.running import Served, served, until
 CALLERS = 90
 IN_FLIGHT_AT_LEAST = 30
 LEASE_AND_SWEEP_S = 30 + 5 + 15
+CUT_CODE = "overloaded"
 
 _CUT_OFF = (OSError, http.client.HTTPException)
 
@@ -155,19 +156,46 @@ def test_an_old_copy_of_redis_creates_no_money(scene: Scene) -> None:
     passed(scene, as_it_was, money_for=3)
 
 
-def test_sigterm_lets_streams_end_and_settles_them(scene: Scene) -> None:
+def test_a_postgres_that_hangs_is_a_503_for_everybody(scene: Scene) -> None:
     program = scene.program
-    with ThreadPoolExecutor(20) as pool:
-        streaming = [
-            pool.submit(call, scene, echo="stall_ms=150,words=20", stream=True) for _ in range(20)
-        ]
-        until(lambda: len(open_stories(scene)) >= 20, 20, "they stream")
+    postmaster = psutil.Process(program.postgres_pid)
+    family = [postmaster, *postmaster.children()]
+    for process in family:
+        process.suspend()
+    try:
+        answers = [call(scene), program.client("sk-nobody-knows-me").chat("echo")]
+    finally:
+        for process in family:
+            process.resume()
+    for answer in answers:
+        assert (answer.status, answer.code) == (503, "overloaded"), answer
+        assert int(answer.headers["retry-after"]) >= 1
+    until(lambda: call(scene).status == 200, 30, "it is back")
+
+
+def test_sigterm_lets_streams_end_and_a_second_one_ends_them(scene: Scene) -> None:
+    program = scene.program
+    with ThreadPoolExecutor(30) as pool:
+        short = stream_all(pool, scene, "stall_ms=150,words=20")
+        long = stream_all(pool, scene, "stall_ms=150,words=900")
+        until(lambda: len(open_stories(scene)) >= 30, 20, "they stream")
+        assert program.process is not None
+        program.process.terminate()
+        ended = [one.result() for one in short]
+        assert program.process.poll() is None
         program.stop()
-        answers = [one.result() for one in streaming]
-    assert all(answer.frames[-1] == b"[DONE]" for answer in answers)
+        cut = [one.result() for one in long]
+    assert all(answer.frames[-1] == b"[DONE]" for answer in ended)
+    assert {json.loads(answer.frames[-1])["error"]["code"] for answer in cut} == {CUT_CODE}
     program.start()
-    stories = [program.books.story(answer.request_id) for answer in answers]
-    assert {story.settled.ending for story in stories} == {"complete"}
+    stories = [program.books.story(answer.request_id) for answer in ended]
+    assert {(story.settled.ending, story.settled.basis) for story in stories} == {
+        ("complete", "measured")
+    }
+    stories = [program.books.story(answer.request_id) for answer in cut]
+    assert {(story.settled.ending, story.settled.basis) for story in stories} == {
+        ("node_draining", "estimated")
+    }
 
 
 def test_in_the_end_everything_is_closed_once_and_explained(scene: Scene) -> None:
@@ -210,6 +238,13 @@ def is_whole(answer: Answer) -> bool:
     if answer.headers["content-type"].startswith("text/event-stream"):
         return answer.frames[-1:] == [b"[DONE]"]
     return bool(json.loads(answer.body)["choices"])
+
+
+def stream_all(
+    pool: ThreadPoolExecutor, scene: Scene, echo: str
+) -> "list[Future[Answer]]":
+    """Fifteen streams at once."""
+    return [pool.submit(call, scene, echo=echo, stream=True) for _ in range(15)]
 
 
 @contextlib.contextmanager

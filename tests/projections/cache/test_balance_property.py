@@ -114,7 +114,7 @@ class Model:
     def publish(self, step: Publish) -> None:
         for balance in step.balances:
             place = (balance.account_id, balance.scope)
-            if place not in self.known or balance.position > self.known[place][1]:
+            if place not in self.known or balance.position >= self.known[place][1]:
                 self.known[place] = (balance.used_nanos, balance.position)
         for place in step.holds:
             self.in_flight.pop(place, None)
