@@ -16,7 +16,6 @@ from gateway.channel_keys import ChannelKeys
 from gateway.cutting import Cut
 from gateway.errors import (
     GatewayError,
-    Overloaded,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimeout,
@@ -111,7 +110,7 @@ class Asker:
                     opened = await self._ask(call, candidate, count_tokens, started_s)
             except TimeoutError as reached:
                 attempts.append(_cut_short(candidate, started_s))
-                raise Unanswered(_ended(cut), attempts) from reached
+                raise Unanswered(cut.error, attempts) from reached
             except GatewayError as failure:
                 error = failure
                 attempts.append(_failed(candidate, failure, started_s))
@@ -253,12 +252,6 @@ def _cut_short(candidate: Candidate, started_s: float) -> Attempt:
     return Attempt(
         channel_id=candidate.channel_id, outcome="cut", duration_ms=elapsed_ms(started_s)
     )
-
-
-def _ended(cut: Cut) -> GatewayError:
-    if cut.reason == "deadline":
-        return UpstreamTimeout("no provider answered in time")
-    return Overloaded("the call was ended before an answer came", retry_after_s=1)
 
 
 def _with_status(error: GatewayError, status: int) -> GatewayError:

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+from gateway.errors import GatewayError, Overloaded, UpstreamTimeout
+
+_DEADLINE = "deadline"
+
 
 class Cut:
     """The deadline of one call; while `guard` is entered, reaching it raises TimeoutError there."""
@@ -12,7 +16,7 @@ class Cut:
     def __init__(self, deadline_s: float | None) -> None:
         self.deadline_s = deadline_s
         self.active: asyncio.Timeout | None = None
-        self.reason = "deadline"
+        self.reason = _DEADLINE
 
     def at_most(self, within_s: float, reason: str) -> None:
         """End the call that soon, unless it ends sooner anyway."""
@@ -22,6 +26,13 @@ class Cut:
             self.reason = reason
             if self.active is not None:
                 self.active.reschedule(deadline_s)
+
+    @property
+    def error(self) -> GatewayError:
+        """What the client of a call that was ended here is told."""
+        if self.reason == _DEADLINE:
+            return UpstreamTimeout("the call took longer than a call may take")
+        return Overloaded("the call was ended before its answer was complete", retry_after_s=1)
 
     def guard(self) -> "_Guard":
         """As `async with`: raises TimeoutError at the deadline."""

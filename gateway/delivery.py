@@ -17,7 +17,6 @@ from gateway.errors import (
     InsufficientQuota,
     Overloaded,
     UpstreamFailed,
-    UpstreamTimeout,
 )
 from gateway.exchange import Exchange
 from gateway.formats.contract import Answer, ChatCall, Format, Piece, StreamReader
@@ -153,8 +152,7 @@ class Delivery:
                     if not await cover.holds(reader.output_tokens_at_least()):
                         return Ending("quota_ended", InsufficientQuota("the balance is used up"))
         except TimeoutError:
-            ended = UpstreamTimeout("the stream was ended before it was complete")
-            return Ending(one.cut.reason, ended)
+            return Ending(one.cut.reason, one.cut.error)
         except UpstreamFailed as error:
             if not reader.finished:  # else only the end of the wire is missing
                 return Ending("provider_failed", error)

@@ -7,7 +7,7 @@ can use it beside a gateway that runs in this process or in others.
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -233,5 +233,5 @@ class Books:
             return [recorded(row) for row in await cursor.fetchall()]
 
 
-async def _awaited(one: Any) -> Any:
+async def _awaited(one: Awaitable[bool]) -> bool:
     return await one

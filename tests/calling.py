@@ -21,7 +21,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.body)
 
     @property
@@ -91,7 +91,7 @@ class Client:
         self,
         method: str,
         path: str,
-        content: Any = None,
+        content: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send `content` as JSON; the whole answer."""
@@ -109,13 +109,15 @@ class Client:
         *,
         echo: str | None = None,
         headers: Mapping[str, str] | None = None,
-        **fields: Any,
+        **fields: object,
     ) -> Answer:
         """A chat completion; `echo` steers the echo provider, `fields` go into the request."""
         return self.call("POST", CHAT, chat_request(model, echo, fields), headers)
 
     @contextlib.contextmanager
-    def stream(self, model: str, *, echo: str | None = None, **fields: Any) -> Iterator[LiveStream]:
+    def stream(
+        self, model: str, *, echo: str | None = None, **fields: object
+    ) -> Iterator[LiveStream]:
         """A streamed chat completion that the caller reads as it likes."""
         content = chat_request(model, echo, {"stream": True, **fields})
         with contextlib.closing(self._connect()) as connection:
@@ -131,7 +133,7 @@ class Client:
         connection: http.client.HTTPConnection,
         method: str,
         path: str,
-        content: Any,
+        content: object,
         headers: Mapping[str, str] | None,
     ) -> http.client.HTTPResponse:
         sent = {"authorization": f"Bearer {self.key}"} if self.key else {}
@@ -143,7 +145,7 @@ class Client:
         return connection.getresponse()
 
 
-def chat_request(model: str, echo: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+def chat_request(model: str, echo: str | None, fields: Mapping[str, object]) -> dict[str, Any]:
     """A request's document."""
     metadata = {} if echo is None else {"metadata": {"echo": echo}}
     return {"model": model, "messages": MESSAGES, **metadata, **fields}

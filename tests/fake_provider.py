@@ -41,7 +41,7 @@ class Received:
     body: bytes
     is_abandoned: bool = False
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.body)
 
 
@@ -103,7 +103,9 @@ def fake_provider(scripts: Mapping[str, Script] | None = None) -> Iterator[FakeP
 # ---------------------------------------------------------------------- scripts
 
 
-def completion(text: str = "a fine answer", usage: object = USAGE, **fields: Any) -> dict[str, Any]:
+def completion(
+    text: str = "a fine answer", usage: object = USAGE, **fields: object
+) -> dict[str, Any]:
     """A chat completion; `usage` None leaves it out."""
     document: dict[str, Any] = {
         "id": "chatcmpl-fake",
@@ -183,7 +185,7 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def error(message: str = "told to fail", **fields: Any) -> dict[str, Any]:
+def error(message: str = "told to fail", **fields: object) -> dict[str, Any]:
     """An error object in OpenAI's envelope."""
     return {"error": {"message": message, "type": "server_error", "code": None, **fields}}
 

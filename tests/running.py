@@ -27,6 +27,7 @@ import psutil
 import psycopg
 import redis
 
+from gateway.exchange import Receive, Scope, Send
 from ledger.store.migrate import migrate
 from tests.bookkeeping import Books, LoopThread
 from tests.calling import Client
@@ -45,7 +46,7 @@ READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 90.0
 
 
-def until(is_true: Callable[[], Any], within_s: float = 10.0, what: str = "") -> Any:
+def until(is_true: Callable[[], Any], within_s: float = 10.0, what: str = "") -> Any:  # noqa: ANN401
     """Wait for something to become true, and answer it; fail where it does not."""
     deadline_s = time.monotonic() + within_s
     while not (found := is_true()):
@@ -160,7 +161,7 @@ class _WithLifespan:
     def __init__(self, front: Front) -> None:
         self._front = front
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             await self._front.gateway(scope, receive, send)
             return
@@ -301,7 +302,12 @@ class Served:
         """Run `tollgate` with these arguments on the same data directory."""
         command = [sys.executable, "-m", "tollgate", *arguments, "--data-dir", str(self.data.root)]
         return subprocess.run(
-            command, cwd=ROOT, env=dict(self.environment), capture_output=True, text=True, timeout=120
+            command,
+            cwd=ROOT,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
 
     def check_books(self) -> None:
@@ -397,6 +403,7 @@ def _books_of(program: Served) -> Iterator[Books]:
     loop = LoopThread()
     opened = _opened_core(program.app_dsn, program.redis_url, secret)
     core = loop.run(anext(opened))
+    core.pool.timeout = 10.0  # the database may have been killed a moment ago
     try:
         # Followers of the log are notified; the promise to operators is one second.
         yield Books(loop, core, lambda _: time.sleep(1.0))

@@ -19,7 +19,7 @@ _QUESTION = (
 _SYSTEM = "You are a helpful assistant that answers in one short paragraph."
 _CALL = {
     "model": MODEL,
-    "max_tokens": 100,
+    "max_tokens": 200,
     "messages": [
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": _QUESTION},

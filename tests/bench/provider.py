@@ -49,7 +49,7 @@ def _stream() -> list[bytes]:
     frame = {"id": _ID, "object": "chat.completion.chunk", "created": 1_750_000_000}
     frame |= {"model": "gpt-4o-mini"}
     deltas = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": f" word{n}"} for n in range(STREAM_EVENTS - 4)]
+    deltas += [{"content": " word"}] * (STREAM_EVENTS - 4)  # a token each, as the usage says
     events = [
         {**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
         for delta in deltas

@@ -76,9 +76,7 @@ def test_a_stream_is_billed_as_it_tells_its_usage(gateway: InProcess, sdk: OpenA
         model=ECHO, messages=MESSAGES, stream=True, stream_options={"include_usage": True}
     )
     chunks = list(raw.parse())
-    content = "".join(
-        choice.delta.content or "" for chunk in chunks for choice in chunk.choices
-    )
+    content = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
     assert content == "hello brave new world"
     usage = chunks[-1].usage
     assert usage is not None
@@ -157,7 +155,7 @@ def test_max_tokens_is_honoured_and_the_finish_reason_says_so(sdk: OpenAI) -> No
 
 
 def test_models_are_listed_and_retrieved_with_slashes_in_their_names(
-    sdk: OpenAI, payer: Payer
+    sdk: OpenAI,
 ) -> None:
     assert [model.id for model in sdk.models.list()] == sorted([ECHO, FAKE, FREE])
     assert sdk.models.retrieve(FAKE).id == FAKE
@@ -218,9 +216,7 @@ def test_an_error_in_the_middle_of_a_stream_is_raised_by_the_sdk(sdk: OpenAI) ->
 
 def test_a_suspended_account_may_not_call(gateway: InProcess) -> None:
     payer = gateway.books.payer(5)
-    gateway.books.command(
-        account.STREAM, payer.account_id, account.Suspend("test"), seen=True
-    )
+    gateway.books.command(account.STREAM, payer.account_id, account.Suspend("test"), seen=True)
     with sdk_of(gateway, payer.key) as sdk, pytest.raises(openai.PermissionDeniedError) as caught:
         sdk.chat.completions.create(model=ECHO, messages=MESSAGES)
     assert caught.value.code == "account_suspended"
@@ -248,4 +244,3 @@ def recomputed(gateway: InProcess, request_id: str) -> int:
         ).fetchone()
     assert found is not None
     return cost_nanos(found[0])
-

@@ -73,7 +73,7 @@ def stage(
 
 @pytest.fixture(scope="session")
 def program() -> Iterator[Served]:
-    """`tollgate serve` with two workers; whatever was done to it, its books are right at the end."""
+    """`tollgate serve` with two workers; whatever is done to it, its books stay right."""
     with served(workers=2) as running:
         yield running
         running.check_books()

@@ -82,9 +82,7 @@ def test_the_state_of_key_and_account_counts_within_a_second_of_its_change(stage
     books = stage.books
     changes: list[tuple[Callable[[Payer], None], int, str]] = [
         (
-            lambda payer: books.command(
-                account.STREAM, payer.account_id, account.Suspend("test")
-            ),
+            lambda payer: books.command(account.STREAM, payer.account_id, account.Suspend("test")),
             403,
             "account_suspended",
         ),
@@ -139,9 +137,7 @@ def test_a_resumed_account_may_call_again(stage: Stage) -> None:
 
 def test_what_a_suspended_account_owes_is_still_settled(stage: Stage) -> None:
     payer = stage.books.payer(5)
-    with stage.gateway.client(payer.key).stream(
-        MODEL, metadata={"script": "fine_stream"}
-    ) as live:
+    with stage.gateway.client(payer.key).stream(MODEL, metadata={"script": "fine_stream"}) as live:
         live.read_until(b"fine")
         stage.books.command(account.STREAM, payer.account_id, account.Suspend("test"))
         live.read_all()

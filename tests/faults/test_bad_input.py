@@ -11,7 +11,6 @@ import socket
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 import pytest
@@ -38,16 +37,16 @@ class Row:
     path: str = CHAT
 
 
-def document(**fields: Any) -> bytes:
+def document(**fields: object) -> bytes:
     """A good request but for these fields."""
     return json.dumps({"model": MODEL, "messages": MESSAGES, **fields}).encode()
 
 
-def said(message: Any) -> bytes:
+def said(message: object) -> bytes:
     return document(messages=[message])
 
 
-def wrong(**fields: Any) -> Row:
+def wrong(**fields: object) -> Row:
     return Row(document(**fields), 400, "invalid_value")
 
 
@@ -104,7 +103,9 @@ BODIES: dict[str, Row] = {
     "033 an empty stop": wrong(stop=""),
     "034 10,000 tools": wrong(tools=[{"type": "function", "function": {"name": "f"}}] * 10_000),
     "034 a 5 MB schema": wrong(
-        tools=[{"type": "function", "function": {"name": "f", "parameters": {"x": "y" * 5_000_000}}}]
+        tools=[
+            {"type": "function", "function": {"name": "f", "parameters": {"x": "y" * 5_000_000}}}
+        ]
     ),
     "036 stream as text": wrong(stream="true"),
     "036 stream 1": wrong(stream=1),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 import pytest
@@ -79,12 +78,10 @@ def channel(program: Served, provider: FakeProvider) -> Iterator[str]:
     program.desk.call("DELETE", f"/channels/{answer.json()['id']}")
 
 
-def test_no_secret_is_found_anywhere(
-    program: Served, provider: FakeProvider, channel: str
-) -> None:
+def test_no_secret_is_found_anywhere(program: Served, provider: FakeProvider, channel: str) -> None:
     told = Told()
     key, token = new_secrets(program)
-    use_everything(program, provider, told, channel, key, token)
+    use_everything(program, told, channel, key, token)
     assert any(PROVIDER_KEY in one.headers["authorization"] for one in provider.received)
     secrets = [PROVIDER_KEY, key, token, program.root_token]
     for secret in [text.encode() for text in secrets]:
@@ -117,9 +114,7 @@ def new_secrets(program: Served) -> tuple[str, str]:
     return key, operator.json()["token"]
 
 
-def use_everything(
-    program: Served, provider: FakeProvider, told: Told, channel: str, key: str, token: str
-) -> None:
+def use_everything(program: Served, told: Told, channel: str, key: str, token: str) -> None:
     client = program.client(key)
     fine = told.note(client.chat(MODEL))
     assert fine.status == 200
@@ -188,7 +183,7 @@ def found_in_redis(program: Served, secret: bytes) -> list[str]:
         ]
 
 
-def value_of(connection: redis.Redis, key: bytes) -> Any:
+def value_of(connection: redis.Redis, key: bytes) -> object:
     match connection.type(key):
         case b"hash":
             return connection.hgetall(key)

@@ -206,9 +206,7 @@ def test_a_stream_that_cannot_learn_whether_it_is_covered_is_ended_as_overloaded
 class Calling:
     """A call in a thread, begun and held before the ledger is held up."""
 
-    def __init__(
-        self, stage: Stage, key: str, script: Script, *, is_stream: bool = False
-    ) -> None:
+    def __init__(self, stage: Stage, key: str, script: Script, *, is_stream: bool = False) -> None:
         stage.provider.scripts["late"] = script
         calls = len(stage.provider.received)
         self._answers: list[Answer] = []

@@ -1,4 +1,4 @@
-"""A client that leaves, at every stage: what was given is charged, exactly once, and nothing hangs."""
+"""A client that leaves, at every stage: what was given is charged once, and nothing hangs."""
 
 import json
 import socket
@@ -132,9 +132,7 @@ def left_while_silent(stage: Stage, script: Script, *, is_stream: bool) -> Charg
     stage.provider.scripts["left"] = script
     payer = stage.books.payer(5)
     calls = len(stage.provider.received)
-    content = chat_request(
-        MODEL, None, {"stream": is_stream, "metadata": {"script": "left"}}
-    )
+    content = chat_request(MODEL, None, {"stream": is_stream, "metadata": {"script": "left"}})
     with socket.create_connection(("127.0.0.1", stage.gateway.port)) as raw:
         raw.sendall(as_request(payer.key, content))
         until(lambda: len(stage.provider.received) > calls, 5, "the provider was asked")
@@ -158,9 +156,12 @@ def settled_story(stage: Stage, request_id: str) -> ChargeStory:
         10,
         "closed",
     )
-    assert story.settled.released_nanos == sum(
-        one.event.hold_nanos  # type: ignore[attr-defined]
-        for one in story.events[:-1]
+    assert (
+        story.settled.released_nanos
+        == sum(
+            one.event.hold_nanos  # type: ignore[attr-defined]
+            for one in story.events[:-1]
+        )
     )
     return story
 

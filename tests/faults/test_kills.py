@@ -111,13 +111,21 @@ def test_without_postgres_calls_are_refused_clearly_and_nothing_told_is_lost(
     scene: Scene,
 ) -> None:
     program = scene.program
+    supervisor = psutil.Process(program.supervisor_pid)
     with calling(scene), crediting(scene):
         time.sleep(1.5)
         assert scene.journal.refused == [], "until here everybody was served"
-        os.kill(program.postgres_pid, signal.SIGKILL)
-        until(lambda: scene.journal.refused, 10, "it is missed")
+        supervisor.suspend()  # so that it is away for a while
+        try:
+            os.kill(program.postgres_pid, signal.SIGKILL)
+            # Whoever waits for a settlement is served when it is back; newcomers are told at once.
+            until(lambda: call(scene).status == 503, 10, "it is missed")
+            unknown = program.client("sk-nobody-knows-me").chat("echo")
+        finally:
+            supervisor.resume()
         until(lambda: call(scene).status == 200, 30, "it is back")
         time.sleep(1.0)
+    scene.journal.refused.append(unknown)
     for answer in scene.journal.refused:
         assert (answer.status, answer.code) == (503, "overloaded"), answer
         assert int(answer.headers["retry-after"]) >= 1
@@ -240,9 +248,7 @@ def is_whole(answer: Answer) -> bool:
     return bool(json.loads(answer.body)["choices"])
 
 
-def stream_all(
-    pool: ThreadPoolExecutor, scene: Scene, echo: str
-) -> "list[Future[Answer]]":
+def stream_all(pool: ThreadPoolExecutor, scene: Scene, echo: str) -> "list[Future[Answer]]":
     """Fifteen streams at once."""
     return [pool.submit(call, scene, echo=echo, stream=True) for _ in range(15)]
 

@@ -359,4 +359,3 @@ def test_headers_of_the_provider_stay_with_us(stage: Stage) -> None:
     )
     answer = stage.client.chat(MODEL, stream=True, metadata={"script": "row"})
     assert not set(answer.headers) & (set(theirs) - {"x-request-id"})
-
