@@ -13,6 +13,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from gateway.channel_keys import ChannelKeys
+from gateway.charges import OwnedTasks
 from gateway.cutting import Cut
 from gateway.errors import (
     GatewayError,
@@ -42,6 +43,8 @@ from ledger.streams.charge.events import Attempt
 log = structlog.get_logger()
 
 _FAILURE_BYTES_MAX = 64 * 1024
+_COMMITTED_AFTER_MS = 10_000
+_COMMITTED_PIECES = 256
 
 
 class Unanswered(Exception):
@@ -145,7 +148,7 @@ class Asker:
             if call.stream and _is_event_stream(answer):
                 await self._open_stream(opened, call, count_tokens)
             else:
-                await self._open_whole(opened)
+                await self._open_whole(opened, call)
         except BaseException:
             answer.close()
             raise
@@ -161,15 +164,18 @@ class Asker:
                 break
         answer.close()
         if answer.status == 401 and key_id is not None:
-            await self._key_refused(candidate, key_id)
+            self._key_refused(candidate, key_id)
         raise _with_status(
             self._wire.classify_failure(answer.status, answer.headers, body), answer.status
         )
 
-    async def _open_whole(self, opened: Opened) -> None:
+    async def _open_whole(self, opened: Opened, call: ChatCall) -> None:
+        """Read it all; where a stream was asked for, the whole answer becomes one now."""
         opened.body = await opened.upstream.read()
         try:
             opened.answer = self._wire.read_answer(opened.body)
+            if call.stream and opened.answer.error is None:
+                opened.body = self._wire.as_stream(call, opened.body)
         except UnreadableAnswer as error:
             raise UpstreamFailed("the provider's answer cannot be read") from error
         if opened.answer.error is not None:
@@ -183,9 +189,11 @@ class Asker:
             opened.first += pieces
             if reader.error is not None:
                 break
+            opened.ttft_ms = elapsed_ms(opened.started_s)
             if reader.saw_content or reader.finished:
-                opened.ttft_ms = elapsed_ms(opened.started_s)
                 return
+            if opened.ttft_ms > _COMMITTED_AFTER_MS or len(opened.first) > _COMMITTED_PIECES:
+                return  # it thinks aloud: the client shall hear that somebody is there
         opened.first += reader.finish()
         if reader.error is not None and not reader.saw_content:
             raise reader.error
@@ -196,13 +204,17 @@ class Asker:
 class KeyRefused:
     """Records that a provider refuses a channel's key, so that nobody is sent there any more."""
 
-    def __init__(self, ledger: Ledger, node: str) -> None:
+    def __init__(self, ledger: Ledger, node: str, tasks: OwnedTasks) -> None:
         self._ledger = ledger
         self._actor = f"node:{node}"
+        self._tasks = tasks
 
-    async def __call__(self, candidate: Candidate, key_id: UUID) -> None:
-        """Never fails: the call at hand matters more than the record."""
+    def __call__(self, candidate: Candidate, key_id: UUID) -> None:
+        """Never waits: the call at hand asks the next channel meanwhile."""
         log.warning("channel.key_refused", channel_id=str(candidate.channel_id))
+        self._tasks.start(self._record(candidate, key_id))
+
+    async def _record(self, candidate: Candidate, key_id: UUID) -> None:
         mark = channel.MarkKey(key_id, "unusable", self._actor, "provider_status_401")
         try:
             await self._ledger.handle(channel.STREAM, candidate.channel_id, mark)

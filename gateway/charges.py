@@ -5,8 +5,10 @@ forgotten: whoever started it stays with it until its fate is known.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,6 +21,7 @@ from gateway.leases import NodeLease
 from ledger import clock
 from ledger.errors import (
     LedgerError,
+    OutOfRange,
     OverBudget,
     StoreUnavailable,
     VersionConflict,
@@ -98,7 +101,7 @@ class ChargeBook:
         self.lease = lease
         self.tasks = tasks
         self._cache = cache
-        self._readings: dict[tuple[UUID, ...], asyncio.Task[dict[UUID, int]]] = {}
+        self._readings: dict[tuple[UUID, ...], asyncio.Task[dict[UUID, int] | None]] = {}
 
     async def reserve(self, charge_id: UUID, command: rules.Reserve) -> "OpenCharge":
         """A durable hold, or a refusal with nothing stored.
@@ -124,6 +127,8 @@ class ChargeBook:
             future = self.writer.append([NewEvent(charge_id, 1, reserved)])
         except WriterBusy as error:
             raise Overloaded("too many calls are waiting", retry_after_s=1) from error
+        except OutOfRange as error:
+            raise InsufficientQuota("this call could cost more than any balance") from error
         done, _ = await asyncio.wait((future,), timeout=RESERVE_WITHIN_S)
         if not done:
             self.tasks.start(self._undo_when_known(charge_id, future, command))
@@ -132,7 +137,7 @@ class ChargeBook:
             return future.result()
         except OverBudget as error:
             raise _insufficient(error) from error
-        except LedgerError as error:
+        except (LedgerError, psycopg.Error) as error:
             raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
 
     async def _undo_when_known(
@@ -141,7 +146,7 @@ class ChargeBook:
         """A hold nobody waits for any more: close it if it was stored after all."""
         try:
             await future
-        except LedgerError:
+        except (LedgerError, psycopg.Error):
             return
         (reserved,) = rules.decide(rules.Charge(), command)
         state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
@@ -160,22 +165,26 @@ class ChargeBook:
             )
             loop = asyncio.get_running_loop()
             loop.call_later(_READING_SHARED_S, self._readings.pop, scopes, None)
-        used = await asyncio.shield(reading)
+        await asyncio.wait((reading,), timeout=RESERVE_WITHIN_S)
+        used = reading.result() if reading.done() else None
+        if used is None:
+            return  # nobody can say: the append will tell
         for scope, cap_nanos in _caps(cover):
             available_nanos = None if cap_nanos is None else cap_nanos - used.get(scope, 0)
             if available_nanos is not None and needed_nanos > available_nanos:
                 raise _insufficient(OverBudget(scope, available_nanos, needed_nanos))
 
-    async def read_used(self, account_id: UUID, scopes: Sequence[UUID]) -> dict[UUID, int]:
-        """Used nanodollars by scope; nothing where the database cannot be asked: the append
-        will tell. The cache learns what was read, so that what it had missed is healed.
+    async def read_used(self, account_id: UUID, scopes: Sequence[UUID]) -> dict[UUID, int] | None:
+        """Used nanodollars by scope; None where the database cannot be asked.
+
+        The cache learns what was read, so that what it had missed is healed.
         """
         try:
             async with self.pool.connection(timeout=RESERVE_WITHIN_S) as connection:
                 balances = {scope: await read_balance(connection, scope) for scope in scopes}
         except (PoolTimeout, psycopg.Error, OSError) as error:
             log.warning("charge.not_confirmed", error=str(error))
-            return {}
+            return None
         known = {scope: found for scope, found in balances.items() if found is not None}
         await self._cache.publish(
             [
@@ -232,21 +241,10 @@ class OpenCharge:
         afterwards, up to what is available.
         """
         self._is_closing = True
-        while not self._is_undelivered:
-            try:
-                if self._state.is_closed:
-                    await self._settle_late(command)
-                else:
-                    await self._append_settlement(command)
-                break
-            except VersionConflict:
-                await self._reload()
-            except (StoreUnavailable, WriterBusy):
-                await asyncio.sleep(_RETRY_S)
-            except Withdrawn:
-                break
+        with contextlib.suppress(Withdrawn):
+            await self._persist(partial(self._settle_once, command))
         if self._is_undelivered:
-            await self._take_back()
+            await self._persist(self._take_back_once)
 
     async def refund(
         self, reason: str, attempts: Sequence[Attempt] = (), duration_ms: int = 0
@@ -255,11 +253,7 @@ class OpenCharge:
         self._is_closing = True
         opening = self.opening
         command = rules.Refund(reason, opening.node, opening.boot, tuple(attempts), duration_ms)
-        while not self._state.is_closed:
-            try:
-                await self._append(rules.decide(self._state, command), within_s=None)
-            except VersionConflict:
-                await self._reload()
+        await self._persist(partial(self._refund_once, command))
 
     async def settle_in_time(self, command: rules.Settle) -> bool:
         """Settle; False if that is not durable in time. It goes on all the same."""
@@ -287,16 +281,58 @@ class OpenCharge:
         if not (self._state.is_closed or self._is_closing):
             self._book.tasks.start(self.refund(reason))
 
-    async def _append_settlement(self, command: rules.Settle) -> None:
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Try until it is stored, whatever stands in the way: nobody else would close the charge.
+
+        Raises Withdrawn alone.
+        """
+        is_stale = is_logged = False
+        while True:
+            try:
+                if is_stale:
+                    self._state = await self._read_again()
+                    is_stale = False
+                return await step()
+            except Withdrawn:
+                raise
+            except VersionConflict:
+                is_stale = True  # a hold whose answer was lost, or others, moved the stream
+            except (LedgerError, psycopg.Error, PoolTimeout, OSError) as error:
+                if not is_logged:
+                    log.error("charge.not_closed_yet", id=str(self.charge_id), error=repr(error))
+                    is_logged = True
+                await asyncio.sleep(_RETRY_S)
+
+    async def _settle_once(self, command: rules.Settle) -> None:
+        if self._is_undelivered:
+            return None
+        if self._state.is_closed:
+            return await self._settle_late(command)
         try:
             await self._append(rules.decide(self._state, command), within_s=None)
         except OverBudget:
             uncovered = replace(command, is_covered=False)
             await self._append(rules.decide(self._state, uncovered), within_s=None)
+        return None
+
+    async def _refund_once(self, command: rules.Refund) -> None:
+        if not self._state.is_closed:
+            await self._append(rules.decide(self._state, command), within_s=None)
+
+    async def _take_back_once(self) -> None:
+        if not self._state.is_closed:
+            opening = self.opening
+            return await self._refund_once(rules.Refund("undelivered", opening.node, opening.boot))
+        if self._state.charged_nanos:
+            adjustment_id = derived_id("undelivered", str(self.charge_id))
+            await self._adjust(adjustment_id, -self._state.charged_nanos, "refund")
+        return None
 
     async def _append(
         self, events: Sequence[Event], within_s: float | None = RESERVE_WITHIN_S
     ) -> None:
+        if not events:
+            return
         version = self._state.version
         future = self._book.writer.append(
             [NewEvent(self.charge_id, version + n, event) for n, event in enumerate(events, 1)]
@@ -311,31 +347,19 @@ class OpenCharge:
         for event in events:
             self._state = rules.evolve(self._state, cast("ChargeEvent", event))
 
-    async def _reload(self) -> None:
-        """Read the stream again: a hold whose answer was lost, or others, moved it."""
-        while True:
-            try:
-                async with self._book.pool.connection() as connection:
-                    self._state = await read_state(connection, rules.STREAM, self.charge_id)
-            except (PoolTimeout, psycopg.Error, OSError):
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return
-
-    async def _take_back(self) -> None:
-        if not self._state.is_closed:
-            return await self.refund("undelivered")
-        adjustment_id = derived_id("undelivered", str(self.charge_id))
-        if self._state.charged_nanos:
-            await self._adjust(adjustment_id, -self._state.charged_nanos, "refund")
-        return None
+    async def _read_again(self) -> rules.Charge:
+        async with self._book.pool.connection() as connection:
+            state: rules.Charge = await read_state(connection, rules.STREAM, self.charge_id)
+        return state
 
     async def _settle_late(self, command: rules.Settle) -> None:
         lines = price_lines(command.usage, command.price)
         cost = charge_nanos(lines, self.opening.terms.multiplier)
         account = self.opening.account_id
-        used = (await self._book.read_used(account, (account,))).get(account, 0)
-        late_nanos = min(cost - self._state.charged_nanos, max(0, -used))
+        used = await self._book.read_used(account, (account,))
+        if used is None:
+            raise StoreUnavailable("what is available cannot be read")
+        late_nanos = min(cost - self._state.charged_nanos, max(0, -used.get(account, 0)))
         if late_nanos > 0:
             adjustment_id = derived_id("late_usage", str(self.charge_id))
             await self._adjust(adjustment_id, late_nanos, "late_usage", command)

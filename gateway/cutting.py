@@ -66,20 +66,25 @@ class Cutter:
 
     def __init__(self) -> None:
         self._cuts: set[Cut] = set()
+        self._ended_for: str | None = None
 
     @contextmanager
     def cut(self, call_s: float | None) -> Iterator[Cut]:
         """The deadline of a new call; None: no deadline of its own."""
         now_s = asyncio.get_running_loop().time()
         cut = Cut(None if call_s is None else now_s + call_s)
+        if self._ended_for is not None:
+            cut.at_most(0.0, self._ended_for)
         self._cuts.add(cut)
         try:
             yield cut
         finally:
             self._cuts.discard(cut)
 
-    def cut_all(self, reason: str) -> None:
-        """End every call now; each settles what it delivered."""
+    def cut_all(self, reason: str, *, for_good: bool = False) -> None:
+        """End every call now, `for_good` also those to come; each settles what it delivered."""
+        if for_good:
+            self._ended_for = reason
         for cut in list(self._cuts):
             cut.at_most(0.0, reason)
 

@@ -38,6 +38,7 @@ _PASSING = ("content", "comment")
 _DRAINED = "client_gone_drained"
 _MORE_OUTPUT_TOKENS = 4_096
 """How much further a stream is covered each time its hold grows."""
+_LOOK_AGAIN_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,13 @@ class Delivery:
     async def _whole(self, one: Delivering, answer: Answer) -> None:
         """The body is held back until the settlement is durable."""
         count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
-        metered = await _meter(one, answer.usage, answer.anomaly, count)
+        metered = await self._meter(one, answer.usage, answer.anomaly, count)
         if not await one.charge.settle_in_time(_settle(one, metered, "complete")):
             one.charge.give_back_when_settled()
             raise Overloaded("the charge could not be recorded in time", retry_after_s=5)
         if one.call.stream:
-            # Asked for a stream, the provider gave a whole answer: the client gets its stream.
             await one.exchange.start(200, _EVENT_STREAM)
-            await one.exchange.end(self._wire.as_stream(one.call, one.opened.body))
+            await one.exchange.end(one.opened.body)
         else:
             await one.exchange.respond(200, _JSON, one.opened.body)
 
@@ -116,19 +116,51 @@ class Delivery:
         exchange = one.exchange
         exchange.watch(lambda: self._begin_drain(one.cut))
         await exchange.start(200, _EVENT_STREAM)
-        ending = await self._pass_on(one, reader)
-        one.opened.upstream.close()
-        self._draining.discard(one.cut)
-        metered = await _meter(one, reader.usage, reader.anomaly, reader.delivered.count)
-        code = "client_gone" if exchange.is_gone else ending.code
+        try:
+            ending = await self._pass_on(one, reader)
+        finally:
+            exchange.unwatch()
+            self._draining.discard(one.cut)
+            one.opened.upstream.close()
+        last = await self._close_stream(one, reader, ending)
+        await exchange.end(self._wire.stream_error(ending.error) if ending.error else last)
+
+    async def _close_stream(self, one: Delivering, reader: StreamReader, ending: Ending) -> bytes:
+        """Close the charge; what the stream ends with. Sets the ending's error if not in time."""
+        if ending.error is not None and not reader.saw_content and reader.usage is None:
+            attempts = one.opened.final_attempts("cut")
+            await one.charge.refund_in_time(ending.code, attempts, attempts[-1].duration_ms)
+            return b""
+        usage = reader.usage
+        if usage is not None and not reader.finished:
+            usage = await _at_least_delivered(usage, reader)
+        metered = await self._meter(one, usage, reader.anomaly, reader.delivered.count)
+        is_told = one.call.wants_usage and reader.usage is None
+        last = reader.usage_chunk(metered.usage) if is_told else b""
+        code = "client_gone" if one.exchange.is_gone else ending.code
         if not await one.charge.settle_in_time(_settle(one, metered, code)):
             ending.error = Overloaded("the charge could not be recorded in time")
-        if ending.error is not None:
-            await exchange.end(self._wire.stream_error(ending.error))
-        else:
-            is_told = one.call.wants_usage and metered.basis == "estimated"
-            last = reader.usage_chunk(metered.usage) if is_told else b""
-            await exchange.end(last + self._wire.end_marker)
+        return last + self._wire.end_marker
+
+    async def _meter(
+        self,
+        one: Delivering,
+        usage: Usage | None,
+        anomaly: str | None,
+        count_output: Callable[[], int],
+    ) -> Metered:
+        """The provider's word where there is one, else what was sent and delivered, counted."""
+        if usage is not None:
+            return Metered(msgspec.structs.replace(usage, calls=1), "measured", anomaly or "")
+        prompt = self._wire.prompt(one.call)
+        texts_tokens = await asyncio.to_thread(self._tokenizer.count, one.call.model, prompt.texts)
+        bound = one.charge.opening.input_tokens_estimated
+        counted = Usage(
+            input=min(texts_tokens + prompt.fixed_tokens, bound),
+            output=await asyncio.to_thread(count_output),
+            calls=1,
+        )
+        return Metered(counted, "estimated", anomaly or "")
 
     def _begin_drain(self, cut: Cut) -> None:
         """The client left: read on for the provider's usage, within bounds."""
@@ -140,7 +172,7 @@ class Delivery:
 
     async def _pass_on(self, one: Delivering, reader: StreamReader) -> Ending:
         """Forward until the provider's end, an error, a cut, or the end of the money."""
-        cover = _RunningCover(one.call, one.charge, one.price)
+        cover = _RunningCover(one.call, one.charge, one.price, reader)
         try:
             async with one.cut.guard():
                 async for pieces in _batches(one.opened, reader):
@@ -149,7 +181,7 @@ class Delivery:
                         return Ending("provider_error", broken)
                     if not one.charge.is_ours:
                         return Ending("lease_lapsed", Overloaded("this node lost its lease"))
-                    if not await cover.holds(reader.output_tokens_at_least()):
+                    if not await cover.holds():
                         return Ending("quota_ended", InsufficientQuota("the balance is used up"))
         except TimeoutError:
             return Ending(one.cut.reason, one.cut.error)
@@ -192,26 +224,44 @@ class _RunningCover:
     hold grows from 80% on.
     """
 
-    def __init__(self, call: ChatCall, charge: OpenCharge, price: Price) -> None:
+    def __init__(
+        self, call: ChatCall, charge: OpenCharge, price: Price, reader: StreamReader
+    ) -> None:
         self._charge = charge
         self._price = price
+        self._reader = reader
         self._percent = 100 if call.max_output_tokens is not None else 80
-        self._tokens_covered = self._covered()
+        self._look_at_tokens = self._covered(self._percent)
 
-    async def holds(self, output_tokens: int) -> bool:
-        """Whether the output so far is covered; the hold grows if it must and may."""
-        if output_tokens <= self._tokens_covered or self._charge.held_nanos == 0:
+    async def holds(self) -> bool:
+        """Whether the output so far is covered; the hold grows if it must and may.
+
+        The reader's estimate is cheap and may be too high: nothing is decided by it, it only
+        says when to count.
+        """
+        estimated_tokens = self._reader.output_tokens_at_least()
+        if estimated_tokens <= self._look_at_tokens or self._charge.held_nanos == 0:
             return True
-        more_nanos = self._worst_case(0, _MORE_OUTPUT_TOKENS)
-        if more_nanos and not await self._charge.extend(more_nanos):
+        counted_tokens = await asyncio.to_thread(self._reader.delivered.count)
+        if counted_tokens > self._covered(self._percent) and not await self._grow(counted_tokens):
             return False
-        self._tokens_covered = self._covered()
+        room_tokens = self._covered(self._percent) - counted_tokens
+        self._look_at_tokens = estimated_tokens + max(_LOOK_AGAIN_TOKENS, room_tokens)
         return True
 
-    def _covered(self) -> int:
-        """How many output tokens the hold's share covers beside the input."""
+    async def _grow(self, counted_tokens: int) -> bool:
+        more_nanos = self._worst_case(0, _MORE_OUTPUT_TOKENS)
+        try:
+            return not more_nanos or await self._charge.extend(more_nanos)
+        except Overloaded:
+            if counted_tokens > self._covered(100):
+                raise
+            return True  # what is held still lasts: ask again
+
+    def _covered(self, percent: int) -> int:
+        """How many output tokens that share of the hold covers beside the input."""
         opening = self._charge.opening
-        for_output = self._charge.held_nanos * self._percent // 100 - self._worst_case(
+        for_output = self._charge.held_nanos * percent // 100 - self._worst_case(
             opening.input_tokens_estimated, 0
         )
         per_million = self._worst_case(0, 1_000_000) - self._worst_case(0, 0)
@@ -228,18 +278,14 @@ class _RunningCover:
         )
 
 
-async def _meter(
-    one: Delivering, usage: Usage | None, anomaly: str | None, count_output: Callable[[], int]
-) -> Metered:
-    """The provider's word where there is one, else what was delivered, counted."""
-    if usage is not None:
-        return Metered(msgspec.structs.replace(usage, calls=1), "measured", anomaly or "")
-    counted = Usage(
-        input=one.charge.opening.input_tokens_estimated,
-        output=await asyncio.to_thread(count_output),
-        calls=1,
-    )
-    return Metered(counted, "estimated", anomaly or "")
+async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | None:
+    """What a stream that broke off had told, if that is no less than what it delivered.
+
+    Some providers tell usage with every chunk, and the first tells of no output yet.
+    """
+    told_tokens = usage.output + usage.reasoning + usage.audio_out + usage.image_out
+    counted_tokens = await asyncio.to_thread(reader.delivered.count)
+    return usage if told_tokens >= counted_tokens else None
 
 
 def _settle(one: Delivering, metered: Metered, ending: str) -> Settle:

@@ -48,6 +48,11 @@ class Exchange:
         self._when_gone = when_gone
         self._watch = asyncio.create_task(self._await_disconnect())
 
+    def unwatch(self) -> None:
+        """Nobody is called back from here on."""
+        if self._watch is not None:
+            self._watch.cancel()
+
     async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """The whole answer at once."""
         length = (b"content-length", str(len(body)).encode())
@@ -74,8 +79,7 @@ class Exchange:
 
     async def end(self, last: bytes = b"") -> None:
         """The last piece, and the end of the body."""
-        if self._watch is not None:
-            self._watch.cancel()
+        self.unwatch()
         if not self.is_gone:
             await self._send({"type": "http.response.body", "body": last})
 

@@ -42,8 +42,8 @@ class Health:
     async def _why_not(self) -> list[str]:
         now_s = clock.monotonic_s()
         if now_s - self._checked_s > _CHECK_AGAIN_S:
-            self._checked_s = now_s
             self._reasons = await self._check()
+            self._checked_s = clock.monotonic_s()
         return self._reasons
 
     async def _check(self) -> list[str]:
@@ -53,6 +53,6 @@ class Health:
                 await read_head(connection)
         except (psycopg.Error, PoolTimeout, OSError):
             reasons.append("the ledger cannot be read")
-        if self._configuration.position == 0:
-            reasons.append("no configuration was read yet")
+        if not self._configuration.is_fresh:
+            reasons.append("the configuration cannot be followed")
         return reasons

@@ -6,6 +6,7 @@ new boot: what it still streams belongs to a boot that others may already have s
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +25,11 @@ LEASE_S = 30.0
 class NodeLease:
     """`node` names the process, `boot` this uninterrupted life of it."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], node: str) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Any], node: str, when_lapsed: Callable[[], None]
+    ) -> None:
         self._pool = pool
+        self._when_lapsed = when_lapsed
         self.node = node
         self.boot: UUID = uuid.uuid4()
         self._held_until_s = 0.0
@@ -38,12 +42,19 @@ class NodeLease:
         return clock.monotonic_s() < self._held_until_s
 
     async def acquire(self) -> None:
-        """Take or renew the lease. Raises psycopg.OperationalError when the database is away."""
+        """Take or renew the lease.
+
+        Raises psycopg.Error, PoolTimeout or TimeoutError when the database is away.
+        """
         started_s = clock.monotonic_s()
         if self._held_until_s and not self.is_held:
             self.boot = uuid.uuid4()
             log.warning("lease.lapsed", node=self.node, new_boot=str(self.boot))
-        async with self._pool.connection(timeout=RENEWAL_S) as connection:
+            self._when_lapsed()
+        async with (
+            asyncio.timeout(RENEWAL_S),
+            self._pool.connection(timeout=RENEWAL_S) as connection,
+        ):
             await connection.execute(
                 """insert into operations.node_lease (node, boot, expires_at)
                    values (%s, %s, clock_timestamp() + make_interval(secs => %s))
@@ -58,7 +69,7 @@ class NodeLease:
             await asyncio.sleep(RENEWAL_S)
             try:
                 await self.acquire()
-            except (psycopg.Error, PoolTimeout, OSError) as error:
+            except (psycopg.Error, PoolTimeout, TimeoutError, OSError) as error:
                 log.warning("lease.not_renewed", node=self.node, error=str(error))
 
     async def release(self) -> None:

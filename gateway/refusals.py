@@ -10,7 +10,6 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.callers import Caller
 from gateway.errors import GatewayError
-from ledger.ids import charge_id
 
 log = structlog.get_logger()
 
@@ -26,14 +25,16 @@ class Refusals:
         self._noted: list[tuple[UUID, UUID | None, UUID | None, str, int, str]] = []
         self.dropped = 0
 
-    def note(self, caller: Caller | None, model: str, error: GatewayError) -> None:
-        """Remember one; never waits, never fails."""
+    def note(
+        self, request_id: UUID, caller: Caller | None, model: str, error: GatewayError
+    ) -> None:
+        """Remember one under the id the client saw; never waits, never fails."""
         if len(self._noted) >= _KEPT_PER_FLUSH_MAX:
             self.dropped += 1
             return
         account_id = caller.account_id if caller else None
         key_id = caller.key_id if caller else None
-        self._noted.append((charge_id(), account_id, key_id, model[:256], error.status, error.code))
+        self._noted.append((request_id, account_id, key_id, model[:256], error.status, error.code))
 
     async def run(self) -> None:
         """Write for ever."""
@@ -44,6 +45,9 @@ class Refusals:
     async def flush(self) -> None:
         """Write what was noted; it may be lost, so a failure only says so."""
         noted, self._noted = self._noted, []
+        if self.dropped:
+            log.warning("refusals.dropped", count=self.dropped)
+            self.dropped = 0
         if not noted:
             return
         try:

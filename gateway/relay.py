@@ -110,7 +110,7 @@ class Relay:
         except GatewayError as error:
             if exchange.has_started:
                 raise
-            self._refusals.note(caller, model, error)
+            self._refusals.note(exchange.charge_id, caller, model, error)
             await self._refuse(exchange, error)
 
     async def _read(self, exchange: Exchange) -> ChatCall:
@@ -208,7 +208,8 @@ class Relay:
         if found is None:
             channels = self._configuration.held.channels
             found = candidates(channels, group, model, self._needs_key)
-            self._options[group, model] = found
+            if found:  # what does not exist is anybody's word, and not remembered
+                self._options[group, model] = found
         return found
 
     def _needs_key(self, provider: str) -> bool:

@@ -67,7 +67,8 @@ class SSEParser:
         """
         self._refuse_if_too_long()
         if self._held:
-            if _BLANK_LINE.search(self._tail + chunk) is None:
+            begins_blank = self._held[0][:1] in (b"\r", b"\n")
+            if not begins_blank and _BLANK_LINE.search(self._tail + chunk) is None:
                 self._hold(chunk)
                 self._refuse_if_too_long()
                 return []

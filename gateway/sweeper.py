@@ -8,11 +8,12 @@ import asyncio
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from ledger.errors import LedgerError, VersionConflict
+from ledger.errors import LedgerError, UnknownTopic, VersionConflict
 from ledger.store.append import NewEvent
 from ledger.store.reader import read_state
 from ledger.store.writer import Writer
@@ -67,14 +68,26 @@ class Sweeper:
                 return 0
             cursor = await connection.execute(_LAPSED, (_BATCH_MAX,))
             lapsed = [_Lapsed(*found) for found in await cursor.fetchall()]
+            states = [await self._state(connection, one) for one in lapsed]
             closed = await asyncio.gather(
-                *[self._close(one, await self._state(connection, one)) for one in lapsed]
+                *[
+                    self._close(one, state)
+                    for one, state in zip(lapsed, states, strict=True)
+                    if state is not None
+                ]
             )
             await self._forget_leases(connection)
         return sum(closed)
 
-    async def _state(self, connection: psycopg.AsyncConnection[Any], one: _Lapsed) -> rules.Charge:
-        state: rules.Charge = await read_state(connection, rules.STREAM, one.charge_id)
+    async def _state(
+        self, connection: psycopg.AsyncConnection[Any], one: _Lapsed
+    ) -> rules.Charge | None:
+        """None, and a line in the log, for a stream that cannot be read: the others matter too."""
+        try:
+            state: rules.Charge = await read_state(connection, rules.STREAM, one.charge_id)
+        except (UnknownTopic, msgspec.ValidationError) as error:
+            log.error("sweeper.unreadable", charge_id=str(one.charge_id), error=str(error))
+            return None
         return state
 
     async def _close(self, one: _Lapsed, state: rules.Charge) -> bool:

@@ -13,8 +13,9 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from ledger import clock
 from ledger.ids import key_digest
 from ledger.pricing import Multiplier
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, read_state, recorded
@@ -25,7 +26,11 @@ log = structlog.get_logger()
 
 POLL_S = 0.25
 _READ_WITHIN_S = 1.0
+_GIVEN_UP_AFTER_S = 10.0
 _CACHED_MAX = 50_000
+_STRANGERS_MAX = 5_000
+_STALE_AFTER_S = 5.0
+"""How long after the last look at the log its word on keys and accounts still counts."""
 
 # The condition is the one of the index event_configuration, so that only its part is read.
 _CHANGES = (
@@ -65,6 +70,9 @@ class Configuration:
         self._dsn = dsn
         self._pool = pool
         self._callers: OrderedDict[str, Caller | None] = OrderedDict()
+        self._strangers: OrderedDict[str, None] = OrderedDict()
+        self._reading: dict[str, asyncio.Task[Caller | None]] = {}
+        self._followed_s = 0.0
         self._digests_of: dict[UUID, set[str]] = {}
         self._forgotten = 0
         self.held = Held()
@@ -76,25 +84,46 @@ class Configuration:
         """Read everything there is. Raises psycopg.OperationalError when the database is away."""
         async with self._pool.connection() as connection:
             await self._catch_up(connection)
+        self._followed_s = clock.monotonic_s()
 
     async def run(self) -> None:
         """Follow the log for ever; reconnects by itself."""
         while True:
             try:
                 await self._follow()
-            except (psycopg.Error, OSError) as error:
-                log.warning("configuration.disconnected", error=str(error))
+            except (psycopg.Error, TimeoutError, OSError) as error:
+                log.warning("configuration.disconnected", error=repr(error))
                 await asyncio.sleep(POLL_S)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the log was followed to its head a moment ago."""
+        return clock.monotonic_s() - self._followed_s < _STALE_AFTER_S
 
     async def caller(self, secret: str) -> Caller | None:
         """Who presents this key; None where no such key was issued.
 
-        Raises psycopg.Error and PoolTimeout when it is not known and cannot be read.
+        What is known is believed only while the log can be followed.
+        Raises psycopg.Error and PoolTimeout when it is not known and cannot be read in time.
         """
         digest = key_digest(secret)
-        if digest in self._callers:
-            self._callers.move_to_end(digest)
-            return self._callers[digest]
+        if self.is_fresh:
+            if digest in self._callers:
+                self._callers.move_to_end(digest)
+                return self._callers[digest]
+            if digest in self._strangers:
+                return None
+        reading = self._reading.get(digest)
+        if reading is None:
+            reading = self._reading[digest] = asyncio.create_task(self._find_caller(digest))
+            reading.add_done_callback(lambda _: self._reading.pop(digest, None))
+        # Not cancelled when it is late: a cancelled query may take longer than its answer.
+        await asyncio.wait((reading,), timeout=_READ_WITHIN_S)
+        if not reading.done():
+            raise PoolTimeout("the ledger does not answer in time")
+        return reading.result()
+
+    async def _find_caller(self, digest: str) -> Caller | None:
         while True:
             seen = self._forgotten
             found = await self._read_caller(digest)
@@ -117,8 +146,8 @@ class Configuration:
     async def _read_caller(self, digest: str) -> Caller | None:
         try:
             async with (
-                asyncio.timeout(_READ_WITHIN_S),  # a database may also answer nothing
-                self._pool.connection() as connection,
+                asyncio.timeout(_GIVEN_UP_AFTER_S),  # a database may also answer nothing
+                self._pool.connection(timeout=_READ_WITHIN_S) as connection,
             ):
                 key = await read_state(connection, api_key.STREAM, api_key.key_id(digest))
                 if key.issued is None:
@@ -129,14 +158,23 @@ class Configuration:
         return Caller(key, owner)
 
     def _remember(self, digest: str, found: Caller | None) -> None:
-        self._callers[digest] = found
+        """Keep it until an event says otherwise; strangers have a room of their own, so that a
+        flood of invented keys drives nobody else out.
+        """
+        if found is None:
+            self._strangers[digest] = None
+        else:
+            self._callers[digest] = found
         for stream_id in _streams_of(digest, found):
             self._digests_of.setdefault(stream_id, set()).add(digest)
         while len(self._callers) > _CACHED_MAX:
             self._forget(next(iter(self._callers)))
+        while len(self._strangers) > _STRANGERS_MAX:
+            self._forget(next(iter(self._strangers)))
 
     def _forget(self, digest: str) -> None:
         found = self._callers.pop(digest, None)
+        self._strangers.pop(digest, None)
         for stream_id in _streams_of(digest, found):
             digests = self._digests_of.get(stream_id, set())
             digests.discard(digest)
@@ -144,11 +182,15 @@ class Configuration:
                 self._digests_of.pop(stream_id, None)
 
     async def _follow(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(
+            self._dsn, autocommit=True, connect_timeout=3
+        )
         async with connection:
             await connection.execute("listen ledger_configuration")
             while True:
-                await self._catch_up(connection)
+                async with asyncio.timeout(_STALE_AFTER_S):
+                    await self._catch_up(connection)
+                self._followed_s = clock.monotonic_s()
                 async for _ in connection.notifies(timeout=POLL_S, stop_after=1):
                     pass
 

@@ -235,3 +235,12 @@ class Books:
 
 async def _awaited(one: Awaitable[bool]) -> bool:
     return await one
+
+
+def assert_counted_input(story: ChargeStory) -> None:
+    """Without a provider's word the input is what was counted.
+
+    The hold covered half as much again, for the tokenizer of the models here is not one of ours.
+    """
+    bound = story.opening.input_tokens_estimated
+    assert bound * 2 // 3 <= story.settled.usage.input <= bound

@@ -281,7 +281,10 @@ class Served:
         self.await_ready()
 
     def await_ready(self, within_s: float = READY_WITHIN_S) -> None:
-        until(self._is_ready, within_s, f"ready:\n{self.log_tail()}")
+        deadline_s = time.monotonic() + within_s
+        while not self._is_ready():
+            assert time.monotonic() < deadline_s, f"it is not ready:\n{self.log_tail()}"
+            time.sleep(0.05)
 
     def stop(self, with_signal: int = signal.SIGTERM) -> None:
         """End it in order, and see that the end was clean."""

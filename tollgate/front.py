@@ -99,8 +99,12 @@ class Front:
 def build_front(given: Assignment, core: Core) -> Front:
     """The gateway over these parts; nothing runs yet. Call it on the event loop."""
     wire = FORMATS[_CHAT]
-    lease = NodeLease(core.pool, f"{socket.gethostname()}/{given.name}")
     owned, cutter, refusals = OwnedTasks(), Cutter(), Refusals(core.pool)
+    lease = NodeLease(
+        core.pool,
+        f"{socket.gethostname()}/{given.name}",
+        when_lapsed=lambda: cutter.cut_all("lease_lapsed"),
+    )
     parts = Parts(
         configuration=core.configuration,
         book=ChargeBook(core.writer, core.cache, core.pool, lease, owned),
@@ -110,7 +114,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         providers=PROVIDERS,
         refusals=refusals,
         cutter=cutter,
-        key_refused=KeyRefused(core.ledger, lease.node),
+        key_refused=KeyRefused(core.ledger, lease.node, owned),
     )
     proxies = tuple(ipaddress.ip_network(network) for network in given.trusted_proxies)
     limits = RelayLimits(

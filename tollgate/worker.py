@@ -97,13 +97,13 @@ async def _drain(server: Server, front: Front) -> None:
     await asyncio.sleep(_PRE_DRAIN_S)
     server.should_exit = True
     await asyncio.sleep(_CUT_AFTER_S)
-    front.cutter.cut_all("node_draining")
+    front.cutter.cut_all("node_draining", for_good=True)
 
 
 async def _hurry(server: Server, front: Front) -> None:
     log.warning("worker.cut", calls=len(front.cutter))
     server.should_exit = True
-    front.cutter.cut_all("node_draining")
+    front.cutter.cut_all("node_draining", for_good=True)
     await asyncio.sleep(_FORCE_AFTER_S)
     server.force_exit = True
 

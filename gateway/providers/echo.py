@@ -16,6 +16,7 @@ It repeats the last user message, word by word, and honours `max_tokens` (one wo
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ from gateway.providers.contract import Attempt
 from gateway.upstream import Upstream, UpstreamAnswer
 
 _HANG_S = 3600.0
+_WORDS_MAX = 100_000
+_COUNTS = {"fail", "words", "delay_ms", "stall_ms", "cut_after", "error_after"}
 _encode = msgspec.json.encode
 
 
@@ -39,7 +42,10 @@ class Echo:
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:  # noqa: ARG002 - a contract
         """Build the answer that the request's `metadata.echo` asks for."""
-        orders = _orders(attempt.document)
+        try:
+            orders = _orders(attempt.document)
+        except ValueError:
+            return _failure(400)
         if "hang" in orders:
             await asyncio.sleep(_HANG_S)
         if "delay_ms" in orders:
@@ -57,10 +63,11 @@ class _Script:
         self._orders = orders
         self._model = attempt.upstream_model
         prompt = _last_words(attempt.document)
-        words = ["word"] * int(orders["words"]) if "words" in orders else prompt or ["(nothing)"]
         limit = attempt.document.get("max_completion_tokens") or attempt.document.get("max_tokens")
-        self._is_cut_short = limit is not None and len(words) > limit
-        self._words = words[:limit]
+        asked = int(orders.get("words", len(prompt) or 1))
+        given = min(asked, _WORDS_MAX if limit is None else limit)
+        self._is_cut_short = asked > given
+        self._words = ["word"] * given if "words" in orders else (prompt or ["(nothing)"])[:given]
         reported = orders.get("usage", f"{_count_words(attempt.document)}/{len(self._words)}")
         prompt_tokens, completion_tokens = (int(part) for part in reported.split("/"))
         self._usage = {
@@ -149,7 +156,13 @@ def _orders(document: Mapping[str, Any]) -> dict[str, str]:
     metadata = document.get("metadata")
     text = metadata.get("echo", "") if isinstance(metadata, dict) else ""
     terms = str(text).replace(",", " ").split()
-    return {name: value for name, _, value in (term.partition("=") for term in terms)}
+    orders = {name: value for name, _, value in (term.partition("=") for term in terms)}
+    for name, value in orders.items():
+        if name in _COUNTS and not (value.isascii() and value.isdecimal()):
+            raise ValueError(f"{name} takes a number")
+    if "usage" in orders and not re.fullmatch(r"[0-9]{1,15}/[0-9]{1,15}", orders["usage"]):
+        raise ValueError("usage takes two numbers")
+    return orders
 
 
 def _failure(status: int) -> UpstreamAnswer:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from tests.bookkeeping import ChargeStory
+from tests.bookkeeping import ChargeStory, assert_counted_input
 from tests.calling import CHAT, chat_request
 from tests.fake_provider import (
     DONE,
@@ -170,7 +170,7 @@ def check_estimate(story: ChargeStory, output: int) -> None:
     settled = story.settled
     assert (settled.basis, settled.ending) == ("estimated", "client_gone")
     assert settled.usage.output == output
-    assert settled.usage.input == story.opening.input_tokens_estimated
+    assert_counted_input(story)
     assert settled.charged_nanos == settled.usage.input * IN_NANOS + output * OUT_NANOS
 
 

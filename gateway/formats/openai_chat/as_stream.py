@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall
+from gateway.formats.contract import ChatCall, UnreadableAnswer
 from gateway.formats.openai_chat.answer import read_object
 from gateway.formats.openai_chat.stream import END_MARKER
 
@@ -13,8 +13,17 @@ _KEPT = ("id", "created", "model", "service_tier", "system_fingerprint")
 
 
 def as_stream(call: ChatCall, body: bytes) -> bytes:
-    """One chunk per choice with everything in its message, its finish reason, usage, the end."""
-    document = read_object(body)
+    """One chunk per choice with everything in its message, its finish reason, usage, the end.
+
+    Raises UnreadableAnswer for what has no such form.
+    """
+    try:
+        return _streamed(call, read_object(body))
+    except (AttributeError, TypeError, UnicodeEncodeError) as error:
+        raise UnreadableAnswer("the answer has no form as a stream") from error
+
+
+def _streamed(call: ChatCall, document: Mapping[str, Any]) -> bytes:
     kept = {name: document[name] for name in _KEPT if name in document}
     frame = {**kept, "object": "chat.completion.chunk"}
     events = [

@@ -196,7 +196,9 @@ class ChatStreamReader:
     def _take(self, index: int, text: str, finish_reason: object) -> None:
         if text:
             self._content_events += 1
-            self._content_bytes += len(text) if text.isascii() else len(text.encode())
+            self._content_bytes += (
+                len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+            )
             self.delivered.add(text, index)
         if finish_reason and len(self._finished_choices) < self._call.choices:
             self._finished_choices.add(index)
