@@ -1,7 +1,7 @@
 """One batch of events, folded in memory: which rows are read, and what is written afterwards."""
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ Load = Callable[[Sequence[Key]], dict[Key, Any]]
 
 
 class RowCache:
-    """Rows this process wrote or read lately.
+    """Rows this process wrote or read lately, by the handles of their keys.
 
     Two halves instead of a list in order of use: when the young half is full it becomes the old
     one, and what was not asked for since is forgotten.
@@ -22,28 +22,30 @@ class RowCache:
 
     def __init__(self, half_max: int = 20_000) -> None:
         self._half_max = half_max
-        self._young: dict[Key, Any] = {}
-        self._old: dict[Key, Any] = {}
+        self._young: dict[Hashable, Any] = {}
+        self._old: dict[Hashable, Any] = {}
 
-    def get(self, key: Key) -> Any | None:  # noqa: ANN401 - each table has its own row
+    def get(self, handle: Hashable) -> Any | None:  # noqa: ANN401 - each table has its own row
         """The row; None where it is not known."""
-        return self._young.get(key) or self._old.get(key)
+        return self._young.get(handle) or self._old.get(handle)
 
     def put(self, folded: "FoldedTable") -> None:
         """Remember what is now stored."""
-        for key in folded.changes.gone:
-            self._young.pop(key, None)
-            self._old.pop(key, None)
+        for handle in folded.gone:
+            self._young.pop(handle, None)
+            self._old.pop(handle, None)
         self._young.update(folded.rows)
         if len(self._young) > self._half_max:
             self._old, self._young = self._young, {}
 
 
 class FoldedTable(NamedTuple):
-    """The outcome of a batch for one table: its changes, and the rows that exist then."""
+    """The outcome of a batch for one table: its changes, and the handles of all it touched: with
+    the rows that exist then, and of those that are gone."""
 
     changes: Changes
-    rows: dict[Key, Any]
+    rows: dict[Hashable, Any]
+    gone: list[Hashable]
 
 
 @contextmanager
@@ -62,52 +64,61 @@ def without_collection() -> Iterator[None]:
 def fold(table: Table, events: Sequence[Recorded], cache: RowCache, load: Load) -> FoldedTable:
     """Fold events, all of types in `table.events`, into the rows they touch.
 
-    `load` is called at most once, with the keys of rows that may exist and are not cached. Keys
-    are looked up as rarely as possible: hashing them is what a fold spends most of its time on.
+    `load` is called at most once, with the keys of rows that may exist and are not cached.
     """
-    known: dict[Key, Any] = {}
+    known: dict[Hashable, Any] = {}
     unknown: list[Key] = []
-    touched = _by_key(table, events)
-    for key, own in touched.items():
-        if table.is_first(own[0]):
+    handle_of, is_first = table.handle_maker(), table.is_first
+    touched = _by_handle(table, handle_of, events)
+    for handle, (key, own) in touched.items():
+        if is_first(own[0]):
             continue
-        row = cache.get(key)
+        row = cache.get(handle)
         if row is None:
             unknown.append(key)
         else:
-            known[key] = row
+            known[handle] = row
     if unknown:
-        known.update(load(unknown))
+        known.update((handle_of(key), row) for key, row in load(unknown).items())
     return _folded(table, touched, known)
 
 
-def _by_key(table: Table, events: Sequence[Recorded]) -> dict[Key, list[Recorded]]:
-    touched: dict[Key, list[Recorded]] = {}
+_Touched = dict[Hashable, tuple[Key, list[Recorded]]]
+"""By handle: the key, and the events that touch its row."""
+
+
+def _by_handle(
+    table: Table, handle_of: Callable[[Key], Hashable], events: Sequence[Recorded]
+) -> _Touched:
+    touched: _Touched = {}
     touches = table.touches
     for event in events:
         for key in touches(event):
-            own = touched.get(key)
+            handle = handle_of(key)
+            own = touched.get(handle)
             if own is None:
-                touched[key] = [event]
+                touched[handle] = (key, [event])
             else:
-                own.append(event)
+                own[1].append(event)
     return touched
 
 
-def _folded(table: Table, touched: dict[Key, list[Recorded]], known: dict[Key, Any]) -> FoldedTable:
-    changes, rows = Changes([], [], []), {}
+def _folded(table: Table, touched: _Touched, known: dict[Hashable, Any]) -> FoldedTable:
+    folded = FoldedTable(Changes([], [], []), {}, [])
+    changes, rows, gone = folded
     apply = table.apply
-    for key, own in touched.items():
-        before = row = known.get(key) if known else None
+    for handle, (key, own) in touched.items():
+        before = row = known.get(handle)
         for event in own:
             row = apply(key, row, event)
         if row is None:
             if before is not None:
                 changes.gone.append(key)
+                gone.append(handle)
             continue
-        rows[key] = row
+        rows[handle] = row
         if before is None:
             changes.born.append(row)
         elif row is not before and row != before:
             changes.changed.append(row)
-    return FoldedTable(changes, rows)
+    return folded

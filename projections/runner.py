@@ -5,6 +5,7 @@ runner left it; so a kill at any instant loses and doubles nothing. Projections 
 same position share one reading of the log and one commit.
 """
 
+import struct
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ from projections.storage import Connection, connect
 log = structlog.get_logger()
 
 FOLD_FAILURES = (LedgerError, ArithmeticError, AssertionError, AttributeError, LookupError,
-                 TypeError, ValueError)  # fmt: skip
+                 TypeError, ValueError, struct.error)  # fmt: skip
 """What a fold can raise on a log it was not made for."""
 
 

@@ -3,17 +3,23 @@
 New rows are copied in, changed ones go in as arrays, each with one statement per batch.
 """
 
-import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
 from msgspec.structs import astuple
-from psycopg import adapters, sql
-from psycopg.adapt import Buffer, Dumper
-from psycopg.pq import Format
+from psycopg import sql
 
 from ledger.store.append import adapt
+from ledger.store.binary_arrays import (
+    BinaryArray,
+    booleans,
+    copied,
+    longs,
+    moments,
+    texts,
+    uuids,
+)
 from projections.contract import Column, Key, Table
 
 Connection = psycopg.Connection[Any]
@@ -47,8 +53,6 @@ def connect(dsn: str) -> Connection:
         "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
     )
     adapt(connection)
-    connection.adapters.register_dumper(None, _JsonDumper)
-    connection.adapters.register_dumper(None, _IntegersDumper)
     return connection
 
 
@@ -60,6 +64,8 @@ class TableStore:
         self._columns = table.columns()
         self._name = sql.Identifier(schema, table.name)
         self._types = [column.sql_type for column in self._columns]
+        by_name = {column.name: column for column in self._columns}
+        self._key_types = [by_name[name].sql_type for name in table.key]
         self._from_database = _row_maker(table, self._columns)
         self._select, self._upsert, self._delete, self._copy = self._statements()
 
@@ -88,7 +94,7 @@ class TableStore:
 
     def read(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Any]:
         """The rows that exist under these keys."""
-        arrays = [list(values) for values in zip(*keys, strict=True)]
+        arrays = _arrays(self._key_types, keys)
         cursor = connection.execute(self._select, arrays, binary=True, prepare=True)
         rows = map(self._from_database, cursor.fetchall())
         return {self.table.key_of(row): row for row in rows}
@@ -96,22 +102,15 @@ class TableStore:
     def write(self, connection: Connection, changes: Changes) -> None:
         """Carry out the changes of one batch."""
         if changes.gone:
-            arrays = [list(values) for values in zip(*changes.gone, strict=True)]
-            connection.execute(self._delete, arrays, prepare=True)
+            connection.execute(self._delete, _arrays(self._key_types, changes.gone), prepare=True)
         if changes.changed:
-            connection.execute(self._upsert, self._arrays(changes.changed), prepare=True)
+            arrays = _arrays(self._types, map(astuple, changes.changed))
+            connection.execute(self._upsert, arrays, prepare=True)
         if changes.born:
+            columns = list(zip(*map(astuple, changes.born), strict=True))
+            content = copied(self._types, columns)
             with connection.cursor().copy(self._copy) as copy:
-                copy.set_types(self._types)
-                for row in changes.born:
-                    copy.write_row(astuple(row))
-
-    def _arrays(self, rows: Sequence[Any]) -> list[list[Any]]:
-        arrays = [list(values) for values in zip(*map(astuple, rows), strict=True)]
-        for index, column in enumerate(self._columns):
-            if column.sql_type.endswith("[]"):
-                arrays[index] = [_array_text(value) for value in arrays[index]]
-        return arrays
+                copy.write(content)
 
     def _statements(self) -> tuple[sql.Composed, sql.Composed, sql.Composed, sql.Composed]:
         table, columns = self.table, self._columns
@@ -137,36 +136,6 @@ class TableStore:
             sql.SQL("delete from {} t using {} where {}").format(self._name, key_arrays, same_key),
             sql.SQL("copy {} from stdin (format binary)").format(self._name),
         )
-
-
-class _JsonDumper(Dumper):
-    """Sends JSON text as the binary form of jsonb: a version byte, then the text."""
-
-    format = Format.BINARY
-    oid = adapters.types["jsonb"].oid
-
-    def dump(self, obj: str) -> Buffer:
-        return b"\x01" + obj.encode()
-
-
-class _IntegersDumper(Dumper):
-    """Sends a tuple of integers as the binary form of bigint[]: dimensions, then the elements."""
-
-    format = Format.BINARY
-    oid = adapters.types["int8"].array_oid
-
-    def dump(self, obj: tuple[int, ...]) -> Buffer:
-        if not obj:
-            return _NO_DIMENSIONS
-        parts = [_ONE_DIMENSION.pack(1, 0, _INT8, len(obj), 1)]
-        parts += [_ELEMENT.pack(8, each) for each in obj]
-        return b"".join(parts)
-
-
-_INT8 = adapters.types["int8"].oid
-_ONE_DIMENSION = struct.Struct(">iiIii")
-_ELEMENT = struct.Struct(">iq")
-_NO_DIMENSIONS = struct.pack(">iiI", 0, 0, _INT8)
 
 
 def _row_maker(table: Table, columns: Sequence[Column]) -> Callable[[Sequence[Any]], Any]:
@@ -208,5 +177,23 @@ def _cast(column: Column) -> sql.Composed:
     return sql.SQL("k.{}::" + column.sql_type).format(sql.Identifier(column.name))
 
 
-def _array_text(values: Sequence[int] | None) -> str | None:
-    return None if values is None else "{" + ",".join(map(str, values)) + "}"
+def _arrays(types: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[BinaryArray]:
+    return [
+        _ARRAY_OF[sql_type](values)
+        for sql_type, values in zip(types, zip(*rows, strict=True), strict=True)
+    ]
+
+
+def _texts_of_arrays(values: Iterable[Sequence[int] | None]) -> BinaryArray:
+    return texts(None if v is None else "{" + ",".join(map(str, v)) + "}" for v in values)
+
+
+_ARRAY_OF: Mapping[str, Callable[[Any], BinaryArray]] = {
+    "uuid": uuids,
+    "bigint": longs,
+    "text": texts,
+    "boolean": booleans,
+    "timestamptz": moments,
+    "jsonb": texts,
+    "bigint[]": _texts_of_arrays,
+}

@@ -1,5 +1,7 @@
 """What people type, in the one form that is kept."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,4 +59,5 @@ def test_whatever_is_typed_as_an_address_is_kept_in_one_form_or_refused(text: st
             continue
         assert inputs.base_url("base_url", kept) == kept
         assert kept.startswith(("https://", "http://"))
-        assert not set(kept) & set("@?#\\ \n")
+        assert not set(kept) & set("?#\\ \n")
+        assert "@" not in urlsplit(kept).netloc

@@ -155,7 +155,7 @@ def test_the_cache_forgets_what_nobody_asks_for() -> None:
 
     def put(*names: str) -> None:
         rows: dict[Key, CountRow] = {(name,): CountRow(name, 1) for name in names}
-        cache.put(FoldedTable(Changes([], [], []), rows))
+        cache.put(FoldedTable(Changes([], [], []), rows, []))
 
     def known() -> str:
         return "".join(name for name in "abcdefgh" if cache.get((name,)) is not None)

@@ -7,7 +7,7 @@ import pytest
 from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.as_stream import as_stream
 from gateway.formats.openai_chat.stream import ChatStreamReader
-from tests.recorded import recordings
+from tests.recorded import Recording, recordings
 
 WHOLE = [
     one
@@ -36,7 +36,7 @@ def read(stream: bytes, asked: ChatCall) -> tuple[ChatStreamReader, list[dict[st
 
 
 @pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
-def test_every_recorded_answer_becomes_a_stream_with_the_same_content(one) -> None:
+def test_every_recorded_answer_becomes_a_stream_with_the_same_content(one: Recording) -> None:
     body = one.response if isinstance(one.response, bytes) else one.response.encode()
     document = json.loads(body)
     reader, chunks = read(as_stream(call(), body), call())
