@@ -39,6 +39,8 @@ _DRAINED = "client_gone_drained"
 _MORE_OUTPUT_TOKENS = 4_096
 """How much further a stream is covered each time its hold grows."""
 _LOOK_AGAIN_TOKENS = 64
+_BEYOND_LIMIT_TOKENS = 256
+_NOT_STOPPING = "the provider does not stop at the limit of output tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +175,16 @@ class Delivery:
     async def _pass_on(self, one: Delivering, reader: StreamReader) -> Ending:
         """Forward until the provider's end, an error, a cut, or the end of the money."""
         cover = _RunningCover(one.call, one.charge, one.price, reader)
+        limit = _OutputLimit(one.call, reader)
         try:
             async with one.cut.guard():
                 async for pieces in _batches(one.opened, reader):
                     broken = await _forward(one, pieces)
                     if broken is not None:
                         return Ending("provider_error", broken)
-                    if not one.charge.is_ours:
-                        return Ending("lease_lapsed", Overloaded("this node lost its lease"))
-                    if not await cover.holds():
-                        return Ending("quota_ended", InsufficientQuota("the balance is used up"))
+                    ending = await _why_end(one.charge, cover, limit)
+                    if ending is not None:
+                        return ending
         except TimeoutError:
             return Ending(one.cut.reason, one.cut.error)
         except UpstreamFailed as error:
@@ -201,6 +203,19 @@ async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[P
     async for pieces in opened.rest:
         yield pieces
     yield reader.finish()
+
+
+async def _why_end(
+    charge: OpenCharge, cover: "_RunningCover", limit: "_OutputLimit"
+) -> Ending | None:
+    """Whether the stream may not go on, whatever the provider still has to say."""
+    if not charge.is_ours:
+        return Ending("lease_lapsed", Overloaded("this node lost its lease"))
+    if not await cover.holds():
+        return Ending("quota_ended", InsufficientQuota("the balance is used up"))
+    if await limit.is_exceeded():
+        return Ending("limit_ignored", UpstreamFailed(_NOT_STOPPING))
+    return None
 
 
 async def _forward(one: Delivering, pieces: list[Piece]) -> GatewayError | None:
@@ -276,6 +291,31 @@ class _RunningCover:
             input_tokens=input_tokens,
             output_tokens=output_tokens,
         )
+
+
+class _OutputLimit:
+    """The client's own limit, with room for a tokenizer that is not ours: a provider that goes on
+    far beyond it does not mean to end.
+    """
+
+    def __init__(self, call: ChatCall, reader: StreamReader) -> None:
+        self._reader = reader
+        limit = call.max_output_tokens
+        beyond = _BEYOND_LIMIT_TOKENS
+        self._tokens_max = None if limit is None else limit * call.choices * 3 // 2 + beyond
+        self._look_at_tokens = self._tokens_max or 0
+
+    async def is_exceeded(self) -> bool:
+        """Decided by counting; the reader's cheap estimate only says when to count."""
+        if self._tokens_max is None:
+            return False
+        estimated_tokens = self._reader.output_tokens_at_least()
+        if estimated_tokens <= self._look_at_tokens:
+            return False
+        counted_tokens = await asyncio.to_thread(self._reader.delivered.count)
+        room_tokens = self._tokens_max - counted_tokens
+        self._look_at_tokens = estimated_tokens + max(_LOOK_AGAIN_TOKENS, room_tokens)
+        return room_tokens < 0
 
 
 async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | None:

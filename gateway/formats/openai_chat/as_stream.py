@@ -19,7 +19,7 @@ def as_stream(call: ChatCall, body: bytes) -> bytes:
     """
     try:
         return _streamed(call, read_object(body))
-    except (AttributeError, TypeError, UnicodeEncodeError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise UnreadableAnswer("the answer has no form as a stream") from error
 
 
