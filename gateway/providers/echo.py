@@ -158,8 +158,8 @@ def _orders(document: Mapping[str, Any]) -> dict[str, str]:
     terms = str(text).replace(",", " ").split()
     orders = {name: value for name, _, value in (term.partition("=") for term in terms)}
     for name, value in orders.items():
-        if name in _COUNTS and not (value.isascii() and value.isdecimal()):
-            raise ValueError(f"{name} takes a number")
+        if name in _COUNTS and not re.fullmatch(r"[0-9]{1,9}", value):
+            raise ValueError(f"{name} takes a number of up to nine digits")
     if "usage" in orders and not re.fullmatch(r"[0-9]{1,15}/[0-9]{1,15}", orders["usage"]):
         raise ValueError("usage takes two numbers")
     return orders
