@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 
+from ledger.codec import decode
 from ledger.errors import LedgerError, OverBudget
 from ledger.ids import charge_id, entity_id, key_digest, window_id
 from ledger.pricing import Multiplier, Price
@@ -105,7 +106,9 @@ class LawfulLog:
         """Decide and store one command per stream; what is refused changes nothing."""
         groups: list[list[NewEvent]] = []
         for stream_id, command in commands.items():
-            stream, state = self._streams.setdefault(stream_id, _begun(command))
+            if stream_id not in self._streams:
+                self._streams[stream_id] = self._found(stream_id, *_begun(command))
+            stream, state = self._streams[stream_id]
             try:
                 decided = stream.decide(state, command)
             except LedgerError:
@@ -122,6 +125,18 @@ class LawfulLog:
             outcomes = append_groups(self._connection, groups)
             for events, outcome in zip(groups, outcomes, strict=True):
                 self._note(events, outcome)
+
+    def _found(self, stream_id: UUID, stream: Stream, state: Any) -> tuple[Stream, Any]:
+        """Where a stream stands that others may have begun: those with a name of their own."""
+        if stream.name in ("group", "price", "setting"):
+            rows = self._connection.execute(
+                "select topic, state from ledger.event where originator_id = %s "
+                "order by originator_version",
+                (stream_id,),
+            ).fetchall()
+            for topic, stored in rows:
+                state = stream.evolve(state, decode(topic, bytes(stored)))
+        return stream, state
 
     def _note(self, events: Sequence[NewEvent], outcome: Outcome) -> None:
         stream_id = events[0].stream_id
