@@ -126,7 +126,7 @@ class LawfulLog:
             for events, outcome in zip(groups, outcomes, strict=True):
                 self._note(events, outcome)
 
-    def _found(self, stream_id: UUID, stream: Stream, state: Any) -> tuple[Stream, Any]:
+    def _found(self, stream_id: UUID, stream: Stream, state: object) -> tuple[Stream, Any]:
         """Where a stream stands that others may have begun: those with a name of their own."""
         if stream.name in ("group", "price", "setting"):
             rows = self._connection.execute(

@@ -1,7 +1,7 @@
 """What the gateway once got wrong about what providers say and callers ask."""
 
 import json
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -70,8 +70,7 @@ def test_half_a_surrogate_pair_in_a_stream_is_passed_on_and_charged(
 
 
 def test_prose_that_uses_exactly_its_limit_is_not_cut_with_money_for_one_hold(stage: Stage) -> None:
-    words = " internationally recognized environmental organizations".split(" ")[1:]
-    pieces = [f" {word}" for word in words * 50]
+    pieces = [" internationally", " recognized", " environmental", " organizations"] * 50
     limit = stage.gateway.front.tokenizer.count(MODEL, ["".join(pieces)])
     assert sum(map(len, pieces)) // 4 > limit + 64, "by its bytes it would be too much"
     usage = {**USAGE, "completion_tokens": limit, "total_tokens": 11 + limit}
@@ -168,9 +167,8 @@ def test_invented_keys_drive_no_known_caller_out(
 ) -> None:
     monkeypatch.setattr(configuration, "_CACHED_MAX", 100)
     held = stage.gateway.core.configuration
-    present_invented_keys(stage, 1)
     assert stage.client.chat(MODEL).status == 200
-    present_invented_keys(stage, 300)
+    present_invented_keys(stage)
     assert key_digest(stage.payer.key) in held._callers
 
 
@@ -180,18 +178,18 @@ def test_of_invented_keys_only_so_many_are_remembered(
     monkeypatch.setattr(configuration, "_STRANGERS_MAX", 100)
     held = stage.gateway.core.configuration
     known = set(held._callers)
-    present_invented_keys(stage, 300)
+    present_invented_keys(stage)
     assert len(held._strangers) == 100
     assert set(held._callers) == known
     assert len(held._digests_of) <= 100 + 2 * len(known)
 
 
-def present_invented_keys(stage: Stage, count: int) -> None:
+def present_invented_keys(stage: Stage) -> None:
     held = stage.gateway.core.configuration
 
     async def present() -> None:
-        for number in range(count):
-            assert await held.caller(f"sk-invented-{count}-{number}") is None
+        for _ in range(300):
+            assert await held.caller(f"sk-invented-{uuid4().hex}") is None
 
     stage.gateway.loop.run(present())
 
@@ -238,10 +236,7 @@ def test_echo_says_no_more_words_than_the_limit_however_many_are_asked_for(
         "words=many",
         "words=-1",
         "words=²",
-        f"words={'9' * 5_000}",
         "fail=badly",
-        "fail=99999",
-        "fail=0",
         "delay_ms=1.5",
         f"delay_ms={'9' * 400}",
         "stall_ms=",

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +15,9 @@ from ledger.streams import api_key
 from ledger.streams.charge import rules
 from ledger.streams.charge.events import ChargeAdjusted
 from tests.bookkeeping import Payer
-from tests.calling import Answer
 from tests.fake_provider import (
+    DONE,
     HANG,
-    Script,
     chunk,
     completion,
     event_chunk,
@@ -111,31 +109,28 @@ def test_clients_that_leave_while_their_charge_is_settled_take_no_places_for_dra
     stage: Stage,
 ) -> None:
     payer = stage.books.payer(100)
-    stage.provider.scripts["crowd"] = stream(["one", *[" word"] * 7], pause_s=0.25)
-    all_stream = threading.Barrier(LEAVERS + 1)
-
-    def leave_at_the_finish_reason() -> None:
-        fields = {"metadata": {"script": "crowd"}, "max_tokens": 20}
-        with stage.gateway.client(payer.key).stream(MODEL, **fields) as live:
-            live.read_until(b"one")
-            all_stream.wait(30)
-            live.read_until(b'"stop"')
-            live.leave()
-
-    with ThreadPoolExecutor(LEAVERS) as pool:
-        leaving = [pool.submit(leave_at_the_finish_reason) for _ in range(LEAVERS)]
-        all_stream.wait(30)
+    client = stage.gateway.client(payer.key)
+    words = (event_chunk(chunk({"content": "one"})), 0.25) * 14
+    end = event_chunk(chunk({}, "stop")) + event_chunk(DONE) + b"0\r\n\r\n"
+    stage.provider.scripts["crowd"] = (opened(), *words, end)
+    with contextlib.ExitStack() as leaving:
+        streams = [
+            leaving.enter_context(client.stream(MODEL, metadata={"script": "crowd"}))
+            for _ in range(LEAVERS)
+        ]
         with ledger_held_up(stage):
-            for one in leaving:
-                one.result(30)
+            for live in streams:
+                live.read_until(b'"stop"')
+                live.leave()
             time.sleep(0.3)  # until it was noticed that they left
     until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 20, "all are closed")
-    with stage.gateway.client(payer.key).stream(MODEL, metadata={"script": "crowd"}) as live:
+    stage.provider.scripts["crowd"] = stream(["one", " two", " three"], pause_s=0.1)
+    with client.stream(MODEL, metadata={"script": "crowd"}) as live:
         live.read_until(b"one")
         live.leave()
     until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 10, "it is closed")
     settled = stage.books.story(live.request_id).settled
-    assert (settled.ending, settled.basis) == ("client_gone", "estimated")
+    assert (settled.ending, settled.basis) == ("client_gone", "measured")
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])

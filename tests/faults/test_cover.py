@@ -1,12 +1,9 @@
 """Cost above the hold, money that ends in the middle, and a ledger that does not answer in time."""
 
-import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from gateway import charges
@@ -14,6 +11,7 @@ from ledger.streams.charge.events import ChargeAdjusted, QuotaReserved
 from tests.calling import Answer
 from tests.fake_provider import Script, chunk, completion, event_chunk, opened, stream, whole
 from tests.faults.conftest import IN_NANOS, MODEL, OUT_NANOS, Stage
+from tests.faults.outages import Calling, ledger_held_up
 from tests.running import until
 
 MEASURED = 11 * IN_NANOS + 7 * OUT_NANOS
@@ -201,35 +199,6 @@ def test_a_stream_that_cannot_learn_whether_it_is_covered_is_ended_as_overloaded
     assert (story.settled.ending, story.settled.basis) == ("ledger_away", "estimated")
     holds = [one.event for one in story.events if isinstance(one.event, QuotaReserved)]
     assert story.settled.released_nanos == sum(hold.hold_nanos for hold in holds)
-
-
-class Calling:
-    """A call in a thread, begun and held before the ledger is held up."""
-
-    def __init__(self, stage: Stage, key: str, script: Script, *, is_stream: bool = False) -> None:
-        stage.provider.scripts["late"] = script
-        calls = len(stage.provider.received)
-        self._answers: list[Answer] = []
-        self._thread = threading.Thread(target=self._call, args=(stage, key, is_stream))
-        self._thread.start()
-        until(lambda: len(stage.provider.received) > calls, 10, "the provider was asked")
-
-    def answer(self) -> Answer:
-        self._thread.join(30)
-        return self._answers[0]
-
-    def _call(self, stage: Stage, key: str, is_stream: bool) -> None:
-        client = stage.gateway.client(key)
-        self._answers.append(client.chat(MODEL, stream=is_stream, metadata={"script": "late"}))
-
-
-@contextlib.contextmanager
-def ledger_held_up(stage: Stage) -> Iterator[None]:
-    """Nothing can be appended meanwhile: somebody else has the row that orders the log."""
-    with psycopg.connect(stage.owner_dsn) as connection:
-        connection.execute("select position from ledger.head for update")
-        yield
-        connection.rollback()
 
 
 def dear_call(stage: Stage, key: str, is_stream: bool) -> Answer:

@@ -96,6 +96,19 @@ def test_an_odd_stream_cut_at_every_byte_gives_the_same_events(line_end: bytes) 
             assert parse([stream[:first], stream[first:second], stream[second:]]) == whole
 
 
+@pytest.mark.parametrize("start", [b"\r\n", b"\r\n\r\n", b"\r\r\n", b"\n\r\n", b"\r"])
+def test_a_stream_that_begins_with_blank_lines_is_framed_the_same_however_it_is_cut(
+    start: bytes,
+) -> None:
+    for rest in (b"data: a", b"data: a\r\n\r\n", b"data: a\r\n\r\n\r\ndata: b"):
+        stream = start + rest
+        whole = parse([stream])
+        assert [event.data for event in whole if event.data] == [b"a", b"b"][: rest.count(b"data")]
+        assert parse(one_by_one(stream)) == whole
+        for cut in range(len(stream) + 1):
+            assert parse([stream[:cut], stream[cut:]]) == whole
+
+
 def test_fields_are_read_as_the_standard_says() -> None:
     events = [event for event in parse([ODD]) if event.data]
     assert [(event.event, event.data) for event in events] == [
