@@ -11,7 +11,7 @@ events again gives the same bytes.
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NewType, get_args, get_type_hints
+from typing import Any, NewType, cast, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -130,7 +130,7 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 
 
 def _integer_of_only_uuid(key: Key) -> Hashable:
-    return key[0].int  # type: ignore[attr-defined]  # the one key column is a UUID
+    return cast("UUID", key[0]).int
 
 
 def _integers_for_uuids(key: Key) -> Hashable:

@@ -196,9 +196,9 @@ class _Tree:
 
     def _end(self, names: list[str], patience_s: float) -> None:
         alive = [self._running[name] for name in names if name in self._running]
+        seen = self._signals.stops  # before anybody is told, or a second one now would be missed
         for running in alive:
             running.process.terminate()
-        seen = self._signals.stops
         deadline_s = clock.monotonic_s() + patience_s
         while alive := [running for running in alive if running.process.poll() is None]:
             if self._signals.stops > seen:
