@@ -141,64 +141,6 @@ def _left_after_the_first_word(stage: Stage, client: Client, payer: Payer) -> tu
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
-def test_a_charge_is_closed_once_after_the_database_refused_to_append(
-    stage: Stage, is_stream: bool
-) -> None:
-    payer = stage.books.payer(5)
-    script = (0.3, *(stream() if is_stream else whole()))
-    calling = Calling(stage, payer.key, script, is_stream=is_stream)
-    with append_function_away(stage):
-        time.sleep(1.0)
-    answer = calling.answer()
-    assert answer.status == 200
-    assert not is_stream or answer.frames[-1] == b"[DONE]"
-    story = stage.books.story(answer.request_id)
-    assert story.names == ["QuotaReserved", "UsageSettled"]
-    assert (story.settled.basis, story.settled.charged_nanos) == ("measured", MEASURED)
-    assert stage.books.balance(payer.account_id).held_nanos == 0
-
-
-def test_a_revoked_key_is_refused_although_nobody_tells_of_changes_any_more(stage: Stage) -> None:
-    payer = stage.books.payer(5)
-    client = stage.gateway.client(payer.key)
-    assert client.chat(MODEL).status == 200
-    with follower_frozen(stage):
-        stage.books.command(api_key.STREAM, payer.key_id, api_key.Revoke("test"))
-        until(lambda: client.chat(MODEL).status == 401, 10, "the key is refused")
-        assert stage.client.chat(MODEL).status == 200, "others are served on"
-    until(lambda: stage.gateway.core.configuration.is_fresh, 20, "it follows again")
-    assert client.chat(MODEL).status == 401
-
-
-def test_clients_that_leave_while_their_charge_is_settled_take_no_places_for_draining(
-    stage: Stage,
-) -> None:
-    payer = stage.books.payer(100)
-    client = stage.gateway.client(payer.key)
-    words = (event_chunk(chunk({"content": "one"})), 0.25) * 14
-    end = event_chunk(chunk({}, "stop")) + event_chunk(DONE) + b"0\r\n\r\n"
-    stage.provider.scripts["crowd"] = (opened(), *words, end)
-    with contextlib.ExitStack() as leaving:
-        streams = [
-            leaving.enter_context(client.stream(MODEL, metadata={"script": "crowd"}))
-            for _ in range(LEAVERS)
-        ]
-        with ledger_held_up(stage):
-            for live in streams:
-                live.read_until(b'"stop"')
-                live.leave()
-            time.sleep(0.3)  # until it was noticed that they left
-    until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 20, "all are closed")
-    stage.provider.scripts["crowd"] = stream(["one", " two", " three"], pause_s=0.1)
-    with client.stream(MODEL, metadata={"script": "crowd"}) as live:
-        live.read_until(b"one")
-        live.leave()
-    until(lambda: stage.books.balance(payer.account_id).held_nanos == 0, 10, "it is closed")
-    settled = stage.books.story(live.request_id).settled
-    assert (settled.ending, settled.basis) == ("client_gone", "measured")
-
-
-@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
 def test_a_call_that_begins_after_everything_was_cut_is_ended_and_refunded(
     stage: Stage, is_stream: bool
 ) -> None:
