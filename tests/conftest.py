@@ -1,6 +1,7 @@
 """Fixtures over real servers: one Postgres and one Valkey per run, a fresh database per test."""
 
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from ledger.store.migrate import migrate
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.postgres import APPLICATION, OWNER, EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
+
+# A shell starts what it puts into the background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,14 @@ READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 90.0
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process is there; one that only waits for its parent to notice is not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def until(is_true: Callable[[], Any], within_s: float = 10.0, what: str = "") -> Any:  # noqa: ANN401
     """Wait for something to become true, and answer it; fail where it does not."""
     deadline_s = time.monotonic() + within_s

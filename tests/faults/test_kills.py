@@ -25,7 +25,7 @@ from tests.bookkeeping import USD, ChargeStory, Payer
 from tests.calling import Answer
 from tests.fake_provider import fake_provider, whole
 from tests.recomputed import lowest_available
-from tests.running import Served, served, until
+from tests.running import Served, is_running, served, until
 
 CALLERS = 90
 IN_FLIGHT_AT_LEAST = 30
@@ -89,7 +89,7 @@ def test_a_killed_supervisor_is_started_again_and_takes_over(scene: Scene) -> No
     program.start()
     after = {*program.worker_pids, program.background_pid, program.postgres_pid}
     assert not before & after
-    assert not any(psutil.pid_exists(pid) for pid in before)
+    assert not any(is_running(pid) for pid in before)
     assert call(scene).status == 200
 
 

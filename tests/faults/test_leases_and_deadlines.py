@@ -183,7 +183,7 @@ def swept_meanwhile(stage: Stage, payer: Payer, **fields: int) -> tuple[Answer, 
 
 def test_a_provider_that_ignores_the_limit_of_output_tokens_is_stopped(stage: Stage) -> None:
     """B-117: beyond the client's own limit, and half as much again, nobody listens any more."""
-    stage.provider.scripts["limitless"] = stream([" word"] * 2_000)
+    stage.provider.scripts["limitless"] = stream([" word"] * 2_000, usage=None)
     request = {"max_tokens": 100, "metadata": {"script": "limitless"}}
     with stage.client.stream(MODEL, **request) as answer:
         body = answer.read_all()

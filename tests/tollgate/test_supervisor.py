@@ -13,10 +13,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.conftest import make_data_directory
+from tests.running import is_running
 from tests.tollgate.serving import Serving, await_that, clean_environment, clean_up
 from tollgate.cli import main
 from tollgate.embedded.postgres import EmbeddedPostgres
@@ -87,7 +87,7 @@ def test_children_of_a_killed_supervisor_serve_on_until_the_next_one_replaces_th
         said = successor.await_ready()
         assert "root operator's token" not in said
         assert successor.status("/readyz") == 200
-        assert not any(psutil.pid_exists(pid) for pid in orphans.values())
+        assert not any(is_running(pid) for pid in orphans.values())
         assert sorted(successor.children()) == sorted(orphans)
         assert successor.end(signal.SIGINT) == 0
     finally:
