@@ -6,7 +6,8 @@ DeskError
 ├── InvalidInput             a value is not what it must be; names the field
 │   └── InvalidIdempotencyKey
 ├── NotCaughtUp              this process is behind what the caller asked to see
-└── QueryTooSlow             the question was given up after its time
+├── QueryTooSlow             the question was given up after its time
+└── TooManyJobs              as many long-running jobs wait or run as may
 
 What the ledger answers is in ledger/errors.py; STATUS has every class of both trees.
 """
@@ -63,6 +64,12 @@ class QueryTooSlow(DeskError):
     code = "query_too_slow"
 
 
+class TooManyJobs(DeskError):
+    """As many jobs wait or run as may."""
+
+    code = "too_many_jobs"
+
+
 STATUS: Mapping[type[Exception], int] = {
     Unauthorized: 401,
     Forbidden: 403,
@@ -70,12 +77,14 @@ STATUS: Mapping[type[Exception], int] = {
     InvalidIdempotencyKey: 422,
     NotCaughtUp: 503,
     QueryTooSlow: 503,
+    TooManyJobs: 429,
     DeskError: 500,
     ledger_errors.InvalidAmount: 422,
     ledger_errors.NotFound: 404,
     ledger_errors.Refused: 409,
     ledger_errors.AlreadyClosed: 409,
     ledger_errors.NotReserved: 409,
+    ledger_errors.UnpricedService: 422,
     ledger_errors.NotAllowedNow: 409,
     ledger_errors.IdempotencyConflict: 409,
     ledger_errors.NotStored: 409,

@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from ledger.pricing import Price, charge_nanos, price_lines
+from ledger.errors import UnpricedService
+from ledger.pricing import Line, Price, charge_nanos, cost_nanos, price_lines
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import (
     ChargeAdjusted,
+    Cost,
     QuotaReserved,
     RefundIssued,
     UsageSettled,
 )
-from ledger.streams.price import PriceSet
+from ledger.streams.price import SALE, PriceSet
+from ledger.usage import Usage
 
 Problem = tuple[str, str]
 """The id of a check, and what is wrong."""
@@ -31,7 +34,7 @@ class ChargeChecks:
 
     def __init__(self) -> None:
         self._open: dict[UUID, _OpenCharge] = {}
-        self._prices: dict[tuple[str, int], Price] = {}
+        self._prices: dict[tuple[str, str, int], Price] = {}
 
     def check(self, event: Recorded) -> Iterator[Problem]:
         """What is wrong with an event."""
@@ -48,8 +51,8 @@ class ChargeChecks:
                     yield "charge", "a charge that is not closed is adjusted"
                 elif event.version == 1:
                     yield "charge", "a charge that was never reserved is adjusted"
-            case PriceSet(model=model, price=price):
-                self._prices[model, event.version] = price
+            case PriceSet(book=book, model=model, price=price):
+                self._prices[book, model, event.version] = price
             case _:
                 pass
 
@@ -96,9 +99,30 @@ class ChargeChecks:
         for line in settled.lines:
             if used.get(line.kind) != line.units:
                 yield "amount", f"the line {line.kind!r} has {line.units} units, the usage another"
-        price = self._prices.get((settled.terms.model, settled.terms.price_version))
-        if price is not None and price_lines(settled.usage, price) != settled.lines:
-            yield "amount", f"the lines are not of price version {settled.terms.price_version}"
+        terms = settled.terms
+        price = self._prices.get((SALE, terms.model, terms.price_version))
+        service = terms.service if settled.service is None else settled.service
+        if price is not None and _lines(settled.usage, price, service) != settled.lines:
+            yield "amount", f"the lines are not of price version {terms.price_version}"
+        if settled.cost is not None:
+            yield from self._cost(settled, settled.cost, service)
+
+    def _cost(self, settled: UsageSettled, cost: Cost, service: str) -> Iterator[Problem]:
+        """What the provider takes follows from the usage and the book that is named."""
+        price = self._prices.get((cost.book, settled.upstream_model, cost.price_version))
+        if price is None:
+            yield "cost", f"there is no version {cost.price_version} in the book {cost.book!r}"
+            return
+        expected = cost_nanos(settled.usage, price, service)
+        if expected != cost.amount_nanos:
+            yield "cost", f"{cost.amount_nanos} nanos, the book {cost.book!r} says {expected}"
+
+
+def _lines(usage: Usage, price: Price, service: str) -> tuple[Line, ...] | None:
+    try:
+        return price_lines(usage, price, service)
+    except UnpricedService:
+        return None
 
 
 def _payer(reserved: QuotaReserved) -> tuple[UUID, UUID, tuple[UUID, ...]]:

@@ -6,6 +6,7 @@ LedgerError
 │   ├── AlreadyClosed        the charge has its closing event
 │   ├── NotReserved          nothing is held under this id
 │   ├── NotFound             no such account, key, channel, ...
+│   ├── UnpricedService      the model has no price in this service (batch, flex, priority, ...)
 │   ├── NotAllowedNow        the stream's state does not admit this (revoked, removed, suspended)
 │   └── IdempotencyConflict  the same idempotency key came with another request
 ├── NotStored                the database decided; nothing of the group was stored
@@ -60,6 +61,16 @@ class NotFound(Refused):
     """There is no such stream."""
 
     code = "not_found"
+
+
+class UnpricedService(Refused):
+    """The model is not sold in this service; the standard price is not what it costs."""
+
+    code = "unpriced_service"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"there is no price for the service {service[:40]!r}")
+        self.service = service
 
 
 class NotAllowedNow(Refused):

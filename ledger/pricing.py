@@ -4,6 +4,9 @@ A price is a whole number of nanodollars per million units (per call for `calls`
 is an integer and the sum of all lines is exact. The multiplier of the caller's group is a ratio of
 two integers. Only the final amount is rounded, half up to a nanodollar; `ledger/README.md` shows
 how to do it by hand.
+
+A model may cost more for long prompts, and something else in another service (batch, flex,
+priority): each is a schedule of its own, and what nobody priced is never sold as the standard.
 """
 
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from functools import cached_property
 
 import msgspec
 
+from ledger.errors import UnpricedService
 from ledger.money import divide_half_up, divide_up
 from ledger.usage import CLASSES, Usage
 
@@ -28,6 +32,9 @@ PARENT: Mapping[str, str] = {
     "image_out": "output",
 }
 """Whose price a class costs when it has none of its own."""
+
+STANDARD = ""
+"""The service a model is sold in unless something else was agreed; it is named nowhere."""
 
 INPUT_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "image_in")
 OUTPUT_CLASSES = ("output", "reasoning", "audio_out", "image_out")
@@ -53,15 +60,34 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     per_units: int
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """What a model costs: nanodollars per million units by class, and per call for `calls`."""
+class LongContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What prompts of more than `above_tokens` cost: all of their call, not only the excess.
 
+    A class that is not named here keeps the schedule's ordinary rate.
+    """
+
+    above_tokens: int
     rates: dict[str, int]
 
     def __post_init__(self) -> None:
-        unknown = set(self.rates) - set(CLASSES)
-        if unknown or any(rate < 0 for rate in self.rates.values()):
-            raise ValueError(f"a price has non-negative rates for {CLASSES}, not {sorted(unknown)}")
+        _check_rates(self.rates)
+        if self.above_tokens < 1:
+            raise ValueError("a long prompt has more than a positive number of tokens")
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+    """What one service of a model costs: nanodollars per million units by class, and per call
+    for `calls`. `long_context` is in ascending order.
+    """
+
+    rates: dict[str, int]
+    long_context: tuple[LongContext, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_rates(self.rates)
+        above = [tier.above_tokens for tier in self.long_context]
+        if above != sorted(set(above)):
+            raise ValueError("long prompts are priced in ascending order, each length once")
 
     def rate(self, kind: str) -> int:
         """The price of a class, its parent's where it has none, 0 where no ancestor has one."""
@@ -71,33 +97,74 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             kind = PARENT[kind]
         return self.rates[kind]
 
+    def for_prompt(self, tokens: int) -> "Schedule":
+        """The schedule of a prompt of so many tokens, whatever their class; without tiers."""
+        chosen: Schedule = self
+        for above_tokens, schedule in self._long:
+            if tokens > above_tokens:
+                chosen = schedule
+        return chosen
+
+    def reachable(self, tokens: int) -> "list[Schedule]":
+        """Every schedule that may apply to a prompt of at most so many tokens."""
+        return [self, *(schedule for above_tokens, schedule in self._long if above_tokens < tokens)]
+
+    @cached_property
+    def _long(self) -> "tuple[tuple[int, Schedule], ...]":
+        return tuple(
+            (tier.above_tokens, Schedule(rates=self.rates | tier.rates))
+            for tier in self.long_context
+        )
+
     @cached_property
     def is_free(self) -> bool:
-        """True when nothing this model does can cost anything."""
-        return not any(self.rates.values())
+        """True when nothing can cost anything."""
+        return not any(self.rates.values()) and all(each.is_free for _, each in self._long)
 
     @cached_property
     def dearest_input(self) -> int:
-        """The highest price any kind of input token can have."""
+        """The highest price any kind of input token can have, in a prompt of ordinary length."""
         return max(self.rate(kind) for kind in INPUT_CLASSES)
 
     @cached_property
     def dearest_output(self) -> int:
-        """The highest price any kind of output token can have."""
+        """The highest price any kind of output token can have, after an ordinary prompt."""
         return max(self.rate(kind) for kind in OUTPUT_CLASSES)
 
 
-def price_lines(usage: Usage, price: Price) -> tuple[Line, ...]:
-    """One line for every class that was used and has a price."""
+class Price(Schedule, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+    """What a model costs: the standard schedule, and those of other services by name."""
+
+    services: dict[str, Schedule] = {}
+
+    def schedule(self, service: str = STANDARD) -> Schedule:
+        """The schedule of a service. Raises UnpricedService."""
+        if service == STANDARD:
+            return self
+        if service not in self.services:
+            raise UnpricedService(service)
+        return self.services[service]
+
+
+def prompt_tokens(usage: Usage) -> int:
+    """The length of a prompt: everything that was read, from a cache or not."""
+    return sum(getattr(usage, kind) for kind in INPUT_CLASSES)
+
+
+def price_lines(usage: Usage, price: Price, service: str = STANDARD) -> tuple[Line, ...]:
+    """One line for every class that was used and has a price. Raises UnpricedService."""
+    schedule = price.schedule(service)
+    if schedule.long_context:
+        schedule = schedule.for_prompt(prompt_tokens(usage))
     return tuple(
         Line(
             kind=kind,
             units=count,
-            price_nanos=price.rate(kind),
+            price_nanos=schedule.rate(kind),
             per_units=1 if kind == "calls" else UNITS_PER_PRICE,
         )
         for kind, count in usage.classes()
-        if count and price.rate(kind)
+        if count and schedule.rate(kind)
     )
 
 
@@ -107,18 +174,41 @@ def charge_nanos(lines: tuple[Line, ...], multiplier: Multiplier) -> int:
     return divide_half_up(exact, UNITS_PER_PRICE * multiplier.denominator)
 
 
+def cost_nanos(usage: Usage, price: Price, service: str = STANDARD) -> int:
+    """What the provider takes for a call. A service the cost book does not name costs the
+    standard there: it is a memo of ours, and refuses nobody.
+    """
+    known = service if service in price.services else STANDARD
+    return charge_nanos(price_lines(usage, price, known), Multiplier())
+
+
 def worst_case_nanos(
-    price: Price, multiplier: Multiplier, *, input_tokens: int, output_tokens: int
+    price: Price,
+    multiplier: Multiplier,
+    *,
+    input_tokens: int,
+    output_tokens: int,
+    service: str = STANDARD,
 ) -> int:
-    """The most a call can cost: all tokens at the dearest class, rounded up."""
-    exact = (
-        input_tokens * price.dearest_input
-        + output_tokens * price.dearest_output
-        + UNITS_PER_PRICE * price.rate("calls")
-    ) * multiplier.numerator
-    return divide_up(exact, UNITS_PER_PRICE * multiplier.denominator)
+    """The most a call can cost: all tokens at the dearest class, rounded up.
+
+    Raises UnpricedService.
+    """
+    exact = max(
+        input_tokens * each.dearest_input
+        + output_tokens * each.dearest_output
+        + UNITS_PER_PRICE * each.rate("calls")
+        for each in price.schedule(service).reachable(input_tokens)
+    )
+    return divide_up(exact * multiplier.numerator, UNITS_PER_PRICE * multiplier.denominator)
 
 
 def _micro(line: Line) -> int:
     """The line's base in millionths of a nanodollar: always whole."""
     return line.units * line.price_nanos * (UNITS_PER_PRICE // line.per_units)
+
+
+def _check_rates(rates: Mapping[str, int]) -> None:
+    unknown = set(rates) - set(CLASSES)
+    if unknown or any(rate < 0 for rate in rates.values()):
+        raise ValueError(f"a price has non-negative rates for {CLASSES}, not {sorted(unknown)}")

@@ -58,6 +58,8 @@ class Held:
 
     channels: dict[UUID, channel.Channel] = field(default_factory=dict)
     prices: dict[str, price.PriceHistory] = field(default_factory=dict)
+    costs: dict[tuple[str, str], price.PriceHistory] = field(default_factory=dict)
+    """By book and upstream model: what channels charge us."""
     groups: dict[str, group.Group] = field(default_factory=dict)
     settings: dict[str, setting.Setting] = field(default_factory=dict)
     users: dict[UUID, user.User] = field(default_factory=dict)
@@ -143,6 +145,19 @@ class Configuration:
         held = self.held.groups.get(group_name)
         return Multiplier() if held is None else held.multiplier
 
+    def cost_price(
+        self, channel_id: UUID, model: str, moment_us: int
+    ) -> tuple[int, price.PriceSet] | None:
+        """Version and price of what a channel takes for an upstream model, where one is known:
+        its own price, else the one for all channels.
+        """
+        for book in (price.cost_book(channel_id), price.COST):
+            history = self.held.costs.get((book, model))
+            found = None if history is None else history.at(moment_us)
+            if found is not None:
+                return found
+        return None
+
     async def _read_caller(self, digest: str) -> Caller | None:
         try:
             async with (
@@ -211,7 +226,11 @@ class Configuration:
             case "channel":
                 _fold(channel.STREAM, held.channels, one.stream_id, one)
             case "price":
-                _fold(price.STREAM, held.prices, cast("price.PriceSet", event).model, one)
+                price_set = cast("price.PriceSet", event)
+                if price_set.book == price.SALE:
+                    _fold(price.STREAM, held.prices, price_set.model, one)
+                elif price_set.book.partition("/")[0] == price.COST:
+                    _fold(price.STREAM, held.costs, (price_set.book, price_set.model), one)
             case "group":
                 _fold(group.STREAM, held.groups, cast("group.GroupSet", event).name, one)
             case "setting":

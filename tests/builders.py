@@ -15,7 +15,7 @@ import psycopg
 from ledger.codec import decode
 from ledger.errors import LedgerError, OverBudget
 from ledger.ids import charge_id, entity_id, key_digest, window_id
-from ledger.pricing import Multiplier, Price
+from ledger.pricing import LongContext, Multiplier, Price, Schedule, cost_nanos
 from ledger.store.append import (
     APPEND,
     NewEvent,
@@ -27,7 +27,7 @@ from ledger.store.append import (
 )
 from ledger.streams import account, api_key, channel, credit, group, price, setting, user
 from ledger.streams.charge import rules as charge
-from ledger.streams.charge.events import Attempt, Cover, QuotaReserved, Terms, Window
+from ledger.streams.charge.events import Attempt, Cost, Cover, QuotaReserved, Terms, Window
 from ledger.streams.contract import Stream
 from ledger.usage import Usage
 
@@ -35,11 +35,19 @@ T = TypeVar("T")
 
 GROUPS = {"default": Multiplier(1, 1), "partner": Multiplier(2, 3), "surge": Multiplier(7, 5)}
 PRICES = {
-    "small": Price(rates={"input": 150_000_000, "output": 600_000_000}),
+    "small": Price(
+        rates={"input": 150_000_000, "output": 600_000_000},
+        long_context=(LongContext(above_tokens=2_000, rates={"input": 310_000_000}),),
+        services={"flex": Schedule(rates={"input": 75_000_000, "output": 300_000_001})},
+    ),
     "vendor/large": Price(
         rates={"input": 3_000_000_000, "cache_read": 300_000_000, "output": 15_000_000_007}
     ),
     "painter": Price(rates={"calls": 40_000_000}),
+}
+COSTS = {
+    f"upstream-{model}": Price(rates={kind: rate // 2 for kind, rate in each.rates.items()})
+    for model, each in PRICES.items()
 }
 
 
@@ -184,6 +192,12 @@ class LawfulLog:
             price.price_stream_id(model): price.SetPrice(model, each, 0, "root")
             for model, each in PRICES.items()
         }
+        yield {
+            price.price_stream_id(model, price.COST): price.SetPrice(
+                model, each, 0, "root", book=price.COST
+            )
+            for model, each in COSTS.items()
+        }
         yield {each: channel.Add(each, self._route(), "root") for each in self.channels}
         yield {each: account.Open(each, "default", "root") for each in self.accounts}
         # The first one is poor, and rarely asks: one refusal slows the whole batch down.
@@ -282,6 +296,15 @@ class LawfulLog:
             ttft_ms=self._random.choice([None, 120]),
             duration_ms=self._random.randrange(9_000),
             is_covered=stream_id not in self._uncovered,
+        )
+
+    def _cost(self, upstream_model: str, usage: Usage) -> Cost | None:
+        if self._random.random() < 0.1:
+            return None
+        return Cost(
+            book=price.COST,
+            price_version=1,
+            amount_nanos=cost_nanos(usage, COSTS[upstream_model]),
         )
 
     def _adjust(self, stream_id: UUID) -> tuple[UUID, charge.Adjust]:

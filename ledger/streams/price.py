@@ -1,4 +1,8 @@
-"""The price book: one stream per model; its versions are the versions of the price."""
+"""Price books: one stream per model of a book; its versions are the versions of the price.
+
+`SALE` is what customers pay. `COST` is what we pay, whatever the channel; `cost_book(channel)`
+what one channel charges us. Any other book is a draft, to compare with or to publish.
+"""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -7,6 +11,11 @@ from uuid import UUID
 from ledger.ids import derived_id
 from ledger.pricing import Price
 from ledger.streams.contract import Event, Stream
+
+SALE = ""
+"""The book customers are charged by: its name is never written."""
+
+COST = "cost"
 
 
 class PriceSet(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,17 +28,21 @@ class PriceSet(Event, frozen=True, kw_only=True, omit_defaults=True):
     effective_from_us: int
     actor: str
     reason: str = ""
+    book: str = SALE
+    provenance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SetPrice:
-    """Price a model from a moment on."""
+    """Price a model from a moment on. `provenance`: where the figures come from."""
 
     model: str
     price: Price
     effective_from_us: int
     actor: str
     reason: str = ""
+    book: str = SALE
+    provenance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +65,16 @@ class PriceHistory:
         return version, self.prices[version - 1]
 
 
-def price_stream_id(model: str) -> UUID:
-    """The stream of one model's prices."""
-    return derived_id("price", model)
+def price_stream_id(model: str, book: str = SALE) -> UUID:
+    """The stream of one model's prices in a book."""
+    if book == SALE:
+        return derived_id("price", model)
+    return derived_id("book_price", f"{len(book)}:{book}:{model}")
+
+
+def cost_book(channel_id: UUID) -> str:
+    """The book of what one channel charges us."""
+    return f"{COST}/{channel_id}"
 
 
 def decide(state: PriceHistory, command: SetPrice) -> tuple[Event, ...]:  # noqa: ARG001 - contract
@@ -66,6 +86,8 @@ def decide(state: PriceHistory, command: SetPrice) -> tuple[Event, ...]:  # noqa
             effective_from_us=command.effective_from_us,
             actor=command.actor,
             reason=command.reason,
+            book=command.book,
+            provenance=command.provenance,
         ),
     )
 

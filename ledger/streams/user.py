@@ -7,7 +7,7 @@ from uuid import UUID
 from ledger.errors import NotAllowedNow, NotFound
 from ledger.streams.contract import Event, Stream
 
-Role = Literal["root", "operator", "auditor"]
+Role = Literal["root", "operator", "finance", "auditor"]
 
 
 class UserRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,5 @@
-"""Prices: every version of every model's price, from when it applies, and who set it."""
+"""Prices: every version of every model's price in every book, from when it applies, and who set
+it."""
 
 from datetime import datetime
 from typing import Any
@@ -6,17 +7,18 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
-from ledger.streams.price import PriceSet
+from ledger.streams.price import SALE, PriceSet
 from projections.contract import Json, Key, Projection, Row, Table, document
 from projections.reading import list_rows
 
 
 class PriceRow(Row, frozen=True):
-    """One version; `rates` are nanodollars by usage class, as in `ledger.pricing.Price`."""
+    """One version; `price` is a `ledger.pricing.Price` as it is stored."""
 
+    book: str
     model: str
     version: int
-    rates: Json
+    price: Json
     effective_from_us: int
     actor: str
     reason: str
@@ -26,7 +28,8 @@ class PriceRow(Row, frozen=True):
 
 def touches(event: Recorded) -> tuple[Key, ...]:
     """The new version."""
-    return ((event.event.model, event.version),)  # type: ignore[attr-defined]  # only PriceSet
+    assert isinstance(event.event, PriceSet)
+    return ((event.event.book, event.event.model, event.version),)
 
 
 def apply(key: Key, row: PriceRow | None, event: Recorded) -> PriceRow | None:  # noqa: ARG001
@@ -35,9 +38,10 @@ def apply(key: Key, row: PriceRow | None, event: Recorded) -> PriceRow | None:  
     if not isinstance(price_set, PriceSet):
         return row
     return PriceRow(
+        price_set.book,
         price_set.model,
         event.version,
-        document(price_set.price.rates),
+        document(price_set.price),
         price_set.effective_from_us,
         price_set.actor,
         price_set.reason,
@@ -53,48 +57,50 @@ def _always(event: Recorded) -> bool:  # noqa: ARG001 - the shape of the contrac
 TABLE = Table(
     name="prices",
     row=PriceRow,
-    key=("model", "version"),
+    key=("book", "model", "version"),
     events=(PriceSet,),
     touches=touches,
     apply=apply,
     is_first=_always,
 )
-PROJECTION = Projection(name="prices", version=1, tables=(TABLE,))
+PROJECTION = Projection(name="prices", version=2, tables=(TABLE,))
 
 
-async def find_price(connection: AsyncConnection[Any], model: str, at_us: int) -> PriceRow | None:
+async def find_price(
+    connection: AsyncConnection[Any], model: str, at_us: int, book: str = SALE
+) -> PriceRow | None:
     """The price in force at a moment: the latest to begin, of those the last set."""
     rows = await list_rows(
         connection,
         TABLE,
         PriceRow,
-        "where model = %s and effective_from_us <= %s "
+        "where book = %s and model = %s and effective_from_us <= %s "
         "order by effective_from_us desc, version desc limit 1",
-        (model, at_us),
+        (book, model, at_us),
     )
     return rows[0] if rows else None
 
 
 async def list_prices(
-    connection: AsyncConnection[Any], model: str, *, after: int, limit: int
+    connection: AsyncConnection[Any], model: str, *, after: int, limit: int, book: str = SALE
 ) -> list[PriceRow]:
     """The history of a model's price by version, beginning behind the version `after`."""
     return await list_rows(
         connection,
         TABLE,
         PriceRow,
-        "where model = %s and version > %s order by version limit %s",
-        (model, after, limit),
+        "where book = %s and model = %s and version > %s order by version limit %s",
+        (book, model, after, limit),
     )
 
 
 async def list_priced_models(
-    connection: AsyncConnection[Any], *, after: str, limit: int
+    connection: AsyncConnection[Any], *, after: str, limit: int, book: str = SALE
 ) -> list[str]:
     """The names of all models that ever had a price, beginning behind `after`."""
     cursor = await connection.execute(
-        "select model from projections.prices where version = 1 and model > %s "
+        "select model from projections.prices where version = 1 and book = %s and model > %s "
         "order by model limit %s",
-        (after, limit),
+        (book, after, limit),
     )
     return [row[0] for row in await cursor.fetchall()]

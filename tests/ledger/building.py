@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from ledger.ids import charge_id, entity_id
-from ledger.pricing import Line, Multiplier, Price
+from ledger.pricing import Line, LongContext, Multiplier, Price, Schedule
 from ledger.store.append import NewEvent
 from ledger.streams.account import (
     AccountOpened,
@@ -28,6 +28,7 @@ from ledger.streams.charge import rules
 from ledger.streams.charge.events import (
     Attempt,
     ChargeAdjusted,
+    Cost,
     Cover,
     QuotaReserved,
     RefundIssued,
@@ -138,7 +139,9 @@ def samples() -> list[Event]:
 
 def _charge(account: UUID, key: UUID) -> list[Event]:
     window = Window(entity_id(), 1_000)
-    terms = Terms(model="a/b", group="vip", price_version=3, multiplier=Multiplier(3, 2))
+    terms = Terms(
+        model="a/b", group="vip", price_version=3, multiplier=Multiplier(3, 2), service="flex"
+    )
     line = Line(kind="output", units=5, price_nanos=7, per_units=1_000_000)
     usage = Usage(input=1, cache_read=2, output=5, reasoning=3, calls=1)
     attempt = Attempt(channel_id=CHANNEL, outcome="failed", status=500, ttft_ms=1, duration_ms=2)
@@ -158,6 +161,8 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
             shortfall_nanos=1,
             usage=usage,
             lines=(line,),
+            service="batch",
+            cost=Cost(book="cost", price_version=2, amount_nanos=3),
             basis="measured",
             ending="complete",
             channel_id=CHANNEL,
@@ -233,7 +238,9 @@ def _desk(channel: UUID) -> list[Event]:
         weight=3,
         key_ids=(key,),
     )
-    price = Price(rates={"output": 2, "input": 1})
+    long = LongContext(above_tokens=200_000, rates={"input": 2})
+    flex = Schedule(rates={"input": 1, "output": 1}, long_context=(long,))
+    price = Price(rates={"output": 2, "input": 1}, long_context=(long,), services={"flex": flex})
     return [
         ChannelAdded(channel_id=channel, route=route, actor="a"),
         ChannelChanged(channel_id=channel, route=route, actor="a", reason="r"),
@@ -243,7 +250,15 @@ def _desk(channel: UUID) -> list[Event]:
             channel_id=channel, key_id=key, state="unusable", actor="a", reason="r"
         ),
         ChannelRemoved(channel_id=channel, actor="a", reason="r"),
-        PriceSet(model="a/b", price=price, effective_from_us=1, actor="a", reason="r"),
+        PriceSet(
+            model="a/b",
+            price=price,
+            effective_from_us=1,
+            actor="a",
+            reason="r",
+            book="draft",
+            provenance="p",
+        ),
         GroupSet(name="vip", multiplier=Multiplier(3, 2), actor="a", reason="r"),
         SettingChanged(name="book.time_zone", value="UTC", actor="a", reason="r"),
     ]

@@ -22,7 +22,7 @@ from ledger.streams.charge.events import (
     Attempt,
 )
 from ledger.streams.group import GroupSet
-from ledger.streams.price import PriceSet
+from ledger.streams.price import PriceSet, price_stream_id
 from ledger.streams.setting import SettingChanged
 from ledger.streams.user import (
     IdentityLinked,
@@ -156,11 +156,31 @@ def test_the_price_in_force_is_the_latest_to_begin_of_those_the_last_set(books: 
         assert price is not None
         assert price.version == version
     history = show(books, prices.list_prices, "vendor/m", after=1, limit=9)
-    assert [(row.version, row.rates, row.actor) for row in history] == [
-        (2, '{"input": 2}', "root"),
-        (3, '{"input": 3}', "root"),
+    assert [(row.version, row.price, row.actor) for row in history] == [
+        (2, '{"rates": {"input": 2}}', "root"),
+        (3, '{"rates": {"input": 3}}', "root"),
     ]
     assert show(books, prices.list_priced_models, after="", limit=9) == ["vendor/m"]
+
+
+def test_books_do_not_show_through_each_other(books: Books) -> None:
+    log = Log(books)
+    for book, rate in (("", 5), ("cost", 3), ("draft", 4)):
+        log.add(
+            price_stream_id("m", book),
+            PriceSet(
+                book=book,
+                model="m",
+                price=Price(rates={"input": rate}),
+                effective_from_us=0,
+                actor="root",
+            ),
+        )
+    for book, rate in (("", 5), ("cost", 3), ("draft", 4)):
+        price = show(books, prices.find_price, "m", 1, book)
+        assert price is not None
+        assert price.price == f'{{"rates": {{"input": {rate}}}}}'
+    assert show(books, prices.find_price, "m", 1, "unknown") is None
 
 
 def test_groups_and_settings_show_their_latest_value(books: Books) -> None:

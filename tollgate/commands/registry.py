@@ -10,13 +10,13 @@ from tollgate.commands import (
     demo,
     doctor,
     key,
-    ledger,
     price,
     restore,
     serve,
     token,
 )
 from tollgate.commands.contract import Command
+from tollgate.commands.ledger import registry as ledger
 
 COMMANDS: Sequence[Command] = (
     serve.COMMAND,

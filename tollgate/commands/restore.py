@@ -7,7 +7,7 @@ from tollgate.backup.load import RestoreRefused, load, read_manifest
 from tollgate.commands.at_the_desk import opened
 from tollgate.commands.backup import FILE
 from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
-from tollgate.commands.ledger import report_faults
+from tollgate.commands.ledger.fsck import report_faults
 
 _WITHOUT_VAULT = argument(
     "--without-vault",

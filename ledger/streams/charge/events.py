@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from ledger.pricing import Line, Multiplier
+from ledger.pricing import STANDARD, Line, Multiplier
 from ledger.streams.contract import AccountEvent
 from ledger.usage import Usage
 
@@ -22,6 +22,14 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
     scope: UUID
     cap_nanos: int
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the call costs us: under which version of which book, in nanodollars."""
+
+    book: str
+    price_version: int
+    amount_nanos: int
 
 
 class Cover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,6 +49,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group: str
     price_version: int
     multiplier: Multiplier = Multiplier()
+    service: str = STANDARD
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,7 +85,8 @@ class QuotaReserved(AccountEvent, frozen=True, kw_only=True, omit_defaults=True)
 class UsageSettled(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
     """The call was delivered, or part of it: what was used, what it costs, what was released.
 
-    charged_nanos + shortfall_nanos is the cost of `lines` under `terms.multiplier`.
+    charged_nanos + shortfall_nanos is the cost of `lines` under `terms.multiplier`. `service`: the
+    one that answered, where it is not that of the terms. `cost`: what the provider takes for it.
     """
 
     TOPIC: ClassVar[str] = "charge.UsageSettled.v1"
@@ -89,6 +99,8 @@ class UsageSettled(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
     terms: Terms
     usage: Usage
     lines: tuple[Line, ...]
+    service: str | None = None
+    cost: Cost | None = None
     basis: Basis
     ending: str
     channel_id: UUID

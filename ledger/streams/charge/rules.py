@@ -14,6 +14,7 @@ from ledger.streams.charge.events import (
     Basis,
     ChargeAdjusted,
     ChargeEvent,
+    Cost,
     Cover,
     QuotaReserved,
     RefundIssued,
@@ -49,7 +50,10 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Close with what was used. `is_covered=False`: the difference above the hold was refused."""
+    """Close with what was used. `is_covered=False`: the difference above the hold was refused.
+
+    `service`: the one that answered, priced in `price`; None if it is that of the terms.
+    """
 
     usage: Usage
     price: Price
@@ -64,6 +68,8 @@ class Settle:
     ttft_ms: int | None = None
     duration_ms: int = 0
     is_covered: bool = True
+    service: str | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +191,7 @@ def postings(event: ChargeEvent) -> tuple[Posting, ...]:
                 Posting("customer:held", -released),
                 Posting("customer:available", released - charged),
                 Posting("revenue", charged),
+                *_provider_cost(event.cost),
             )
         case RefundIssued(released_nanos=released):
             return (Posting("customer:held", -released), Posting("customer:available", released))
@@ -192,6 +199,15 @@ def postings(event: ChargeEvent) -> tuple[Posting, ...]:
             return (Posting("customer:available", -delta), Posting("revenue", delta))
         case _:
             assert_never(event)
+
+
+def _provider_cost(cost: Cost | None) -> tuple[Posting, ...]:
+    if cost is None or not cost.amount_nanos:
+        return ()
+    return (
+        Posting("provider_cost", -cost.amount_nanos),
+        Posting("clearing:providers", cost.amount_nanos),
+    )
 
 
 def _open(state: Charge) -> QuotaReserved:
@@ -229,7 +245,8 @@ def _grown(opening: QuotaReserved, hold_nanos: int) -> QuotaReserved:
 
 
 def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Event, ...]:
-    lines = price_lines(command.usage, command.price)
+    service = opening.terms.service if command.service is None else command.service
+    lines = price_lines(command.usage, command.price, service)
     cost = charge_nanos(lines, opening.terms.multiplier)
     excess = max(0, cost - state.held_nanos)
     held = state.held_nanos + (excess if command.is_covered else 0)
@@ -244,6 +261,8 @@ def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Ev
         terms=opening.terms,
         usage=command.usage,
         lines=lines,
+        service=None if service == opening.terms.service else service,
+        cost=command.cost,
         basis=command.basis,
         ending=command.ending,
         channel_id=command.channel_id,

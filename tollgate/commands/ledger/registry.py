@@ -1,0 +1,17 @@
+"""`tollgate ledger`: what finance and auditors do with the books, while the server runs or not.
+
+One file per action, and one line here.
+"""
+
+from tollgate.commands.contract import Group
+from tollgate.commands.ledger import balance, fsck, rebuild
+
+COMMAND = Group(
+    "ledger",
+    "the books: check, rebuild, report and prove, while the server runs or not",
+    (
+        fsck.ACTION,
+        rebuild.ACTION,
+        balance.ACTION,
+    ),
+)
