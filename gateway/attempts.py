@@ -22,10 +22,8 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.formats.contract import (
-    Answer,
     ChatCall,
     CountTokens,
-    Format,
     Piece,
     StreamReader,
     UnreadableAnswer,
@@ -34,11 +32,13 @@ from gateway.providers.contract import Attempt as ProviderAttempt
 from gateway.providers.contract import Provider
 from gateway.routing import Candidate
 from gateway.upstream import Upstream, UpstreamAnswer
+from gateway.wires import Whole, Wire
 from ledger import clock
 from ledger.application import Ledger
 from ledger.errors import LedgerError
 from ledger.streams import channel
 from ledger.streams.charge.events import Attempt
+from ledger.usage import Usage
 
 log = structlog.get_logger()
 
@@ -61,12 +61,13 @@ class Opened:
     """The answer of the candidate that delivers: whole, or a stream with its first pieces."""
 
     candidate: Candidate
+    wire: Wire
     upstream: UpstreamAnswer
     attempts: tuple[Attempt, ...]
     started_s: float
     ttft_ms: int
-    body: bytes = b""
-    answer: Answer | None = None
+    losses: tuple[str, ...] = ()
+    whole: Whole | None = None
     reader: StreamReader | None = None
     first: list[Piece] = field(default_factory=list)
     rest: AsyncIterator[list[Piece]] | None = None
@@ -88,13 +89,15 @@ class Asker:
 
     def __init__(
         self,
-        wire: Format,
+        own_format: str,
+        wires: Mapping[str, Wire],
         providers: Mapping[str, Provider],
         upstream: Upstream,
         keys: ChannelKeys,
         key_refused: "KeyRefused",
     ) -> None:
-        self._wire = wire
+        self._own_format = own_format
+        self._wires = wires
         self._providers = providers
         self._upstream = upstream
         self._keys = keys
@@ -128,6 +131,10 @@ class Asker:
         self, call: ChatCall, candidate: Candidate, count_tokens: CountTokens, started_s: float
     ) -> Opened:
         provider = self._providers[candidate.type]
+        spoken = provider.formats(candidate.base_url)
+        spoken_here = self._own_format if self._own_format in spoken else spoken[0]
+        wire = self._wires[spoken_here]
+        outgoing = wire.outgoing(call, candidate.upstream_model)
         key_id, key = await self._keys.pick(candidate)
         answer = await provider.open(
             ProviderAttempt(
@@ -135,16 +142,18 @@ class Asker:
                 base_url=candidate.base_url or provider.base_url,
                 key=key,
                 upstream_model=candidate.upstream_model,
-                body=self._wire.provider_body(call, candidate.upstream_model, ask_usage=True),
+                body=outgoing.body,
                 is_stream=call.stream,
-                document=call.document,
+                format=spoken_here,
+                headers=outgoing.headers,
             ),
             self._upstream,
         )
-        opened = Opened(candidate, answer, (), started_s, elapsed_ms(started_s))
+        opened = Opened(candidate, wire, answer, (), started_s, elapsed_ms(started_s))
+        opened.losses = outgoing.losses
         try:
             if answer.status != 200:
-                await self._raise_failure(candidate, key_id, answer)
+                await self._raise_failure(opened, key_id)
             if call.stream and _is_event_stream(answer):
                 await self._open_stream(opened, call, count_tokens)
             else:
@@ -154,9 +163,8 @@ class Asker:
             raise
         return opened
 
-    async def _raise_failure(
-        self, candidate: Candidate, key_id: UUID | None, answer: UpstreamAnswer
-    ) -> None:
+    async def _raise_failure(self, opened: Opened, key_id: UUID | None) -> None:
+        answer = opened.upstream
         body = b""
         async for piece in answer.pieces():
             body += piece
@@ -164,26 +172,25 @@ class Asker:
                 break
         answer.close()
         if answer.status == 401 and key_id is not None:
-            self._key_refused(candidate, key_id)
-        raise _with_status(
-            self._wire.classify_failure(answer.status, answer.headers, body), answer.status
-        )
+            self._key_refused(opened.candidate, key_id)
+        failure = opened.wire.classify_failure(answer.status, answer.headers, body)
+        raise _with_status(failure, answer.status)
 
     async def _open_whole(self, opened: Opened, call: ChatCall) -> None:
-        """Read it all; where a stream was asked for, the whole answer becomes one now."""
-        opened.body = await opened.upstream.read()
+        """Read it all, and see that the client can be told it, before anybody is committed."""
+        body = await opened.upstream.read()
         try:
-            opened.answer = self._wire.read_answer(opened.body)
-            if call.stream and opened.answer.error is None:
-                opened.body = self._wire.as_stream(call, opened.body)
+            whole = opened.whole = opened.wire.whole(body)
+            if whole.answer.error is None:
+                opened.wire.told(call, whole, Usage())
         except UnreadableAnswer as error:
             raise UpstreamFailed("the provider's answer cannot be read") from error
-        if opened.answer.error is not None:
-            raise opened.answer.error
+        if whole.answer.error is not None:
+            raise whole.answer.error
 
     async def _open_stream(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
         """Read on until something was generated, or the stream has ended well without."""
-        reader = opened.reader = self._wire.stream(call, count_tokens)
+        reader = opened.reader = opened.wire.stream(call, count_tokens)
         opened.rest = _fed(reader, opened.upstream.pieces(), self._upstream.idle_s)
         async for pieces in opened.rest:
             opened.first += pieces

@@ -30,6 +30,8 @@ class Caller:
     group: str
     terms: KeyTerms
     limits: SpendingLimits
+    own_group: str = ""
+    """The account's, where the key calls in another."""
 
 
 async def identify(
@@ -93,7 +95,12 @@ def _admit(found: KnownCaller | None, now_us: int) -> Caller:
     _check_account(found.account)
     issued = found.key.issued
     return Caller(
-        issued.key_id, issued.account_id, found.group, found.key.terms, found.account.limits
+        issued.key_id,
+        issued.account_id,
+        found.group,
+        found.key.terms,
+        found.account.limits,
+        found.account.group,
     )
 
 

@@ -30,7 +30,7 @@ from ledger.errors import (
 )
 from ledger.ids import derived_id
 from ledger.money import format_usd
-from ledger.pricing import charge_nanos, price_lines
+from ledger.pricing import charge_nanos
 from ledger.store.append import NewEvent, ScopeBalance
 from ledger.store.reader import read_balance, read_state
 from ledger.store.writer import Appended, Writer
@@ -353,8 +353,8 @@ class OpenCharge:
         return state
 
     async def _settle_late(self, command: rules.Settle) -> None:
-        lines = price_lines(command.usage, command.price)
-        cost = charge_nanos(lines, self.opening.terms.multiplier)
+        terms = self.opening.terms
+        cost = charge_nanos(rules.lines_of(command, terms), terms.multiplier)
         account = self.opening.account_id
         used = await self._book.read_used(account, (account,))
         if used is None:
@@ -377,7 +377,8 @@ class OpenCharge:
             reason,
             actor=f"node:{self.opening.node}",
             usage=settle.usage if settle else None,
-            lines=price_lines(settle.usage, settle.price) if settle else (),
+            lines=rules.lines_of(settle, self.opening.terms) if settle else (),
+            late=rules.late_usage(settle) if settle else None,
         )
         await self._append(rules.decide(self._state, adjust), within_s=None)
 

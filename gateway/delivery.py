@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -19,14 +20,21 @@ from gateway.errors import (
     UpstreamFailed,
 )
 from gateway.exchange import Exchange
-from gateway.formats.contract import Answer, ChatCall, Format, Piece, StreamReader
+from gateway.formats.contract import ChatCall, Format, Piece, StreamReader
+from gateway.running_cover import OutputLimit, RunningCover
 from gateway.tokens import Tokenizer
-from ledger.pricing import Price, worst_case_nanos
-from ledger.streams.charge.events import Basis
+from gateway.wires import Whole
+from ledger import clock
+from ledger.pricing import STANDARD, Price, cost_nanos, dearest_service
+from ledger.streams.charge.events import Basis, Cost
 from ledger.streams.charge.rules import Settle
+from ledger.streams.price import PriceSet
 from ledger.usage import Usage
 
 log = structlog.get_logger()
+
+CostPrice = Callable[[UUID, str, int], tuple[int, PriceSet] | None]
+"""As `Configuration.cost_price`."""
 
 _JSON = [(b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store")]
 _EVENT_STREAM = [
@@ -35,11 +43,11 @@ _EVENT_STREAM = [
     (b"x-accel-buffering", b"no"),
 ]
 _PASSING = ("content", "comment")
+_LOST_MAX = 1_024
 _DRAINED = "client_gone_drained"
-_MORE_OUTPUT_TOKENS = 4_096
-"""How much further a stream is covered each time its hold grows."""
-_LOOK_AGAIN_TOKENS = 64
-_BEYOND_LIMIT_TOKENS = 256
+UNPRICED_SERVICE = "unpriced_service"
+UNPRICED_COST = "unpriced_cost_service"
+"""Anomalies: a service that answered has no price of ours, or none in the book of costs."""
 _NOT_STOPPING = "the provider does not stop at the limit of output tokens"
 
 
@@ -71,19 +79,31 @@ class Delivering:
     cut: Cut
 
 
+class Told(NamedTuple):
+    """What a provider says of its answer; see `gateway.formats.contract.Answer`."""
+
+    usage: Usage | None
+    anomaly: str | None
+    service: str | None
+
+
 class Metered(NamedTuple):
-    """What is billed, and how we know."""
+    """What is billed, how we know, and the service that answered where the provider says it."""
 
     usage: Usage
     basis: Basis
     anomaly: str
+    service: str | None
 
 
 class Delivery:
     """Delivers what was opened, over one wire format."""
 
-    def __init__(self, wire: Format, tokenizer: Tokenizer, drains: Drains) -> None:
+    def __init__(
+        self, wire: Format, tokenizer: Tokenizer, drains: Drains, cost_price: CostPrice
+    ) -> None:
         self._wire = wire
+        self._cost_price = cost_price
         self._tokenizer = tokenizer
         self._drains = drains
         self._draining: set[Cut] = set()
@@ -97,27 +117,30 @@ class Delivery:
         if one.opened.reader is not None:
             await self._stream(one, one.opened.reader)
         else:
-            assert one.opened.answer is not None
-            await self._whole(one, one.opened.answer)
+            assert one.opened.whole is not None
+            await self._whole(one, one.opened.whole)
 
-    async def _whole(self, one: Delivering, answer: Answer) -> None:
+    async def _whole(self, one: Delivering, whole: Whole) -> None:
         """The body is held back until the settlement is durable."""
+        answer = whole.answer
         count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
-        metered = await self._meter(one, answer.usage, answer.anomaly, count)
-        if not await one.charge.settle_in_time(_settle(one, metered, "complete")):
+        told = Told(answer.usage, answer.anomaly, answer.service)
+        metered = await self._meter(one, told, count)
+        if not await one.charge.settle_in_time(self._settle(one, metered, "complete")):
             one.charge.give_back_when_settled()
             raise Overloaded("the charge could not be recorded in time", retry_after_s=5)
+        body = one.opened.wire.told(one.call, whole, metered.usage)
         if one.call.stream:
-            await one.exchange.start(200, _EVENT_STREAM)
-            await one.exchange.end(one.opened.body)
+            await one.exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
+            await one.exchange.end(body)
         else:
-            await one.exchange.respond(200, _JSON, one.opened.body)
+            await one.exchange.respond(200, [*_JSON, *_lost(one.opened)], body)
 
     async def _stream(self, one: Delivering, reader: StreamReader) -> None:
         """Content passes at once; the end waits until the settlement is durable."""
         exchange = one.exchange
         exchange.watch(lambda: self._begin_drain(one.cut))
-        await exchange.start(200, _EVENT_STREAM)
+        await exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
         try:
             ending = await self._pass_on(one, reader)
         finally:
@@ -136,24 +159,19 @@ class Delivery:
         usage = reader.usage
         if usage is not None and not reader.finished:
             usage = await _at_least_delivered(usage, reader)
-        metered = await self._meter(one, usage, reader.anomaly, reader.delivered.count)
-        is_told = one.call.wants_usage and reader.usage is None
-        last = reader.usage_chunk(metered.usage) if is_told else b""
+        told = Told(usage, reader.anomaly, reader.service)
+        metered = await self._meter(one, told, reader.delivered.count)
         code = "client_gone" if one.exchange.is_gone else ending.code
-        if not await one.charge.settle_in_time(_settle(one, metered, code)):
+        if not await one.charge.settle_in_time(self._settle(one, metered, code)):
             ending.error = Overloaded("the charge could not be recorded in time")
-        return last + self._wire.end_marker
+        return reader.closing(metered.usage)
 
-    async def _meter(
-        self,
-        one: Delivering,
-        usage: Usage | None,
-        anomaly: str | None,
-        count_output: Callable[[], int],
-    ) -> Metered:
+    async def _meter(self, one: Delivering, told: Told, count_output: Callable[[], int]) -> Metered:
         """The provider's word where there is one, else what was sent and delivered, counted."""
-        if usage is not None:
-            return Metered(msgspec.structs.replace(usage, calls=1), "measured", anomaly or "")
+        anomaly = told.anomaly or ""
+        if told.usage is not None:
+            usage = msgspec.structs.replace(told.usage, calls=1)
+            return Metered(usage, "measured", anomaly, told.service)
         prompt = self._wire.prompt(one.call)
         texts_tokens = await asyncio.to_thread(self._tokenizer.count, one.call.model, prompt.texts)
         bound = one.charge.opening.input_tokens_estimated
@@ -162,7 +180,45 @@ class Delivery:
             output=await asyncio.to_thread(count_output),
             calls=1,
         )
-        return Metered(counted, "estimated", anomaly or "")
+        return Metered(counted, "estimated", anomaly, told.service)
+
+    def _settle(self, one: Delivering, metered: Metered, ending: str) -> Settle:
+        """The command that closes the charge: priced in the service that answered."""
+        opening, opened = one.charge.opening, one.opened
+        channel_id, upstream_model = opened.candidate.channel_id, opened.candidate.upstream_model
+        service, anomaly = _sold_service(one, metered)
+        cost, cost_anomaly = self._cost(channel_id, upstream_model, metered.usage, service)
+        return Settle(
+            usage=metered.usage,
+            price=one.price,
+            basis=metered.basis,
+            ending=ending,
+            channel_id=channel_id,
+            upstream_model=upstream_model,
+            node=opening.node,
+            boot=opening.boot,
+            attempts=opened.final_attempts("answered" if ending == "complete" else "cut"),
+            anomaly=",".join(filter(None, (metered.anomaly, anomaly, cost_anomaly))),
+            ttft_ms=opened.ttft_ms,
+            duration_ms=elapsed_ms(opened.started_s),
+            service=service,
+            cost=cost,
+        )
+
+    def _cost(
+        self, channel_id: UUID, upstream_model: str, usage: Usage, service: str
+    ) -> tuple[Cost | None, str]:
+        """What the provider takes by the book in force now, where there is one; and whether that
+        book does not know the service.
+        """
+        found = self._cost_price(channel_id, upstream_model, clock.now_us())
+        if found is None:
+            return None, ""
+        version, event = found
+        is_known = service == STANDARD or service in event.price.services
+        amount_nanos = cost_nanos(usage, event.price, service)
+        cost = Cost(book=event.book, price_version=version, amount_nanos=amount_nanos)
+        return cost, "" if is_known else UNPRICED_COST
 
     def _begin_drain(self, cut: Cut) -> None:
         """The client left: read on for the provider's usage, within bounds."""
@@ -174,8 +230,8 @@ class Delivery:
 
     async def _pass_on(self, one: Delivering, reader: StreamReader) -> Ending:
         """Forward until the provider's end, an error, a cut, or the end of the money."""
-        cover = _RunningCover(one.call, one.charge, one.price, reader)
-        limit = _OutputLimit(one.call, reader)
+        cover = RunningCover(one.call, one.charge, one.price, reader)
+        limit = OutputLimit(one.call, reader)
         try:
             async with one.cut.guard():
                 async for pieces in _batches(one.opened, reader):
@@ -197,6 +253,13 @@ class Delivery:
         return Ending("provider_broke_off", UpstreamFailed("the provider broke off its answer"))
 
 
+def _lost(opened: Opened) -> list[tuple[bytes, bytes]]:
+    """The header that names what of the request the provider's format could not say."""
+    if not opened.losses:
+        return []
+    return [(b"x-tollgate-lost", ", ".join(opened.losses)[:_LOST_MAX].encode("ascii", "replace"))]
+
+
 async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[Piece]]:
     assert opened.rest is not None
     yield opened.first
@@ -205,9 +268,7 @@ async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[P
     yield reader.finish()
 
 
-async def _why_end(
-    charge: OpenCharge, cover: "_RunningCover", limit: "_OutputLimit"
-) -> Ending | None:
+async def _why_end(charge: OpenCharge, cover: RunningCover, limit: OutputLimit) -> Ending | None:
     """Whether the stream may not go on, whatever the provider still has to say."""
     if not charge.is_ours:
         return Ending("lease_lapsed", Overloaded("this node lost its lease"))
@@ -232,92 +293,6 @@ async def _forward(one: Delivering, pieces: list[Piece]) -> GatewayError | None:
     return broken
 
 
-class _RunningCover:
-    """Grows the hold of a stream before what it delivers outgrows it.
-
-    Where the client set a limit the hold covers it and grows only beyond; where it did not, the
-    hold grows from 80% on.
-    """
-
-    def __init__(
-        self, call: ChatCall, charge: OpenCharge, price: Price, reader: StreamReader
-    ) -> None:
-        self._charge = charge
-        self._price = price
-        self._reader = reader
-        self._percent = 100 if call.max_output_tokens is not None else 80
-        self._look_at_tokens = self._covered(self._percent)
-
-    async def holds(self) -> bool:
-        """Whether the output so far is covered; the hold grows if it must and may.
-
-        The reader's estimate is cheap and may be too high: nothing is decided by it, it only
-        says when to count.
-        """
-        estimated_tokens = self._reader.output_tokens_at_least()
-        if estimated_tokens <= self._look_at_tokens or self._charge.held_nanos == 0:
-            return True
-        counted_tokens = await asyncio.to_thread(self._reader.delivered.count)
-        if counted_tokens > self._covered(self._percent) and not await self._grow(counted_tokens):
-            return False
-        room_tokens = self._covered(self._percent) - counted_tokens
-        self._look_at_tokens = estimated_tokens + max(_LOOK_AGAIN_TOKENS, room_tokens)
-        return True
-
-    async def _grow(self, counted_tokens: int) -> bool:
-        more_nanos = self._worst_case(0, _MORE_OUTPUT_TOKENS)
-        try:
-            return not more_nanos or await self._charge.extend(more_nanos)
-        except Overloaded:
-            if counted_tokens > self._covered(100):
-                raise
-            return True  # what is held still lasts: ask again
-
-    def _covered(self, percent: int) -> int:
-        """How many output tokens that share of the hold covers beside the input."""
-        opening = self._charge.opening
-        for_output = self._charge.held_nanos * percent // 100 - self._worst_case(
-            opening.input_tokens_estimated, 0
-        )
-        per_million = self._worst_case(0, 1_000_000) - self._worst_case(0, 0)
-        if per_million == 0:
-            return 1 << 62
-        return max(0, for_output) * 1_000_000 // per_million
-
-    def _worst_case(self, input_tokens: int, output_tokens: int) -> int:
-        return worst_case_nanos(
-            self._price,
-            self._charge.opening.terms.multiplier,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-        )
-
-
-class _OutputLimit:
-    """The client's own limit, with room for a tokenizer that is not ours: a provider that goes on
-    far beyond it does not mean to end.
-    """
-
-    def __init__(self, call: ChatCall, reader: StreamReader) -> None:
-        self._reader = reader
-        limit = call.max_output_tokens
-        beyond = _BEYOND_LIMIT_TOKENS
-        self._tokens_max = None if limit is None else limit * call.choices * 3 // 2 + beyond
-        self._look_at_tokens = self._tokens_max or 0
-
-    async def is_exceeded(self) -> bool:
-        """Decided by counting; the reader's cheap estimate only says when to count."""
-        if self._tokens_max is None:
-            return False
-        estimated_tokens = self._reader.output_tokens_at_least()
-        if estimated_tokens <= self._look_at_tokens:
-            return False
-        counted_tokens = await asyncio.to_thread(self._reader.delivered.count)
-        room_tokens = self._tokens_max - counted_tokens
-        self._look_at_tokens = estimated_tokens + max(_LOOK_AGAIN_TOKENS, room_tokens)
-        return room_tokens < 0
-
-
 async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | None:
     """What a stream that broke off had told, if that is no less than what it delivered.
 
@@ -328,19 +303,20 @@ async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | Non
     return usage if told_tokens >= counted_tokens else None
 
 
-def _settle(one: Delivering, metered: Metered, ending: str) -> Settle:
-    opening, opened = one.charge.opening, one.opened
-    return Settle(
-        usage=metered.usage,
-        price=one.price,
-        basis=metered.basis,
-        ending=ending,
-        channel_id=opened.candidate.channel_id,
-        upstream_model=opened.candidate.upstream_model,
-        node=opening.node,
-        boot=opening.boot,
-        attempts=opened.final_attempts("answered" if ending == "complete" else "cut"),
-        anomaly=metered.anomaly,
-        ttft_ms=opened.ttft_ms,
-        duration_ms=elapsed_ms(opened.started_s),
+def _sold_service(one: Delivering, metered: Metered) -> tuple[str, str]:
+    """The service whose price is charged, and what is wrong with it.
+
+    One that answers and has no price is never charged as the standard by mistake: it costs what
+    the dearest does, and is told of.
+    """
+    if metered.service is None:
+        return one.charge.opening.terms.service, ""
+    if metered.service == STANDARD or metered.service in one.price.services:
+        return metered.service, ""
+    log.warning(
+        "delivery.unpriced_service",
+        request_id=one.exchange.request_id,
+        model=one.call.model,
+        service=metered.service[:40],
     )
+    return dearest_service(metered.usage, one.price), UNPRICED_SERVICE

@@ -2,7 +2,8 @@
 
 GatewayError
 ├── InvalidRequest            400  the request itself is wrong (E-JSON, E-PARAM, E-HDR)
-│   └── ContextTooLong        400
+│   ├── ContextTooLong        400
+│   └── ServiceNotPriced      400  the model is not sold in the service that was asked for
 ├── InvalidKey                401  no such key, revoked, expired
 ├── KeyNotAllowed             403  the key exists and may not do this (model, address, account)
 ├── UnknownModel              404  no such model for this caller, or it has no price
@@ -62,6 +63,12 @@ class ContextTooLong(InvalidRequest):
     """The prompt exceeds what can be priced or relayed."""
 
     code = "context_length_exceeded"
+
+
+class ServiceNotPriced(InvalidRequest):
+    """The model has no price in the service asked for; another's is never taken by mistake."""
+
+    code = "service_not_priced"
 
 
 class InvalidKey(GatewayError):

@@ -1,16 +1,16 @@
-"""`GET /v1/models`: what this caller may ask for, in OpenAI's form.
+"""`GET /v1/models`: what this caller may ask for, in its own dialect.
 
-Source: https://platform.openai.com/docs/api-reference/models
+The SDKs ask at the same address; their headers tell them apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from gateway.callers import Caller, Network, identify
 from gateway.errors import GatewayError, UnknownModel
 from gateway.exchange import Exchange
-from gateway.formats.contract import Format
+from gateway.formats.contract import Format, ServedModel
 from gateway.routing import models_served
 from ledger import clock
 from projections.configuration import Configuration
@@ -22,29 +22,35 @@ class Models:
     """Lists models, and tells of one."""
 
     def __init__(
-        self, wire: Format, configuration: Configuration, trusted_proxies: Sequence[Network] = ()
+        self,
+        formats: Mapping[str, Format],
+        configuration: Configuration,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
-        self._wire = wire
+        self._formats = formats
         self._configuration = configuration
         self._trusted_proxies = trusted_proxies
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer `/v1/models` or `/v1/models/{id}`; an id may contain slashes."""
+        wire = self._formats[_dialect(exchange)]
         try:
             caller = await identify(exchange, self._configuration, self._trusted_proxies)
             _, _, model = exchange.path.partition("/models/")
-            answer = self._one(caller, model) if model else self._all(caller)
+            if model:
+                answer = wire.told_model(self._one(caller, model))
+            else:
+                answer = wire.told_models(self._all(caller))
         except GatewayError as error:
-            status, headers, body = self._wire.error_body(error, exchange.request_id)
+            status, headers, body = wire.error_body(error, exchange.request_id)
             await exchange.respond(status, headers, body)
         else:
             await exchange.respond(200, _JSON, msgspec.json.encode(answer))
 
-    def _all(self, caller: Caller) -> dict[str, object]:
-        models = [self._described(model) for model in sorted(self._available(caller))]
-        return {"object": "list", "data": models}
+    def _all(self, caller: Caller) -> list[ServedModel]:
+        return [self._described(model) for model in sorted(self._available(caller))]
 
-    def _one(self, caller: Caller, model: str) -> dict[str, object]:
+    def _one(self, caller: Caller, model: str) -> ServedModel:
         if model not in self._available(caller):
             raise UnknownModel(f"the model {model[:256]!r} does not exist or is not available here")
         return self._described(model)
@@ -58,7 +64,14 @@ class Models:
         allowed = caller.terms.models
         return priced if allowed is None else priced & set(allowed)
 
-    def _described(self, model: str) -> dict[str, object]:
+    def _described(self, model: str) -> ServedModel:
         first_price = self._configuration.held.prices[model].prices[0]
-        created_s = first_price.effective_from_us // 1_000_000
-        return {"id": model, "object": "model", "created": created_s, "owned_by": "tollgate"}
+        return ServedModel(model, first_price.effective_from_us // 1_000_000)
+
+
+def _dialect(exchange: Exchange) -> str:
+    has_googles_key = exchange.header(b"x-goog-api-key") is not None
+    if has_googles_key or exchange.path.startswith("/v1beta/"):
+        return "gemini"
+    is_anthropic = exchange.header(b"anthropic-version") is not None
+    return "anthropic_messages" if is_anthropic else "openai_chat"

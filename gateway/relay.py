@@ -1,7 +1,7 @@
 """One paid call, top to bottom: identify, read, choose, estimate, reserve, relay, settle, end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -14,9 +14,10 @@ from gateway.channel_keys import ChannelKeys
 from gateway.charges import ChargeBook, OpenCharge
 from gateway.cutting import Cut, Cutter
 from gateway.delivery import Delivering, Delivery, Drains
-from gateway.errors import GatewayError, KeyNotAllowed, UnknownModel
+from gateway.errors import GatewayError, KeyNotAllowed, ServiceNotPriced, UnknownModel
 from gateway.exchange import Exchange
 from gateway.formats.contract import ChatCall, Format
+from gateway.gemini_paths import require_events
 from gateway.providers.contract import Provider
 from gateway.refusals import Refusals
 from gateway.routing import Candidate, candidates, in_order
@@ -24,8 +25,9 @@ from gateway.strict_json import parse_off_loop
 from gateway.tokens import Tokenizer
 from gateway.upstream import Upstream
 from gateway.windows import windows
+from gateway.wires import wires_of
 from ledger import clock
-from ledger.pricing import Price, worst_case_nanos
+from ledger.pricing import STANDARD, Price, worst_case_nanos
 from ledger.streams.charge.events import Cover, Terms
 from ledger.streams.charge.rules import Reserve
 from projections.configuration import Configuration
@@ -43,6 +45,14 @@ class RelayLimits:
     body: BodyLimits = BodyLimits()
     drains: Drains = Drains()
     call_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the path of a request says, in formats where it does."""
+
+    model: str
+    stream: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Parts:
     keys: ChannelKeys
     tokenizer: Tokenizer
     providers: Mapping[str, Provider]
+    formats: Mapping[str, Format]
     refusals: Refusals
     cutter: Cutter
     key_refused: KeyRefused
@@ -90,18 +101,22 @@ class Relay:
         self._cutter = parts.cutter
         self._trusted_proxies = trusted_proxies
         self._limits = limits
-        self._asker = Asker(wire, parts.providers, parts.upstream, parts.keys, parts.key_refused)
-        self._delivery = Delivery(wire, parts.tokenizer, limits.drains)
+        wires = wires_of(wire, parts.formats)
+        self._asker = Asker(
+            wire.name, wires, parts.providers, parts.upstream, parts.keys, parts.key_refused
+        )
+        cost_price = parts.configuration.cost_price
+        self._delivery = Delivery(wire, parts.tokenizer, limits.drains, cost_price)
         self._options: dict[tuple[str, str], tuple[Candidate, ...]] = {}
         self._options_version = -1
 
-    async def serve(self, exchange: Exchange) -> None:
-        """Answer one exchange, whatever happens."""
+    async def serve(self, exchange: Exchange, place: Place | None = None) -> None:
+        """Answer one exchange, whatever happens. `place`: what its path says of the call."""
         caller: Caller | None = None
         model = ""
         try:
             caller = await identify(exchange, self._configuration, self._trusted_proxies)
-            call = await self._read(exchange)
+            call = await self._read(exchange, place)
             model = call.model
             admission = await self._admit(caller, call)
             await self._book.tasks.run(self._paid(exchange, admission))
@@ -113,15 +128,24 @@ class Relay:
             self._refusals.note(exchange.charge_id, caller, model, error)
             await self._refuse(exchange, error)
 
-    async def _read(self, exchange: Exchange) -> ChatCall:
+    async def _read(self, exchange: Exchange, place: Place | None) -> ChatCall:
         require_json_type(exchange.headers)
         body = await read_body(exchange.headers, exchange.receive, self._limits.body)
-        return self._wire.read_request(await parse_off_loop(body), body)
+        call = self._wire.read_request(await parse_off_loop(body), body)
+        if place is not None:
+            if place.stream:
+                require_events(exchange.query)
+            call = replace(call, model=place.model, stream=place.stream)
+        names = self._wire.forwarded_headers
+        if not names:
+            return call
+        sent = {name: exchange.header(name.encode()) for name in names}
+        return replace(call, headers={name: told for name, told in sent.items() if told})
 
     async def _admit(self, caller: Caller, call: ChatCall) -> Admission:
         """Choose who may serve the call, freeze its price, and bound what it can cost.
 
-        Raises UnknownModel, KeyNotAllowed.
+        Raises UnknownModel, KeyNotAllowed, ServiceNotPriced.
         """
         if caller.terms.models is not None and call.model not in caller.terms.models:
             raise KeyNotAllowed(f"this API key may not use the model {call.model!r}")
@@ -136,7 +160,8 @@ class Relay:
             model=call.model,
             group=caller.group,
             price_version=version,
-            multiplier=self._configuration.multiplier(caller.group),
+            multiplier=self._configuration.multiplier(caller.group, caller.own_group),
+            service=_sold_service(call, event.price),
         )
         prompt = self._wire.prompt(call)
         input_tokens = await self._tokenizer.count_bounded(call.model, prompt)
@@ -147,6 +172,7 @@ class Relay:
                 terms.multiplier,
                 input_tokens=input_tokens,
                 output_tokens=output_tokens,
+                service=terms.service,
             ),
             cover=self._cover(caller, now_us),
             terms=terms,
@@ -226,3 +252,13 @@ class Relay:
             key_limit_nanos=caller.terms.limit_nanos,
             windows=windows(caller.account_id, caller.limits, now_us, zone),
         )
+
+
+def _sold_service(call: ChatCall, price: Price) -> str:
+    """The service asked for, if the model is sold in it. Raises ServiceNotPriced."""
+    if call.service != STANDARD and call.service not in price.services:
+        raise ServiceNotPriced(
+            f"the model {call.model!r} is not available in the service tier {call.service[:40]!r}",
+            param="service_tier",
+        )
+    return call.service

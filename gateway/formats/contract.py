@@ -5,22 +5,22 @@ A format is stateless; what one stream needs to remember lives in its `StreamRea
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from gateway.conversation.request import Conversation, Written
+from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
+from gateway.provider_json import UnreadableAnswer as UnreadableAnswer
+from ledger.pricing import STANDARD
 from ledger.usage import Usage
 
 CountTokens = Callable[[Sequence[str]], int]
 """Tokens in some texts, in the tokenizer of the model at hand."""
 
 PieceKind = Literal["content", "usage", "end", "error", "comment"]
-
-
-class UnreadableAnswer(Exception):
-    """A provider's body is empty, cut short, or not of this format at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class ChatCall:
     `max_output_tokens` is the client's own limit for one choice, None where it has none.
     `wants_usage` says whether a stream's usage event goes on to the client. `document` is the
     parsed `body`; `body` the client's bytes; `stripped` names top-level fields that are not
-    forwarded.
+    forwarded. `headers` are the client's own that go with the body, by lower-case name.
+    `service` is the one asked for (flex, priority, ...), empty for the standard one.
     """
 
     model: str
@@ -41,6 +42,8 @@ class ChatCall:
     document: dict[str, Any]
     body: bytes
     stripped: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    service: str = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +60,26 @@ class Answer:
 
     `usage` is None when the provider told none, or none that can be used. `anomaly` names what is
     wrong with what it told; with a usage beside it, that usage was mended and counts. `error` is
-    set for an error told under status 200. `output_texts` are what an estimate counts.
+    set for an error told under status 200. `output_texts` are what an estimate counts. `service`
+    is the one that answered, None where the provider does not say.
     """
 
     usage: Usage | None
     anomaly: str | None
     error: GatewayError | None
     output_texts: tuple[str, ...]
+    service: str | None = None
+
+
+class ServedModel(NamedTuple):
+    """A model a caller may ask for, and since when it is sold."""
+
+    id: str
+    created_s: int
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
-    """One event of a provider's stream, classified; `raw` is its exact bytes.
+    """One event of a provider's stream, classified; `raw` is its exact bytes, `data` its data.
 
     - `content`: forward.
     - `comment`: forward; nothing in it was generated (keep-alives, annotations).
@@ -78,6 +90,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
 
     kind: PieceKind
     raw: bytes
+    data: bytes = b""
     error: GatewayError | None = None
 
 
@@ -100,6 +113,11 @@ class StreamReader(Protocol):
     @property
     def anomaly(self) -> str | None:
         """As `Answer.anomaly`, for the last word on usage."""
+        ...
+
+    @property
+    def service(self) -> str | None:
+        """As `Answer.service`, so far."""
         ...
 
     @property
@@ -134,8 +152,65 @@ class StreamReader(Protocol):
         """A running estimate of the output so far, cheap enough to ask at every chunk."""
         ...
 
-    def usage_chunk(self, usage: Usage) -> bytes:
-        """The event that tells `usage`, for a client that asked where the provider told none."""
+    def closing(self, usage: Usage) -> bytes:
+        """The end of a stream that ended well, told once `usage` was billed: the end marker, and
+        before it what the client still lacks, such as a usage it asked for.
+        """
+        ...
+
+
+class EventReader(Protocol):
+    """Understands one provider's stream, event by event."""
+
+    def read(self, data: bytes) -> list[TurnEvent]:
+        """What an event (the data of it) tells of the turn. Raises UnreadableAnswer."""
+        ...
+
+    def finish(self) -> list[TurnEvent]:
+        """What is still to be said once the stream has ended: parts and choices left open."""
+        ...
+
+
+class EventWriter(Protocol):
+    """Writes one stream to a client."""
+
+    def write(self, events: Sequence[TurnEvent]) -> bytes:
+        """Whole events of the dialect; may hold back what belongs to the end."""
+        ...
+
+    def closing(self, usage: Usage) -> bytes:
+        """The end of the stream, with everything that was held back."""
+        ...
+
+
+class Dialect(Protocol):
+    """What it takes to translate between this format and any other, by way of
+    `gateway.conversation`. Nothing that both can say is lost; what cannot be said is named in
+    `Written.losses`, or refused where the request would mean something else without it.
+    """
+
+    def conversation(self, call: ChatCall) -> Conversation:
+        """What the client asks for. Raises InvalidRequest for parts nobody could read."""
+        ...
+
+    def request(self, conversation: Conversation, upstream_model: str) -> Written:
+        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        ...
+
+    def turn(self, document: Mapping[str, Any]) -> Turn:
+        """The provider's whole answer. Raises UnreadableAnswer."""
+        ...
+
+    def answer(self, call: ChatCall, turn: Turn, usage: Usage) -> bytes:
+        """The whole answer for the client."""
+        ...
+
+    def reader(self) -> EventReader:
+        """For the stream of a provider of this dialect."""
+        ...
+
+    def writer(self, call: ChatCall) -> EventWriter:
+        """For the stream to a client of this dialect."""
         ...
 
 
@@ -148,8 +223,13 @@ class Format(Protocol):
         ...
 
     @property
-    def end_marker(self) -> bytes:
-        """The last event of a stream that ended well."""
+    def forwarded_headers(self) -> Sequence[str]:
+        """Lower-case names of the client's headers that belong to its request."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it is translated."""
         ...
 
     def read_request(self, document: dict[str, Any], body: bytes) -> ChatCall:
@@ -177,6 +257,14 @@ class Format(Protocol):
 
     def as_stream(self, call: ChatCall, body: bytes) -> bytes:
         """A whole answer as the stream that was asked for, its end included."""
+        ...
+
+    def told_models(self, models: Sequence[ServedModel]) -> dict[str, object]:
+        """The list of models."""
+        ...
+
+    def told_model(self, model: ServedModel) -> dict[str, object]:
+        """One model."""
         ...
 
     def error_body(

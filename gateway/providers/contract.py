@@ -1,7 +1,8 @@
 """What a provider is to the gateway: an address and a way to ask; never a price or a key."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 from gateway.upstream import Upstream, UpstreamAnswer
@@ -9,7 +10,11 @@ from gateway.upstream import Upstream, UpstreamAnswer
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one channel: where it leads, with which key, and the exact bytes to send."""
+    """One try at one channel: where it leads, with which key, and the exact bytes to send, in
+    `format`.
+
+    `headers`: what the client sent along with its body, where its dialect is the provider's.
+    """
 
     channel_id: UUID
     base_url: str
@@ -17,17 +22,21 @@ class Attempt:
     upstream_model: str
     body: bytes
     is_stream: bool
-    document: dict[str, Any]
+    format: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Provider(Protocol):
-    """A vendor. `format` names the wire format it speaks."""
+    """A vendor."""
 
     name: str
-    format: str
     base_url: str
     """Where it is when the channel does not say; empty: the channel must say."""
     needs_key: bool
+
+    def formats(self, base_url: str) -> Sequence[str]:
+        """The names of the wire formats it speaks at an address (empty: its own), best first."""
+        ...
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """Ask. Raises UpstreamFailed, UpstreamTimeout when no answer begins."""

@@ -17,7 +17,7 @@ It repeats the last user message, word by word, and honours `max_tokens` (one wo
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,14 +36,18 @@ class Echo:
     """Answers without leaving the process."""
 
     name = "echo"
-    format = "openai_chat"
     base_url = "echo:"
     needs_key = False
 
+    def formats(self, base_url: str) -> Sequence[str]:  # noqa: ARG002 - it is nowhere
+        """Chat completions."""
+        return ("openai_chat",)
+
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:  # noqa: ARG002 - a contract
         """Build the answer that the request's `metadata.echo` asks for."""
+        document = msgspec.json.decode(attempt.body)
         try:
-            orders = _orders(attempt.document)
+            orders = _orders(document)
         except ValueError:
             return _failure(400)
         if "hang" in orders:
@@ -52,23 +56,23 @@ class Echo:
             await asyncio.sleep(int(orders["delay_ms"]) / 1000)
         if "fail" in orders:
             return _failure(int(orders["fail"]))
-        script = _Script(attempt, orders)
+        script = _Script(document, orders)
         return script.stream() if attempt.is_stream else script.whole()
 
 
 class _Script:
     """What is going to be said, and how."""
 
-    def __init__(self, attempt: Attempt, orders: Mapping[str, str]) -> None:
+    def __init__(self, document: Mapping[str, Any], orders: Mapping[str, str]) -> None:
         self._orders = orders
-        self._model = attempt.upstream_model
-        prompt = _last_words(attempt.document)
-        limit = attempt.document.get("max_completion_tokens") or attempt.document.get("max_tokens")
+        self._model = document["model"]
+        prompt = _last_words(document)
+        limit = document.get("max_completion_tokens") or document.get("max_tokens")
         asked = int(orders.get("words", len(prompt) or 1))
         given = min(asked, _WORDS_MAX if limit is None else limit)
         self._is_cut_short = asked > given
         self._words = ["word"] * given if "words" in orders else (prompt or ["(nothing)"])[:given]
-        reported = orders.get("usage", f"{_count_words(attempt.document)}/{len(self._words)}")
+        reported = orders.get("usage", f"{_count_words(document)}/{len(self._words)}")
         prompt_tokens, completion_tokens = (int(part) for part in reported.split("/"))
         self._usage = {
             "prompt_tokens": prompt_tokens,

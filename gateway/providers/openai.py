@@ -1,7 +1,9 @@
 """OpenAI, and every service that speaks its Chat Completions at another address.
 
-Source: https://platform.openai.com/docs/api-reference/chat
+Sources: https://platform.openai.com/docs/api-reference/chat and .../responses
 """
+
+from collections.abc import Sequence
 
 from gateway.providers.contract import Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
@@ -11,15 +13,20 @@ class OpenAI:
     """Bearer keys, `{base_url}/chat/completions`; the base URL includes the version."""
 
     name = "openai"
-    format = "openai_chat"
     base_url = "https://api.openai.com/v1"
     needs_key = True
 
+    def formats(self, base_url: str) -> Sequence[str]:
+        """Chat completions everywhere; Responses where they come from."""
+        is_own = not base_url or base_url == self.base_url
+        return ("openai_chat", "openai_responses") if is_own else ("openai_chat",)
+
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""
+        path = "responses" if attempt.format == "openai_responses" else "chat/completions"
         return await upstream.send(
             UpstreamRequest(
-                url=f"{attempt.base_url}/chat/completions",
+                url=f"{attempt.base_url}/{path}",
                 headers={
                     "authorization": f"Bearer {attempt.key}",
                     "content-type": "application/json",

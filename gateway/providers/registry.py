@@ -2,8 +2,18 @@
 
 from collections.abc import Mapping
 
+from gateway.providers.anthropic import Anthropic
 from gateway.providers.contract import Provider
 from gateway.providers.echo import Echo
+from gateway.providers.gemini import Gemini
 from gateway.providers.openai import OpenAI
+from gateway.providers.openai_responses import OpenAIResponses
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (Echo(), OpenAI())}
+_LISTED: tuple[Provider, ...] = (
+    Echo(),
+    OpenAI(),
+    OpenAIResponses(),
+    Anthropic(),
+    Gemini(),
+)
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in _LISTED}

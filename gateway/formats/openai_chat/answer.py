@@ -1,14 +1,11 @@
 """A whole chat completion as a provider answers it."""
 
-import json
-from typing import Any
-
-import msgspec
-
 from gateway.formats.contract import Answer, UnreadableAnswer
-from gateway.formats.openai_chat.errors import failure_in_answer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.usage import read_usage
+from gateway.openai_envelope import failure_in_answer
+from gateway.provider_json import read_object
+from gateway.service_tiers import service_of
 
 
 def read_answer(body: bytes) -> Answer:
@@ -24,28 +21,8 @@ def read_answer(body: bytes) -> Answer:
         anomaly=anomaly,
         error=None if error is None else failure_in_answer(error),
         output_texts=_output_texts(choices),
+        service=service_of(document.get("service_tier")),
     )
-
-
-def read_object(data: bytes) -> dict[str, Any]:
-    """The JSON object that `data` is. Raises UnreadableAnswer.
-
-    Providers are read leniently: broken UTF-8 is replaced, NaN (in log probabilities) is let pass.
-    """
-    try:
-        document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = _read_leniently(data)
-    if type(document) is not dict:
-        raise UnreadableAnswer("the answer is not a JSON object")
-    return document
-
-
-def _read_leniently(data: bytes) -> object:
-    try:
-        return json.loads(data.decode("utf-8", "replace"))
-    except (ValueError, RecursionError) as error:
-        raise UnreadableAnswer("the answer is not JSON") from error
 
 
 def _output_texts(choices: object) -> tuple[str, ...]:

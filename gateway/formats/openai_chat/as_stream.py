@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from gateway.formats.contract import ChatCall, UnreadableAnswer
-from gateway.formats.openai_chat.answer import read_object
 from gateway.formats.openai_chat.stream import END_MARKER
+from gateway.provider_json import read_object
 
 _KEPT = ("id", "created", "model", "service_tier", "system_fingerprint")
 

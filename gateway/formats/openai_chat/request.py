@@ -12,6 +12,8 @@ from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.messages import check_messages
 from gateway.parameters import array, boolean, integer, mapping, number, refuse, text
+from gateway.service_tiers import service_of
+from ledger.pricing import STANDARD
 
 OUTPUT_TOKENS_MAX = 10_000_000
 CHOICES_MAX = 8
@@ -69,6 +71,7 @@ def read_request(document: dict[str, Any], body: bytes) -> ChatCall:
         wants_usage=wants_usage,
         document=document,
         body=body,
+        service=service_of(document.get("service_tier")) or STANDARD,
         stripped=tuple(sorted(STRIPPED_FIELDS.intersection(document))),
     )
 

@@ -11,10 +11,11 @@ import msgspec
 from gateway.delivered_text import DeliveredText
 from gateway.errors import GatewayError, UpstreamFailed
 from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
-from gateway.formats.openai_chat.answer import read_object
-from gateway.formats.openai_chat.errors import failure_in_answer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.usage import read_usage, write_usage
+from gateway.openai_envelope import failure_in_answer
+from gateway.provider_json import read_object
+from gateway.service_tiers import service_of
 from gateway.sse import SSEEvent, SSEParser, SSETooLong
 from ledger.usage import Usage
 
@@ -52,6 +53,7 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: Any = None
     error: Any = None
     object: str | None = None
+    service_tier: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -65,8 +67,10 @@ class ChatStreamReader:
         self._parser = SSEParser()
         self._first_data: bytes | None = None
         self._told_usage: object = None
+        self.service: str | None = None
         self._finished_choices: set[int] = set()
         self._ended = False
+        self._end_marker = END_MARKER
         self._content_events = 0
         self._content_bytes = 0
         self.delivered = DeliveredText(count_tokens)
@@ -127,7 +131,13 @@ class ChatStreamReader:
             return []
         return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
 
-    def usage_chunk(self, usage: Usage) -> bytes:
+    def closing(self, usage: Usage) -> bytes:
+        """The end marker, and before it the usage for a client that asked and was told none."""
+        if self._call.wants_usage and self.usage is None:
+            return self._usage_chunk(usage) + self._end_marker
+        return self._end_marker
+
+    def _usage_chunk(self, usage: Usage) -> bytes:
         """The chunk OpenAI sends for `include_usage`, with the id of this stream's chunks."""
         try:
             first = read_object(self._first_data or b"")
@@ -152,8 +162,8 @@ class ChatStreamReader:
         if not data:
             return Piece("comment", event.raw)
         if data[:1] == b"[" and data.strip() == b"[DONE]":
-            self._ended = True
-            return Piece("end", event.raw)
+            self._ended, self._end_marker = True, event.raw
+            return Piece("end", event.raw, event.data)
         if self._first_data is None:
             self._first_data = data
         try:
@@ -162,15 +172,17 @@ class ChatStreamReader:
             return self._read_untyped(event)
         if chunk.usage is not None:
             self._told_usage = chunk.usage
+        if chunk.service_tier is not None:
+            self.service = service_of(chunk.service_tier)
         if chunk.error or chunk.object == "error" or event.event == b"error":
             return self._told_error(event, chunk.error)
         if not chunk.choices:
-            return Piece("comment" if chunk.usage is None else "usage", event.raw)
+            return Piece("comment" if chunk.usage is None else "usage", event.raw, event.data)
         for choice in chunk.choices:
             delta = choice.delta
             text = "" if delta is None else (delta.content or _other_text(delta))
             self._take(choice.index or 0, text, choice.finish_reason)
-        return Piece("content", event.raw)
+        return Piece("content", event.raw, event.data)
 
     def _read_untyped(self, event: SSEEvent) -> Piece:
         try:
@@ -180,18 +192,20 @@ class ChatStreamReader:
         told_usage = document.get("usage")
         if told_usage is not None:
             self._told_usage = told_usage
+        if document.get("service_tier") is not None:
+            self.service = service_of(document["service_tier"])
         error = document.get("error")
         if error or document.get("object") == "error" or event.event == b"error":
             return self._told_error(event, error)
         choices = document.get("choices")
         if type(choices) is not list or not choices:
-            return Piece("comment" if told_usage is None else "usage", event.raw)
+            return Piece("comment" if told_usage is None else "usage", event.raw, event.data)
         for choice in choices:
             if type(choice) is dict:
                 index = choice.get("index")
                 text = "".join(generated_texts(choice.get("delta")))
                 self._take(index if type(index) is int else 0, text, choice.get("finish_reason"))
-        return Piece("content", event.raw)
+        return Piece("content", event.raw, event.data)
 
     def _take(self, index: int, text: str, finish_reason: object) -> None:
         if text:
@@ -213,7 +227,7 @@ class ChatStreamReader:
 
     def _broken(self, raw: bytes, error: GatewayError) -> Piece:
         self.error = error
-        return Piece("error", raw, error)
+        return Piece("error", raw, error=error)
 
 
 def _other_text(delta: _Delta) -> str:

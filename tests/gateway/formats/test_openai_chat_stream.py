@@ -20,9 +20,10 @@ DONE = b"data: [DONE]\n\n"
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
 
 
-def reader(choices: int = 1) -> StreamReader:
+def reader(choices: int = 1, wants_usage: bool = False) -> StreamReader:
     document = {"model": "m", "messages": [{"role": "user", "content": "x"}], "n": choices}
-    call = CHAT.read_request(document | {"stream": True}, b"")
+    options = {"stream": True, "stream_options": {"include_usage": wants_usage}}
+    call = CHAT.read_request(document | options, b"")
     return CHAT.stream(call, count_words)
 
 
@@ -275,14 +276,15 @@ def test_whatever_was_generated_is_counted(delta: dict[str, Any]) -> None:
 def test_broken_utf8_is_passed_as_it_is_and_counted() -> None:
     stream = reader()
     odd = said("XX yy").replace(b"XX", b"\xff\xfe")
-    assert stream.feed(odd) == [Piece("content", odd)]
+    assert stream.feed(odd) == [Piece("content", odd, odd[6:-2])]
     assert stream.delivered.count() == 2
 
 
 def test_comments_and_silent_events_are_not_content() -> None:
     stream = reader()
     for silent in (b": OPENROUTER PROCESSING\n\n", b"retry: 5\n\n", event(choices=[]), event(x=1)):
-        assert stream.feed(silent) == [Piece("comment", silent)]
+        (piece,) = stream.feed(silent)
+        assert (piece.kind, piece.raw) == ("comment", silent)
     assert not stream.saw_content
 
 
@@ -320,11 +322,12 @@ def test_delivered_text_is_counted_only_when_asked_and_never_kept_without_bound(
     assert delivered.count() == KEPT_MAX_CHARACTERS + 11
 
 
-def test_a_usage_chunk_looks_like_the_streams_own() -> None:
-    stream = reader()
+def test_a_usage_that_is_told_in_the_end_looks_like_the_streams_own() -> None:
+    stream = reader(wants_usage=True)
     stream.feed(event(id="c-1", created=5, model="up", choices=[{"index": 0, "delta": {}}]))
     used = Usage(input=5, cache_read=2, cache_write_5m=1, audio_in=1, output=3, reasoning=4)
-    (told,) = read_all(reader(), [stream.usage_chunk(used)])
+    told, end = read_all(reader(), [stream.closing(used)])
+    assert end.raw == b"data: [DONE]\n\n"
     assert told.kind == "usage"
     chunk = json.loads(told.raw[6:])
     assert (chunk["id"], chunk["created"], chunk["model"], chunk["choices"]) == ("c-1", 5, "up", [])
@@ -332,4 +335,12 @@ def test_a_usage_chunk_looks_like_the_streams_own() -> None:
     again = reader()
     again.feed(told.raw)
     assert again.usage == used
-    assert b'"model":"m"' in reader().usage_chunk(used)
+    assert b'"model":"m"' in reader(wants_usage=True).closing(used)
+
+
+def test_usage_is_told_in_the_end_only_to_whom_it_is_missing() -> None:
+    used = Usage(input=5, output=3)
+    assert reader().closing(used) == b"data: [DONE]\n\n"
+    stream = reader(wants_usage=True)
+    stream.feed(event(choices=[], usage={"prompt_tokens": 1, "completion_tokens": 1}))
+    assert stream.closing(used) == b"data: [DONE]\n\n"

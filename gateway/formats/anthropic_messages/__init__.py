@@ -1,0 +1,1 @@
+"""Anthropic's Messages; `format.py` is what the relay sees of it."""

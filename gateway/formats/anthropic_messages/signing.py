@@ -1,0 +1,92 @@
+"""Other vendors' signatures on their way through this dialect's clients, and back unharmed.
+
+- On a thought: in its own `signature` or `data`, under the signer's name. A thought that nobody
+  signed is marked too, for a provider of this dialect refuses what it did not sign itself.
+- On a call of a tool (Gemini's thought signatures): within its id, which every client sends back.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.conversation.signatures import carried, restored
+from gateway.formats.anthropic_messages.vocabulary import NAME
+from gateway.raw_members import edited, members_of
+
+MARK = "tollgate-signed:"
+_UNSIGNED = f"{MARK}:"
+_SIGNED_CALL = "-tollgate-signed-"
+_THOUGHTS = ("thinking", "redacted_thinking")
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
+_ID_MAX_CHARACTERS = 64
+
+
+def told_signature(signature: str, signed_by: str) -> str:
+    """A thought's signature as our client sees it."""
+    return carried(signature, signed_by, NAME) if signed_by else _UNSIGNED + signature
+
+
+def read_signature(told: object) -> tuple[str, str]:
+    """A thought's signature as our client sends it, and the dialect of who signed it."""
+    return restored(told, NAME) if type(told) is str else ("", "")
+
+
+def told_call_id(call_id: str, signature: str) -> str:
+    """A call's id as our client sees it."""
+    if not signature:
+        return call_id
+    return (
+        call_id + _SIGNED_CALL + base64.urlsafe_b64encode(signature.encode()).decode().rstrip("=")
+    )
+
+
+def read_call_id(told: str) -> tuple[str, str]:
+    """A call's id as it was given, and the signature within."""
+    call_id, _, signed = told.partition(_SIGNED_CALL)
+    try:
+        signature = base64.urlsafe_b64decode(signed + "=" * (-len(signed) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return told, ""
+    is_ours = told_call_id(call_id, signature) == told
+    return (call_id, signature) if is_ours else (told, "")
+
+
+def provider_call_id(call_id: str) -> str:
+    """A call's id as a provider takes it: the same for the call and its result."""
+    if call_id and len(call_id) <= _ID_MAX_CHARACTERS and not _NOT_IN_IDS.search(call_id):
+        return call_id
+    digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{_NOT_IN_IDS.sub('_', call_id)[:24]}_{digest[:16]}".lstrip("_")
+
+
+def without_strangers(body: bytes) -> bytes:
+    """A request without the thoughts that other vendors' models had: the provider would refuse
+    them. Everything else keeps its bytes.
+    """
+    if MARK.encode() not in body:
+        return body
+    messages = msgspec.json.decode(members_of(body)["messages"])
+    kept = [
+        _without(message) if message.get("role") == "assistant" else message for message in messages
+    ]
+    # A message of nothing but such thoughts is left out: an empty one is refused.
+    kept = [message for message in kept if message["content"] != []]
+    return body if kept == messages else edited(body, {"messages": kept})
+
+
+def _without(message: dict[str, Any]) -> dict[str, Any]:
+    content = message["content"]
+    if type(content) is not list:
+        return message
+    return {**message, "content": [block for block in content if not _is_strange(block)]}
+
+
+def _is_strange(block: dict[str, Any]) -> bool:
+    if block.get("type") not in _THOUGHTS:
+        return False
+    told = block.get("signature") or block.get("data")
+    return type(told) is str and told.startswith(MARK)

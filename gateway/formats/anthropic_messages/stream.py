@@ -1,0 +1,225 @@
+"""A streamed message as a provider sends it.
+
+Source: https://docs.anthropic.com/en/docs/build-with-claude/streaming. Each event is decoded once,
+into structs that hold only what is looked at.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.delivered_text import DeliveredText
+from gateway.errors import GatewayError, UpstreamFailed
+from gateway.formats.anthropic_messages.answer import generated_texts, service_in
+from gateway.formats.anthropic_messages.errors import failure_in_answer
+from gateway.formats.anthropic_messages.usage import (
+    merged,
+    read_usage,
+    tells_output,
+    tells_prompt,
+    write_usage,
+)
+from gateway.formats.anthropic_messages.vocabulary import written_event
+from gateway.formats.contract import CountTokens, Piece, UnreadableAnswer
+from gateway.provider_json import read_object
+from gateway.sse import SSEEvent, SSEParser, SSETooLong
+from ledger.usage import Usage
+
+END_MARKER = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+_BYTES_PER_TOKEN = 4
+_TELLING = ("content_block_start", "content_block_delta", "content_block_stop", "message_delta")
+_KNOWN = frozenset({*_TELLING, "message_start", "message_stop", "error"})
+
+
+class _Delta(msgspec.Struct, gc=False):
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    content: Any = None
+    stop_reason: Any = None
+    stop_sequence: Any = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    usage: Any = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int | None = None
+    delta: _Delta | None = None
+    message: _Message | None = None
+    content_block: Any = None
+    usage: Any = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+
+
+class MessageStreamReader:
+    """Reads one stream; see `gateway.formats.contract.StreamReader`."""
+
+    def __init__(self, count_tokens: CountTokens) -> None:
+        self._parser = SSEParser()
+        self._first_usage: object = None
+        self._last_usage: object = None
+        self._stop: dict[str, Any] = {}
+        self._end_marker = END_MARKER
+        self._ended = False
+        self._content_events = 0
+        self._content_bytes = 0
+        self.delivered = DeliveredText(count_tokens)
+        self.error: GatewayError | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was told once the output is counted: a start alone knows of the prompt only."""
+        return self._usage()[0]
+
+    @property
+    def anomaly(self) -> str | None:
+        """What is wrong with the usage that was told."""
+        return self._usage()[1]
+
+    @property
+    def service(self) -> str | None:
+        """The service that answers."""
+        return service_in(merged(self._first_usage, self._last_usage))
+
+    @property
+    def finished(self) -> bool:
+        """True once the message has its stop reason, or its end came."""
+        return self._ended or bool(self._stop)
+
+    @property
+    def saw_content(self) -> bool:
+        """True once any generated text has passed."""
+        return self._content_events > 0
+
+    def output_tokens_at_least(self) -> int:
+        """Events with text, or a quarter of its bytes: whichever is more."""
+        return max(self._content_events, self._content_bytes // _BYTES_PER_TOKEN)
+
+    def feed(self, chunk: bytes) -> list[Piece]:
+        """The pieces this chunk completes; nothing after `end` or `error`."""
+        if self._is_over:
+            return []
+        try:
+            events = self._parser.feed(chunk)
+        except SSETooLong as error:
+            return [self._broken(b"", _broken_off(str(error)))]
+        return self._pieces(events)
+
+    def finish(self) -> list[Piece]:
+        """The last event, if the body ended before the blank line that was to end it.
+
+        Its `raw` gets that line, so that what follows does not run into it.
+        """
+        if self._is_over:
+            return []
+        try:
+            event = self._parser.finish()
+        except SSETooLong as error:
+            return [self._broken(b"", _broken_off(str(error)))]
+        if event is None or not event.data:
+            return []
+        return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
+
+    def closing(self, usage: Usage) -> bytes:
+        """The end marker in the provider's own bytes, and before it the usage where it told none.
+
+        A `message_delta` also says why the model stopped; a client takes the last one's word.
+        """
+        if self.usage is not None:
+            return self._end_marker
+        told = {"delta": self._stop, "usage": write_usage(usage)}
+        return written_event("message_delta", told) + self._end_marker
+
+    @property
+    def _is_over(self) -> bool:
+        return self._ended or self.error is not None
+
+    def _usage(self) -> tuple[Usage | None, str | None]:
+        """A start alone tells what a broken stream's prompt was; of its output it knows nothing."""
+        last = self._last_usage
+        is_cut = self.saw_content and not self.finished
+        if not tells_output(last) and not (is_cut and tells_prompt(self._first_usage)):
+            return None, read_usage(last)[1]
+        return read_usage(merged(self._first_usage, self._last_usage))
+
+    def _pieces(self, events: list[SSEEvent]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for event in events:
+            pieces.append(self._read(event))
+            if self._is_over:
+                break
+        return pieces
+
+    def _read(self, event: SSEEvent) -> Piece:
+        if not event.data:
+            return Piece("comment", event.raw)
+        try:
+            told = _decoded(event.data)
+        except (msgspec.ValidationError, UnreadableAnswer):
+            return self._broken(event.raw, _broken_off("an event is not what its dialect says"))
+        kind = told.type or (event.event or b"").decode("ascii", "replace")
+        match kind:
+            case "message_start" if told.message is not None:
+                self._first_usage = told.message.usage
+            case "content_block_start":
+                self._take("".join(generated_texts(told.content_block)), told.index or 0)
+            case "content_block_delta" if told.delta is not None:
+                self._take(_generated(told.delta), told.index or 0)
+            case "message_delta":
+                self._last_usage = merged(self._last_usage, told.usage)
+                self._note_stop(told.delta)
+            case "message_stop":
+                self._ended, self._end_marker = True, event.raw
+                return Piece("end", event.raw, event.data)
+            case "error":
+                return self._broken(event.raw, failure_in_answer(told.error))
+            case _:
+                pass
+        return Piece("content" if kind in _TELLING else "comment", event.raw, event.data)
+
+    def _note_stop(self, delta: _Delta | None) -> None:
+        if delta is not None and type(delta.stop_reason) is str:
+            sequence = delta.stop_sequence if type(delta.stop_sequence) is str else None
+            self._stop = {"stop_reason": delta.stop_reason, "stop_sequence": sequence}
+
+    def _take(self, text: str, index: int) -> None:
+        if text:
+            self._content_events += 1
+            self._content_bytes += (
+                len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+            )
+            self.delivered.add(text, index)
+
+    def _broken(self, raw: bytes, error: GatewayError) -> Piece:
+        self.error = error
+        return Piece("error", raw, error=error)
+
+
+def _decoded(data: bytes) -> _Event:
+    """Raises ValidationError, UnreadableAnswer; an event of a kind we do not know may be anything,
+    and broken UTF-8 is replaced.
+    """
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = read_object(data)
+    kind = document.get("type")
+    if type(kind) is str and kind not in _KNOWN:
+        return _Event(type=kind)
+    return msgspec.convert(document, _Event)
+
+
+def _generated(delta: _Delta) -> str:
+    content = delta.content if type(delta.content) is str else ""  # of a compaction
+    return delta.text or delta.thinking or delta.partial_json or content
+
+
+def _broken_off(why: str) -> UpstreamFailed:
+    return UpstreamFailed(f"The provider's stream broke off: {why}.")

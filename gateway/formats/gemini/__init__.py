@@ -1,0 +1,1 @@
+"""Gemini's generateContent; `format.py` is what the relay sees of it."""

@@ -1,0 +1,1 @@
+"""OpenAI's Responses; `format.py` is what the relay sees of it."""

@@ -1,0 +1,57 @@
+"""A whole response as a provider answers it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.errors import GatewayError
+from gateway.formats.contract import Answer, UnreadableAnswer
+from gateway.formats.openai_responses.usage import read_usage
+from gateway.openai_envelope import failure_in_answer
+from gateway.provider_json import read_object
+from gateway.service_tiers import service_of
+
+_SPOKEN = ("text", "refusal", "arguments", "input", "code", "name")
+
+
+def read_answer(body: bytes) -> Answer:
+    """The answer that `body` is. Raises UnreadableAnswer for what is none.
+
+    A response that is incomplete is an answer, and billed; one that failed is an error.
+    """
+    document = read_object(body)
+    error = failure_of(document)
+    output = document.get("output")
+    if error is None and type(output) is not list:
+        raise UnreadableAnswer("the answer has no output")
+    usage, anomaly = read_usage(document.get("usage"))
+    return Answer(
+        usage=usage,
+        anomaly=anomaly,
+        error=error,
+        output_texts=tuple(generated_texts(output)),
+        service=service_of(document.get("service_tier")),
+    )
+
+
+def failure_of(response: Mapping[str, Any]) -> GatewayError | None:
+    """What went wrong with a response, None if nothing did."""
+    error = response.get("error")
+    if error or response.get("status") == "failed":
+        return failure_in_answer(error or "the response failed")
+    return None
+
+
+def generated_texts(output: object) -> Iterator[str]:
+    """Everything the model wrote: words, thoughts told, arguments and code."""
+    for item in output if type(output) is list else ():
+        if type(item) is not dict:
+            continue
+        for holder in (item, *_parts(item, "content"), *_parts(item, "summary")):
+            yield from (
+                holder[name] for name in _SPOKEN if type(holder.get(name)) is str and holder[name]
+            )
+
+
+def _parts(item: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    parts = item.get(name)
+    return [part for part in parts if type(part) is dict] if type(parts) is list else []

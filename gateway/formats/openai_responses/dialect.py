@@ -1,0 +1,40 @@
+"""Responses to and from the conversation in no dialect."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.conversation.request import Conversation, Written
+from gateway.conversation.turn import Turn
+from gateway.formats.contract import ChatCall, EventReader, EventWriter
+from gateway.formats.openai_responses import conversation, turn, writing
+from gateway.formats.openai_responses.reading_events import ResponseEventReader
+from gateway.formats.openai_responses.writing_events import ResponseEventWriter
+from ledger.usage import Usage
+
+
+class ResponsesDialect:
+    """See `gateway.formats.contract.Dialect`."""
+
+    def conversation(self, call: ChatCall) -> Conversation:
+        """What the client asks for."""
+        return conversation.conversation_of(call)
+
+    def request(self, conversation: Conversation, upstream_model: str) -> Written:
+        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        return writing.request_of(conversation, upstream_model)
+
+    def turn(self, document: Mapping[str, Any]) -> Turn:
+        """The provider's whole answer. Raises UnreadableAnswer."""
+        return turn.turn_of(document)
+
+    def answer(self, call: ChatCall, turn_: Turn, usage: Usage) -> bytes:
+        """The whole answer for the client."""
+        return turn.answer_of(call, turn_, usage)
+
+    def reader(self) -> EventReader:
+        """For the stream of a provider of this dialect."""
+        return ResponseEventReader()
+
+    def writer(self, call: ChatCall) -> EventWriter:
+        """For the stream to a client of this dialect."""
+        return ResponseEventWriter(call)

@@ -1,0 +1,88 @@
+"""OpenAI's Responses as a `Format`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway import openai_envelope
+from gateway.errors import GatewayError
+from gateway.formats.contract import (
+    Answer,
+    ChatCall,
+    CountTokens,
+    Prompt,
+    ServedModel,
+    StreamReader,
+)
+from gateway.formats.openai_responses import answer, as_stream, prompt, request, stream
+from gateway.formats.openai_responses.dialect import ResponsesDialect
+from gateway.raw_members import edited
+
+
+class OpenAIResponses:
+    """`POST /v1/responses` and its answers."""
+
+    name = "openai_responses"
+    forwarded_headers = ()
+    dialect = ResponsesDialect()
+
+    def read_request(self, document: dict[str, Any], body: bytes) -> ChatCall:
+        """The call that `body`, parsed as `document`, asks for. Raises InvalidRequest."""
+        return request.read_request(document, body)
+
+    def prompt(self, call: ChatCall) -> Prompt:
+        """What of the call is input, erring upwards."""
+        return prompt.prompt(call)
+
+    def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:  # noqa: ARG002 - usage is always told
+        """The client's bytes, with the provider's name for the model, without what is stripped."""
+        if upstream_model == call.model and not call.stripped:
+            return call.body
+        return edited(call.body, {"model": upstream_model}, call.stripped)
+
+    def read_answer(self, body: bytes) -> Answer:
+        """The answer that `body` is. Raises UnreadableAnswer."""
+        return answer.read_answer(body)
+
+    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:  # noqa: ARG002 - one choice, always
+        """A reader for the provider's stream."""
+        return stream.ResponseStreamReader(count_tokens)
+
+    def as_stream(self, call: ChatCall, body: bytes) -> bytes:
+        """A whole answer as the stream that was asked for, its end included."""
+        return as_stream.as_stream(call, body)
+
+    def told_models(self, models: Sequence[ServedModel]) -> dict[str, object]:
+        """The list of models, the same as for chat completions."""
+        return {"object": "list", "data": [self.told_model(model) for model in models]}
+
+    def told_model(self, model: ServedModel) -> dict[str, object]:
+        """One model."""
+        return {
+            "id": model.id,
+            "object": "model",
+            "created": model.created_s,
+            "owned_by": "tollgate",
+        }
+
+    def error_body(
+        self, error: GatewayError, request_id: str
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body of an error."""
+        return openai_envelope.error_body(error, request_id)
+
+    def stream_error(self, error: GatewayError) -> bytes:
+        """The event that tells of an error inside a stream.
+
+        The SDKs raise for an `error` member; others read the event's own words.
+        """
+        words = {"code": error.code, "message": error.message, "param": error.param}
+        told = {"type": "error", **words, "error": {"type": error.kind, **words}}
+        return b"event: error\ndata: " + msgspec.json.encode(told) + b"\n\n"
+
+    def classify_failure(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> GatewayError:
+        """What a provider's status other than 200 means to our client."""
+        return openai_envelope.classify_failure(status, headers, body)

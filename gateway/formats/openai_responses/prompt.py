@@ -1,0 +1,99 @@
+"""What of a Responses request is input, erring upwards: a hold must cover it first.
+
+Texts are counted by the caller; what has no text is bounded here, as for chat completions.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.formats.contract import ChatCall, Prompt
+
+ITEM_TOKENS = 8
+REQUEST_TOKENS = 16
+TOOL_TOKENS = 16
+TOOLS_PRESENT_TOKENS = 128
+HOSTED_TOOL_TOKENS = 4_000
+"""A practical bound: what a provider's own tools add, results of one search among it."""
+# https://platform.openai.com/docs/guides/images-vision (calculating costs)
+IMAGE_TOKENS = 25_000
+FILE_BYTES_PER_TOKEN = 2
+FILE_LEAST_TOKENS = 4_000
+UNSEEN_MEDIA_TOKENS = 50_000
+"""A practical bound for what is named by id or address only."""
+SEALED_BYTES_PER_TOKEN = 4
+"""Thoughts come back sealed, in base64; the seal takes more bytes than the thought."""
+
+_OWN_TOOLS = frozenset({"function", "custom"})
+
+
+def prompt(call: ChatCall) -> Prompt:
+    """Texts and fixed tokens of `call`."""
+    document = call.document
+    texts: list[str] = []
+    fixed_tokens = REQUEST_TOKENS
+    if type(document.get("instructions")) is str:
+        texts.append(document["instructions"])
+        fixed_tokens += ITEM_TOKENS
+    given = document["input"]
+    if type(given) is str:
+        texts.append(given)
+    else:
+        fixed_tokens += sum(_read_item(item, texts) for item in given)
+    tools = document.get("tools") or ()
+    if tools:
+        texts.append(_json(tools))
+        hosted = sum(1 for tool in tools if tool["type"] not in _OWN_TOOLS)
+        fixed_tokens += TOOLS_PRESENT_TOKENS + TOOL_TOKENS * len(tools)
+        fixed_tokens += HOSTED_TOOL_TOKENS * hosted
+    if document.get("text"):
+        texts.append(_json(document["text"]))
+    return Prompt(texts=tuple(texts), fixed_tokens=fixed_tokens)
+
+
+def _read_item(item: dict[str, Any], texts: list[str]) -> int:
+    """Append the item's texts to `texts`; answer its tokens besides them."""
+    match item.get("type", "message"):
+        case "message":
+            return ITEM_TOKENS + _read_content(item["content"], texts)
+        case "function_call_output" | "custom_tool_call_output":
+            return ITEM_TOKENS + _read_content(item.get("output"), texts)
+        case "reasoning":
+            sealed = item.get("encrypted_content") or ""
+            texts.append(_json(item.get("summary") or []))
+            return ITEM_TOKENS + len(str(sealed)) // SEALED_BYTES_PER_TOKEN
+        case "item_reference":
+            return UNSEEN_MEDIA_TOKENS
+        case _:
+            texts.append(_json(item))
+            return ITEM_TOKENS
+
+
+def _read_content(content: object, texts: list[str]) -> int:
+    if type(content) is str:
+        texts.append(content)
+        return 0
+    if type(content) is not list:
+        return 0
+    return sum(_read_part(part, texts) for part in content if type(part) is dict)
+
+
+def _read_part(part: dict[str, Any], texts: list[str]) -> int:
+    match part.get("type"):
+        case "input_text" | "output_text" if type(part.get("text")) is str:
+            texts.append(part["text"])
+            return 0
+        case "input_image":
+            return IMAGE_TOKENS
+        case "input_file":
+            data = part.get("file_data")
+            if type(data) is not str:
+                return UNSEEN_MEDIA_TOKENS
+            return max(len(data) * 3 // 4 // FILE_BYTES_PER_TOKEN, FILE_LEAST_TOKENS)
+        case _:
+            texts.append(_json(part))
+            return 0
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

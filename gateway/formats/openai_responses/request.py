@@ -1,0 +1,135 @@
+"""A Responses request, checked where it matters for routing, money and memory.
+
+Source: https://platform.openai.com/docs/api-reference/responses/create. What one provider keeps
+for later (an earlier response, a conversation, work in the background) is refused: the next call
+may go to another provider, which knows nothing of it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.errors import InvalidRequest
+from gateway.formats.contract import ChatCall
+from gateway.parameters import array, boolean, integer, mapping, number, refuse, text
+from gateway.service_tiers import service_of
+from ledger.pricing import STANDARD
+
+OUTPUT_TOKENS_MAX = 10_000_000
+MODEL_MAX_BYTES = 256
+ITEMS_MAX, PARTS_MAX = 10_000, 10_000
+TOOLS_MAX, TOOLS_MAX_BYTES = 512, 1_000_000
+LABEL_MAX_BYTES = 1_024
+METADATA_MAX, METADATA_KEY_MAX_BYTES, METADATA_VALUE_MAX_BYTES = 16, 256, 2_048
+TEXT_MAX_BYTES = 1 << 40
+"""Texts are bounded by the body's limit alone."""
+
+STRIPPED_FIELDS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
+"""By these some gateways let a request say where it goes; never forwarded."""
+
+_KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+_LABELS = ("user", "safety_identifier", "prompt_cache_key", "service_tier", "truncation")
+
+
+def read_request(document: dict[str, Any], body: bytes) -> ChatCall:
+    """The call that `document` asks for. Raises InvalidRequest, naming the parameter."""
+    model = text(
+        document.get("model"), "model", least_bytes=1, most_bytes=MODEL_MAX_BYTES, plain=True
+    )
+    if model is None:
+        refuse("model", "given")
+    _refuse_what_is_kept(document)
+    text(document.get("instructions"), "instructions", most_bytes=TEXT_MAX_BYTES)
+    _check_input(document.get("input"))
+    _check_options(document)
+    _check_tools(document)
+    return ChatCall(
+        model=model,
+        stream=boolean(document.get("stream"), "stream") or False,
+        max_output_tokens=integer(
+            document.get("max_output_tokens"), "max_output_tokens", least=1, most=OUTPUT_TOKENS_MAX
+        ),
+        choices=1,
+        wants_usage=False,
+        document=document,
+        body=body,
+        service=service_of(document.get("service_tier")) or STANDARD,
+        stripped=tuple(sorted(STRIPPED_FIELDS.intersection(document))),
+    )
+
+
+def _refuse_what_is_kept(document: dict[str, Any]) -> None:
+    for name in _KEPT_ELSEWHERE:
+        if document.get(name) is not None:
+            raise InvalidRequest(
+                f"'{name}' is not supported here: send the whole conversation in 'input'.",
+                param=name,
+                code="unsupported_parameter",
+            )
+    if boolean(document.get("background"), "background"):
+        raise InvalidRequest(
+            "'background' is not supported here.", param="background", code="unsupported_parameter"
+        )
+
+
+def _check_input(given: object) -> None:
+    if type(given) is str:
+        return
+    items = array(given, "input", least=1, most=ITEMS_MAX)
+    if items is None:
+        refuse("input", "given")
+    for position, item in enumerate(items):
+        param = f"input[{position}]"
+        if type(item) is not dict:
+            refuse(param, "an object")
+        kind = item.get("type", "message")
+        if type(kind) is not str:
+            refuse(f"{param}.type", "a string")
+        if kind == "message":
+            if type(item.get("role")) is not str:
+                refuse(f"{param}.role", "a string")
+            _check_content(item.get("content"), f"{param}.content")
+
+
+def _check_content(content: object, param: str) -> None:
+    if type(content) is str:
+        return
+    parts = array(content, param, most=PARTS_MAX)
+    if parts is None:
+        refuse(param, "given")
+    for position, part in enumerate(parts):
+        if type(part) is not dict or type(part.get("type")) is not str:
+            refuse(f"{param}[{position}]", "an object with a type")
+
+
+def _check_options(document: dict[str, Any]) -> None:
+    number(document.get("temperature"), "temperature", least=0, most=2)
+    number(document.get("top_p"), "top_p", least=0, most=1)
+    integer(document.get("top_logprobs"), "top_logprobs", least=0, most=20)
+    integer(document.get("max_tool_calls"), "max_tool_calls", least=1, most=100_000)
+    for name in ("store", "parallel_tool_calls"):
+        boolean(document.get(name), name)
+    for name in _LABELS:
+        text(document.get(name), name, most_bytes=LABEL_MAX_BYTES, plain=True)
+    for name in ("reasoning", "text", "stream_options"):
+        mapping(document.get(name), name, most=64)
+    array(document.get("include"), "include", most=64)
+    metadata = mapping(document.get("metadata"), "metadata", most=METADATA_MAX)
+    for key, value in (metadata or {}).items():
+        text(key, "metadata", most_bytes=METADATA_KEY_MAX_BYTES, plain=True)
+        if text(value, "metadata", most_bytes=METADATA_VALUE_MAX_BYTES) is None:
+            refuse("metadata", "an object of strings")
+
+
+def _check_tools(document: dict[str, Any]) -> None:
+    tools = array(document.get("tools"), "tools", most=TOOLS_MAX)
+    for position, tool in enumerate(tools or ()):
+        if type(tool) is not dict or type(tool.get("type")) is not str:
+            refuse(f"tools[{position}]", "an object with a type")
+        if tool["type"] == "function" and not tool.get("name"):
+            refuse(f"tools[{position}].name", "given")
+    choice = document.get("tool_choice")
+    if choice is not None and type(choice) not in (str, dict):
+        refuse("tool_choice", "a string or an object")
+    if tools and len(msgspec.json.encode(tools)) > TOOLS_MAX_BYTES:
+        refuse("tools", f"at most {TOOLS_MAX_BYTES} bytes of JSON")

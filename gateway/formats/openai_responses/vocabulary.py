@@ -1,0 +1,20 @@
+"""Words of the dialect that reading and writing share.
+
+Source: https://platform.openai.com/docs/api-reference/responses
+"""
+
+NAME = "openai_responses"
+
+SERVICE_OF_TIER = {"default": "standard", "flex": "flex", "priority": "priority"}
+TIER_OF_SERVICE = {service: tier for tier, service in SERVICE_OF_TIER.items()}
+
+
+def sealed(item_id: str, encrypted: str) -> str:
+    """A reasoning item's id and sealed content as one signature: it needs both to be sent back."""
+    return f"{item_id}\n{encrypted}" if encrypted else ""
+
+
+def unsealed(signature: str) -> tuple[str, str]:
+    """The id and the sealed content of a signature."""
+    item_id, _, encrypted = signature.partition("\n")
+    return item_id, encrypted

@@ -1,0 +1,34 @@
+"""Google's Gemini API, and every service that speaks it at another address.
+
+Source: https://ai.google.dev/api
+"""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from gateway.providers.contract import Attempt
+from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
+
+
+class Gemini:
+    """Keys in `x-goog-api-key`; the model and whether to stream stand in the address."""
+
+    name = "gemini"
+    base_url = "https://generativelanguage.googleapis.com"
+    needs_key = True
+
+    def formats(self, base_url: str) -> Sequence[str]:  # noqa: ARG002 - everywhere the same
+        """generateContent."""
+        return ("gemini",)
+
+    async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
+        """POST the body as it is."""
+        action = "streamGenerateContent?alt=sse" if attempt.is_stream else "generateContent"
+        model = quote(attempt.upstream_model.removeprefix("models/"), safe="")
+        return await upstream.send(
+            UpstreamRequest(
+                url=f"{attempt.base_url}/v1beta/models/{model}:{action}",
+                headers={"x-goog-api-key": attempt.key, "content-type": "application/json"},
+                body=attempt.body,
+            )
+        )

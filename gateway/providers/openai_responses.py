@@ -1,0 +1,31 @@
+"""Services other than OpenAI that speak Responses, and only these, at an address of their own."""
+
+from collections.abc import Sequence
+
+from gateway.providers.contract import Attempt
+from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
+
+
+class OpenAIResponses:
+    """Bearer keys, `{base_url}/responses`; the base URL includes the version."""
+
+    name = "openai_responses"
+    base_url = "https://api.openai.com/v1"
+    needs_key = True
+
+    def formats(self, base_url: str) -> Sequence[str]:  # noqa: ARG002 - everywhere the same
+        """Responses."""
+        return ("openai_responses",)
+
+    async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
+        """POST the body as it is."""
+        return await upstream.send(
+            UpstreamRequest(
+                url=f"{attempt.base_url}/responses",
+                headers={
+                    "authorization": f"Bearer {attempt.key}",
+                    "content-type": "application/json",
+                },
+                body=attempt.body,
+            )
+        )

@@ -1,0 +1,227 @@
+"""Between a client's format and a provider's: the same, and bytes pass; another, and everything is
+translated by way of `gateway.conversation`.
+
+The provider's own format always reads its answers, so that what is billed does not depend on the
+client.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import msgspec
+
+from gateway.conversation.turn import Turn
+from gateway.errors import GatewayError, UpstreamFailed
+from gateway.formats.contract import (
+    Answer,
+    ChatCall,
+    CountTokens,
+    Delivered,
+    EventReader,
+    EventWriter,
+    Format,
+    Piece,
+    StreamReader,
+    UnreadableAnswer,
+)
+from gateway.provider_json import read_object
+from ledger.usage import Usage
+
+KEPT_ALIVE = b": \n\n"
+"""A comment: the client hears that somebody is there."""
+
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole answer: what is billed, the provider's bytes, and its turn where it is translated."""
+
+    answer: Answer
+    body: bytes
+    turn: Turn | None = None
+
+
+class Wire(Protocol):
+    """How one client's call reaches one provider, and the answer the client."""
+
+    def outgoing(self, call: ChatCall, upstream_model: str) -> "Outgoing":
+        """What is sent. Raises InvalidRequest for what the provider's format cannot say."""
+        ...
+
+    def whole(self, body: bytes) -> Whole:
+        """A provider's whole answer. Raises UnreadableAnswer."""
+        ...
+
+    def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
+        """The whole answer for the client, as a stream if that was asked for.
+
+        Raises UnreadableAnswer for what has no such form.
+        """
+        ...
+
+    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
+        """A reader for the provider's stream; its pieces are the client's."""
+        ...
+
+    def classify_failure(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> GatewayError:
+        """What a provider's status other than 200 means."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The bytes for a provider, the client's headers that go with them, and what was lost."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    losses: tuple[str, ...] = ()
+
+
+class Passing:
+    """Both sides speak one format."""
+
+    def __init__(self, wire: Format) -> None:
+        self._wire = wire
+        self.classify_failure = wire.classify_failure
+        self.stream = wire.stream
+
+    def outgoing(self, call: ChatCall, upstream_model: str) -> Outgoing:
+        """The client's bytes but for the declared edits."""
+        return Outgoing(self._wire.provider_body(call, upstream_model, True), call.headers)
+
+    def whole(self, body: bytes) -> Whole:
+        """The provider's bytes, read only for what they cost."""
+        return Whole(self._wire.read_answer(body), body)
+
+    def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:  # noqa: ARG002 - told already
+        """The provider's bytes."""
+        return self._wire.as_stream(call, whole.body) if call.stream else whole.body
+
+
+class Translating:
+    """The client speaks one format, the provider another."""
+
+    def __init__(self, client: Format, provider: Format) -> None:
+        self._client = client
+        self._provider = provider
+        self.classify_failure = provider.classify_failure
+
+    def outgoing(self, call: ChatCall, upstream_model: str) -> Outgoing:
+        """The request in the provider's format."""
+        conversation = self._client.dialect.conversation(call)
+        written = self._provider.dialect.request(conversation, upstream_model)
+        return Outgoing(_encode(written.document), {}, written.losses)
+
+    def whole(self, body: bytes) -> Whole:
+        """The provider's answer, understood."""
+        answer = self._provider.read_answer(body)
+        if answer.error is not None:
+            return Whole(answer, body)
+        try:
+            turn = self._provider.dialect.turn(read_object(body))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UnreadableAnswer("the answer is not what its format says") from error
+        return Whole(answer, body, turn)
+
+    def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
+        """The turn in the client's format, with the usage that is billed."""
+        assert whole.turn is not None
+        body = self._client.dialect.answer(call, whole.turn, usage)
+        return self._client.as_stream(call, body) if call.stream else body
+
+    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
+        """The provider's stream, retold event by event."""
+        # The provider is asked for its usage in any case; whether the client is told is its own.
+        asked = replace(call, wants_usage=True)
+        return _Retelling(
+            self._provider.stream(asked, count_tokens),
+            self._provider.dialect.reader(),
+            self._client.dialect.writer(call),
+        )
+
+
+class _Retelling:
+    """A provider's stream read by its own reader, its pieces in the client's format."""
+
+    def __init__(self, inner: StreamReader, reader: EventReader, writer: EventWriter) -> None:
+        self._inner = inner
+        self._reader = reader
+        self._writer = writer
+        self._last = b""
+        self._error: GatewayError | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._inner.usage
+
+    @property
+    def anomaly(self) -> str | None:
+        return self._inner.anomaly
+
+    @property
+    def service(self) -> str | None:
+        return self._inner.service
+
+    @property
+    def finished(self) -> bool:
+        return self._inner.finished
+
+    @property
+    def saw_content(self) -> bool:
+        return self._inner.saw_content
+
+    @property
+    def error(self) -> GatewayError | None:
+        return self._error or self._inner.error
+
+    @property
+    def delivered(self) -> Delivered:
+        return self._inner.delivered
+
+    def output_tokens_at_least(self) -> int:
+        return self._inner.output_tokens_at_least()
+
+    def feed(self, chunk: bytes) -> list[Piece]:
+        """The client's pieces for what this chunk completes."""
+        return [] if self._error else self._retold(self._inner.feed(chunk))
+
+    def finish(self) -> list[Piece]:
+        """The pieces left at the end of the body."""
+        return [] if self._error else self._retold(self._inner.finish())
+
+    def closing(self, usage: Usage) -> bytes:
+        """The end, and before it the parts that were left open."""
+        left = self._writer.write(self._reader.finish())
+        return self._last + left + self._writer.closing(usage)
+
+    def _retold(self, pieces: list[Piece]) -> list[Piece]:
+        told: list[Piece] = []
+        for piece in pieces:
+            if piece.kind == "error":
+                return [*told, piece]
+            if not piece.data:
+                told.append(Piece("comment", KEPT_ALIVE))
+                continue
+            try:
+                raw = self._writer.write(self._reader.read(piece.data))
+            except (UnreadableAnswer, AttributeError, KeyError, TypeError, ValueError):
+                self._error = UpstreamFailed("The provider's stream broke off: an odd event.")
+                return [*told, Piece("error", b"", error=self._error)]
+            if piece.kind == "end":  # held back, as every end is
+                self._last, raw = raw, b""
+            # What only told of usage is the client's content now, if anything is left of it.
+            kind = "content" if raw and piece.kind == "usage" else piece.kind
+            told.append(Piece(kind, raw))
+        return told
+
+
+def wires_of(client: Format, formats: Mapping[str, Format]) -> dict[str, Wire]:
+    """How a client of one format reaches providers of each."""
+    return {
+        name: Passing(client) if name == client.name else Translating(client, provider)
+        for name, provider in formats.items()
+    }

@@ -1,0 +1,168 @@
+"""What we charge for the recorded exchanges is what `genai-prices` computes by itself.
+
+Two ways from the provider's bytes to an amount that share nothing but the figures: our formats'
+reading of usage, the catalogue's conversion and the ledger's arithmetic, against the package's own
+extraction and calculation.
+"""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import genai_prices
+import pytest
+from genai_prices.types import ExtractedUsage
+
+from gateway.formats.contract import ChatCall
+from gateway.formats.registry import FORMATS
+from ledger.money import NANOS_PER_USD
+from ledger.price_book.catalogue import Entry, load
+from ledger.pricing import Multiplier, charge_nanos, price_lines
+from ledger.usage import Usage
+from tests.recorded import FOLDER, Recording, recordings
+
+MOMENT = datetime(2026, 11, 24, tzinfo=UTC)
+"""Prices are dated; the calendar of whoever runs the tests does not matter."""
+
+FLAVORS = {
+    "openai-chat": ("openai_chat", "chat"),
+    "openai-responses": ("openai_responses", "responses"),
+    "anthropic-messages": ("anthropic_messages", "default"),
+}
+"""By the beginning of a recording's name: our format, and the package's flavor."""
+
+UNPRICED = {
+    "openai-chat-chat-logprobs": "a model of Snowflake's, whose prices the package lacks",
+    "openai-chat-chat-reasoning-content-dialect-deepseek-etc": "a price by the time of day",
+}
+SUMMED = {
+    "anthropic-messages-anthropic-usage-iterations-compaction-advisor": (
+        "the package leaves out the model calls behind the message, which are charged"
+    )
+}
+ANSWERED = [
+    one
+    for prefix, (form, _) in FLAVORS.items()
+    if form in FORMATS
+    for one in recordings(prefix)
+    if one.status == 200 and one.name not in UNPRICED
+]
+
+
+@pytest.mark.parametrize("recording", ANSWERED, ids=lambda one: one.name)
+def test_the_charge_is_the_packages_to_the_nanodollar(recording: Recording) -> None:
+    theirs = their_usage(recording)
+    exact_usd = theirs.calc_price(
+        genai_request_timestamp=MOMENT, price_context=context(recording)
+    ).total_price
+    entry = entry_of(theirs)
+    dated = entry.at(int(MOMENT.timestamp()) * 1_000_000)
+    assert dated.price is not None
+    usage, service = our_usage(recording)
+    lines = price_lines(usage, dated.price, service)
+    ours = sum(Fraction(line.units * line.price_nanos, line.per_units) for line in lines)
+    expected = Fraction(exact_usd) * NANOS_PER_USD - searched_nanos(theirs)
+    if recording.name in SUMMED:
+        assert ours > expected
+        return
+    assert ours == expected
+    assert charge_nanos(lines, Multiplier()) == (2 * expected + 1) // 2
+
+
+def test_something_of_every_dialect_and_every_kind_of_token_is_compared() -> None:
+    compared = [our_usage(one)[0] for one in ANSWERED]
+    for kind in ("input", "cache_read", "cache_write_5m", "output", "reasoning"):
+        assert any(getattr(usage, kind) for usage in compared), kind
+    assert len(compared) >= 9
+
+
+def test_a_price_by_the_time_of_day_is_refused_and_not_guessed() -> None:
+    entry = next(
+        each
+        for each in load().entries
+        if (each.provider, each.model) == ("deepseek", "deepseek-reasoner")
+    )
+    assert [dated.refusal for dated in entry.prices] == ["the price depends on the time of day"]
+
+
+def their_usage(recording: Recording) -> ExtractedUsage:
+    """The package's reading; of a stream it is given the usage that the recording tells."""
+    told = document(recording)
+    body: Any = (
+        {"model": told["model"], "usage": nested(recording.usage)}
+        if recording.is_stream
+        else json.loads(recording.response)
+    )
+    body["model"] = told["model"]
+    prefix = next(prefix for prefix in FLAVORS if recording.name.startswith(prefix))
+    return genai_prices.extract_usage(
+        body, provider_id=told["provider"], api_flavor=FLAVORS[prefix][1]
+    )
+
+
+def our_usage(recording: Recording) -> tuple[Usage, str]:
+    """What our format reads, and the service that answered."""
+    prefix = next(prefix for prefix in FLAVORS if recording.name.startswith(prefix))
+    wire = FORMATS[FLAVORS[prefix][0]]
+    if recording.is_stream:
+        call = ChatCall(
+            model="m", stream=True, max_output_tokens=None, choices=1, wants_usage=True,
+            document={}, body=b"",
+        )  # fmt: skip
+        reader = wire.stream(call, len)
+        reader.feed(recording.response)
+        assert reader.usage is not None
+        return reader.usage, reader.service or ""
+    answer = wire.read_answer(recording.response)
+    assert answer.usage is not None
+    return answer.usage, answer.service or ""
+
+
+def entry_of(theirs: ExtractedUsage) -> Entry:
+    """The catalogue's entry for the model that the package found."""
+    assert theirs.model is not None
+    model = theirs.model
+    return next(
+        each
+        for each in load().entries
+        if each.model == model.id and _owns(each.provider, theirs.provider.id)
+    )
+
+
+def _owns(provider: str, asked: str) -> bool:
+    """Azure sells OpenAI's models, at OpenAI's prices where it has none of its own."""
+    return provider in (asked, {"azure": "openai"}.get(asked))
+
+
+def context(recording: Recording) -> dict[str, str] | None:
+    service = our_usage(recording)[1]
+    return {"service_tier": service} if service else None
+
+
+def searched_nanos(theirs: ExtractedUsage) -> Fraction:
+    """Searches of the web, which the ledger has no class of usage for."""
+    searches = theirs.usage.reported_value("web_searches")
+    assert theirs.model is not None
+    prices = theirs.model.get_prices(MOMENT)
+    per_thousand = prices.web_searches_kcount or Decimal(0)
+    assert isinstance(per_thousand, Decimal)
+    return Fraction(per_thousand) * NANOS_PER_USD * Fraction(searches) / 1_000
+
+
+def document(recording: Recording) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((FOLDER / f"{recording.name}.json").read_text())
+    return loaded
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """A usage whose dotted names are objects again."""
+    found: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, last = name.split(".")
+        holder = found
+        for part in path:
+            holder = holder.setdefault(part, {})
+        holder[last] = value
+    return found
