@@ -34,19 +34,32 @@ Permission = Literal[
     "prices:write",
     "requests:read",
     "ledger:read",
+    "ledger:write",
+    "adjustments:propose",
+    "adjustments:approve",
+    "reconciliation:write",
     "operators:write",
 ]
 
 _READ: frozenset[Permission] = frozenset(
     {"accounts:read", "channels:read", "prices:read", "requests:read", "ledger:read"}
 )
-_WRITE: frozenset[Permission] = frozenset(
-    {"accounts:write", "credits:write", "keys:write", "channels:write", "prices:write"}
+_BOOKS: frozenset[Permission] = frozenset(
+    {
+        "credits:write",
+        "prices:write",
+        "ledger:write",
+        "adjustments:propose",
+        "adjustments:approve",
+        "reconciliation:write",
+    }
 )
+_WRITE: frozenset[Permission] = _BOOKS | {"accounts:write", "keys:write", "channels:write"}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     "root": _READ | _WRITE | {"operators:write"},
     "operator": _READ | _WRITE,
+    "finance": _READ | _BOOKS,
     "auditor": _READ,
 }
 """What each role may do."""
@@ -68,6 +81,11 @@ class Operator:
     def actor(self) -> str:
         """How events name this operator."""
         return f"operator:{self.user_id}"
+
+    def require(self, permission: Permission) -> None:
+        """For what a route cannot know before it has read the request. Raises Forbidden."""
+        if permission not in PERMISSIONS[self.role]:
+            raise Forbidden(f"the role {self.role} does not allow {permission}")
 
 
 def the_desk(request: Request) -> Desk:
@@ -114,8 +132,7 @@ class Permit:
         if found is None:
             raise Unauthorized("nobody has this token")
         operator = Operator(*found)
-        if self.permission not in PERMISSIONS[operator.role]:
-            raise Forbidden(f"the role {operator.role} does not allow {self.permission}")
+        operator.require(self.permission)
         return operator
 
 

@@ -85,6 +85,7 @@ class Desk:
     """The parts. `channel_types` are the providers the gateway knows, by name.
 
     `pool` should give up after about a second, so that callers are told when Postgres is away.
+    `closing`: set when the process is to end, so that answers without an end of their own stop.
     """
 
     pool: AsyncConnectionPool[Any]
@@ -93,6 +94,7 @@ class Desk:
     configuration: Configuration
     channel_types: Mapping[str, ChannelType]
     commands: Commands = field(default_factory=Commands)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def state(self, stream: Stream, stream_id: UUID) -> Any:  # noqa: ANN401 - each stream has its own state
         """The fold of a stream as it stands now. Raises NotFound for a stream of another kind."""

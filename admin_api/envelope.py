@@ -1,5 +1,7 @@
 """What surrounds every exchange, as plain ASGI: a request id, a bounded body, no caching."""
 
+from collections.abc import Mapping
+
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -7,6 +9,8 @@ from admin_api.problems import MEDIA_TYPE, problem, surrounding_headers
 from ledger.ids import charge_id
 
 BODY_MAX_BYTES = 1_000_000
+LARGER_BODIES: Mapping[tuple[str, str], int] = {("POST", "/reconciliations"): 4_000_000}
+"""Routes that take files, and how many bytes those may have."""
 
 
 class Envelope:
@@ -33,15 +37,17 @@ class Envelope:
                 message["headers"] = [*message["headers"], *surrounding_headers(request_id)]
             await send(message)
 
-        refusal = _refused_unread(scope)
+        route = (scope["method"], scope["path"].removeprefix(self._prefix))
+        most = LARGER_BODIES.get(route, BODY_MAX_BYTES)
+        refusal = _refused_unread(scope, most)
         if refusal is None:
-            body = await _read(receive)
+            body = await _read(receive, most)
             if body is None:
                 return
-            if len(body) <= BODY_MAX_BYTES:
+            if len(body) <= most:
                 await self._app(scope, _given(body, receive), send_with_headers)
                 return
-            refusal = _TOO_LARGE
+            refusal = _too_large(most)
         status, code, detail = refusal
         content, headers = problem(status, code, detail, request_id=request_id)
         # The rest of the body was not read, so the connection cannot be used again.
@@ -50,20 +56,23 @@ class Envelope:
         await answer(scope, receive, send_with_headers)
 
 
-_TOO_LARGE = (413, "request_too_large", f"A body may have up to {BODY_MAX_BYTES} bytes.")
 _ENCODED = (415, "unsupported_media_type", "Send the body without Content-Encoding.")
 
 
-def _refused_unread(scope: Scope) -> tuple[int, str, str] | None:
+def _too_large(most: int) -> tuple[int, str, str]:
+    return 413, "request_too_large", f"A body may have up to {most} bytes."
+
+
+def _refused_unread(scope: Scope, most: int) -> tuple[int, str, str] | None:
     """Status, code and detail where the headers alone say that the body is not wanted."""
     headers = dict(scope["headers"])
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         return _ENCODED
     length = headers.get(b"content-length", b"0")
-    return _TOO_LARGE if not length.isdigit() or int(length) > BODY_MAX_BYTES else None
+    return _too_large(most) if not length.isdigit() or int(length) > most else None
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, most: int) -> bytes | None:
     """The body, or just more of it than is allowed; None when the client went away."""
     body = bytearray()
     while True:
@@ -71,7 +80,7 @@ async def _read(receive: Receive) -> bytes | None:
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > BODY_MAX_BYTES or not message.get("more_body", False):
+        if len(body) > most or not message.get("more_body", False):
             return bytes(body)
 
 

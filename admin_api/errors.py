@@ -4,7 +4,8 @@ DeskError
 ├── Unauthorized             nobody we know asks; one answer for every cause
 ├── Forbidden                the caller's role does not allow this
 ├── InvalidInput             a value is not what it must be; names the field
-│   └── InvalidIdempotencyKey
+│   ├── InvalidIdempotencyKey
+│   └── InvalidFile          a file that was sent is not what it must be; names its rows
 ├── NotCaughtUp              this process is behind what the caller asked to see
 ├── QueryTooSlow             the question was given up after its time
 └── TooManyJobs              as many long-running jobs wait or run as may
@@ -12,7 +13,7 @@ DeskError
 What the ledger answers is in ledger/errors.py; STATUS has every class of both trees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ledger import errors as ledger_errors
 
@@ -52,6 +53,16 @@ class InvalidIdempotencyKey(InvalidInput):
     code = "invalid_idempotency_key"
 
 
+class InvalidFile(InvalidInput):
+    """A file is not what it must be. `rows`: where in it, and what is wrong there."""
+
+    code = "invalid_file"
+
+    def __init__(self, rows: Sequence[tuple[str, str]], message: str) -> None:
+        super().__init__("file", message)
+        self.rows = rows
+
+
 class NotCaughtUp(DeskError):
     """This process has not seen yet what the caller asked to see."""
 
@@ -75,17 +86,22 @@ STATUS: Mapping[type[Exception], int] = {
     Forbidden: 403,
     InvalidInput: 422,
     InvalidIdempotencyKey: 422,
+    InvalidFile: 422,
     NotCaughtUp: 503,
     QueryTooSlow: 503,
     TooManyJobs: 429,
     DeskError: 500,
     ledger_errors.InvalidAmount: 422,
+    ledger_errors.InvalidSelection: 422,
     ledger_errors.NotFound: 404,
     ledger_errors.Refused: 409,
     ledger_errors.AlreadyClosed: 409,
     ledger_errors.NotReserved: 409,
     ledger_errors.UnpricedService: 422,
     ledger_errors.NotAllowedNow: 409,
+    ledger_errors.FourEyes: 409,
+    ledger_errors.NumbersChanged: 409,
+    ledger_errors.NotSealedYet: 409,
     ledger_errors.IdempotencyConflict: 409,
     ledger_errors.NotStored: 409,
     ledger_errors.OverBudget: 409,
@@ -97,6 +113,8 @@ STATUS: Mapping[type[Exception], int] = {
     ledger_errors.OutcomeUnknown: 503,
     ledger_errors.UnknownTopic: 500,
     ledger_errors.VaultRefused: 500,
+    ledger_errors.SigningRefused: 409,
+    ledger_errors.IntegrityBroken: 500,
     ledger_errors.LedgerError: 500,
 }
 """Class to HTTP status. The stable `code` is the class's own."""

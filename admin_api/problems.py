@@ -14,7 +14,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from admin_api.errors import STATUS, UNAVAILABLE, DeskError, InvalidInput, Unauthorized
+from admin_api.errors import (
+    STATUS,
+    UNAVAILABLE,
+    DeskError,
+    InvalidFile,
+    InvalidInput,
+    Unauthorized,
+)
 from ledger.errors import InvalidAmount, LedgerError
 
 log = structlog.get_logger()
@@ -87,9 +94,11 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         return _answer(request, status, error.code, "This should not have happened.")
     if isinstance(error, Unauthorized):
         return _answer(request, status, error.code, "A valid bearer token is required.")
-    errors = ()
-    if isinstance(error, InvalidInput):
-        errors = ({"field": error.field, "detail": error.message},)  # type: ignore[assignment]
+    errors: Sequence[Mapping[str, str]] = ()
+    if isinstance(error, InvalidFile):
+        errors = [{"field": place, "detail": what} for place, what in error.rows]
+    elif isinstance(error, InvalidInput):
+        errors = ({"field": error.field, "detail": error.message},)
     detail = UNAVAILABLE.get(error.code, str(error))
     return _answer(request, status, error.code, detail, errors)
 

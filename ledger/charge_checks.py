@@ -12,6 +12,7 @@ from ledger.streams.charge.events import (
     Cost,
     QuotaReserved,
     RefundIssued,
+    Terms,
     UsageSettled,
 )
 from ledger.streams.price import SALE, PriceSet
@@ -46,11 +47,8 @@ class ChargeChecks:
                 yield from self._amount(settled)
             case RefundIssued() as refund:
                 yield from self._closed(event, refund)
-            case ChargeAdjusted():
-                if event.stream_id in self._open:
-                    yield "charge", "a charge that is not closed is adjusted"
-                elif event.version == 1:
-                    yield "charge", "a charge that was never reserved is adjusted"
+            case ChargeAdjusted() as adjusted:
+                yield from self._adjusted(event, adjusted)
             case PriceSet(book=book, model=model, price=price):
                 self._prices[book, model, event.version] = price
             case _:
@@ -84,6 +82,19 @@ class ChargeChecks:
         if closing.terms != opening.terms:
             yield "charge", "closed under other terms than it was reserved under"
 
+    def _adjusted(self, event: Recorded, adjusted: ChargeAdjusted) -> Iterator[Problem]:
+        if event.stream_id in self._open:
+            yield "charge", "a charge that is not closed is adjusted"
+        elif event.version == 1:
+            yield "charge", "a charge that was never reserved is adjusted"
+        late, usage = adjusted.late, adjusted.usage
+        if late is None or usage is None:
+            return
+        service = adjusted.terms.service if late.service is None else late.service
+        yield from self._priced(usage, adjusted.lines, adjusted.terms, service)
+        if late.cost is not None:
+            yield from self._cost(usage, late.upstream_model, late.cost, service)
+
     def _amount(self, settled: UsageSettled) -> Iterator[Problem]:
         """The amount follows from the event alone; the lines also from the price it names."""
         charged, released = settled.charged_nanos, settled.released_nanos
@@ -95,25 +106,33 @@ class ChargeChecks:
         if cost != charged + settled.shortfall_nanos:
             stated = charged + settled.shortfall_nanos
             yield "amount", f"the lines cost {cost} nanos, the event says {stated}"
-        used = dict(settled.usage.classes())
-        for line in settled.lines:
+        terms, usage = settled.terms, settled.usage
+        service = terms.service if settled.service is None else settled.service
+        yield from self._priced(usage, settled.lines, terms, service)
+        if settled.cost is not None:
+            yield from self._cost(usage, settled.upstream_model, settled.cost, service)
+
+    def _priced(
+        self, usage: Usage, lines: tuple[Line, ...], terms: Terms, service: str
+    ) -> Iterator[Problem]:
+        """The lines follow from the usage and the price version of the terms."""
+        used = dict(usage.classes())
+        for line in lines:
             if used.get(line.kind) != line.units:
                 yield "amount", f"the line {line.kind!r} has {line.units} units, the usage another"
-        terms = settled.terms
         price = self._prices.get((SALE, terms.model, terms.price_version))
-        service = terms.service if settled.service is None else settled.service
-        if price is not None and _lines(settled.usage, price, service) != settled.lines:
+        if price is not None and _lines(usage, price, service) != lines:
             yield "amount", f"the lines are not of price version {terms.price_version}"
-        if settled.cost is not None:
-            yield from self._cost(settled, settled.cost, service)
 
-    def _cost(self, settled: UsageSettled, cost: Cost, service: str) -> Iterator[Problem]:
+    def _cost(
+        self, usage: Usage, upstream_model: str, cost: Cost, service: str
+    ) -> Iterator[Problem]:
         """What the provider takes follows from the usage and the book that is named."""
-        price = self._prices.get((cost.book, settled.upstream_model, cost.price_version))
+        price = self._prices.get((cost.book, upstream_model, cost.price_version))
         if price is None:
             yield "cost", f"there is no version {cost.price_version} in the book {cost.book!r}"
             return
-        expected = cost_nanos(settled.usage, price, service)
+        expected = cost_nanos(usage, price, service)
         if expected != cost.amount_nanos:
             yield "cost", f"{cost.amount_nanos} nanos, the book {cost.book!r} says {expected}"
 

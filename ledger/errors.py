@@ -2,12 +2,16 @@
 
 LedgerError
 ├── InvalidAmount            an amount that is not written as amounts are
+├── InvalidSelection         a period, a type or a table that cannot be asked for
 ├── Refused                  a rule says no; nothing was changed
 │   ├── AlreadyClosed        the charge has its closing event
 │   ├── NotReserved          nothing is held under this id
 │   ├── NotFound             no such account, key, channel, ...
 │   ├── UnpricedService      the model has no price in this service (batch, flex, priority, ...)
 │   ├── NotAllowedNow        the stream's state does not admit this (revoked, removed, suspended)
+│   ├── FourEyes             two people must agree, and this is the same one, or nobody by name
+│   ├── NumbersChanged       what was approved is not what would be done now
+│   ├── NotSealedYet         no signed checkpoint covers this position or size yet
 │   └── IdempotencyConflict  the same idempotency key came with another request
 ├── NotStored                the database decided; nothing of the group was stored
 │   ├── OverBudget           a hold does not fit its scope; names scope, available and needed
@@ -18,7 +22,9 @@ LedgerError
 ├── OutcomeUnknown           the connection was lost in the middle; whether it was stored is unknown
 ├── Withdrawn                whoever asked took it back before it was sent; nothing was stored
 ├── UnknownTopic             a stored event this release does not know; nothing may fold past it
-└── VaultRefused             a sealed value is not what its place says (moved, altered, wrong key)
+├── VaultRefused             a sealed value is not what its place says (moved, altered, wrong key)
+├── SigningRefused           the signer does not sign this log, or not from here; names the reason
+└── IntegrityBroken          the stored tree is not that of the log: run fsck
 """
 
 from uuid import UUID
@@ -37,6 +43,12 @@ class InvalidAmount(LedgerError):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"not an amount in USD: {text[:40]!r}; write it like 12.50")
+
+
+class InvalidSelection(LedgerError):
+    """A part of the log that cannot be asked for: reversed, not in the past, of no known type."""
+
+    code = "invalid_selection"
 
 
 class Refused(LedgerError):
@@ -77,6 +89,24 @@ class NotAllowedNow(Refused):
     """The stream is in a state that does not admit this."""
 
     code = "not_allowed_now"
+
+
+class FourEyes(Refused):
+    """Two operators must agree: whoever proposes is never the one who approves."""
+
+    code = "four_eyes"
+
+
+class NumbersChanged(Refused):
+    """What was proposed is not what would be done now: propose it anew."""
+
+    code = "numbers_changed"
+
+
+class NotSealedYet(Refused):
+    """No signed checkpoint covers this position or size yet."""
+
+    code = "not_sealed_yet"
 
 
 class IdempotencyConflict(Refused):
@@ -152,3 +182,15 @@ class VaultRefused(LedgerError):
     """A sealed value was moved, altered, or sealed under another secret."""
 
     code = "vault_refused"
+
+
+class SigningRefused(LedgerError):
+    """The signer does not sign this: it is not the log it signed before, or it does not answer."""
+
+    code = "signing_refused"
+
+
+class IntegrityBroken(LedgerError):
+    """Hashes that must be stored are not there: `fsck` names what is wrong."""
+
+    code = "integrity_broken"

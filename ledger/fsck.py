@@ -1,12 +1,13 @@
 """Is the ledger what it promises to be? Reads the whole log once, in one snapshot, and names what
 is wrong: the check, the position or the scope, and what was expected.
 
-Memory holds the open charges, a total per scope and the last number of each account; the log
-itself streams by.
+The log streams by; memory holds the open charges, a total per scope, the price book, two sums and
+the last number of each account, and what was seen a moment ago. Which check proves which invariant
+is in README.md.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,17 +17,22 @@ import msgspec
 import psycopg
 from psycopg import IsolationLevel
 
+from ledger.adjustment_checks import AdjustmentChecks
+from ledger.balance_checks import BalanceChecks, BelowZero
 from ledger.budget import BudgetFold
 from ledger.charge_checks import ChargeChecks
+from ledger.collection import without_collection
 from ledger.errors import UnknownTopic
 from ledger.leaf import leaf
 from ledger.store.append import adapt
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
-from ledger.streams.contract import AccountEvent
-from ledger.streams.registry import STREAM_OF
+from ledger.version_checks import VersionChecks
 
 FINDINGS_PER_CHECK = 100
 """One mistake may show at many positions; after so many a check says no more."""
+
+Progress = Callable[[int, int], None]
+"""Told (events done, events in all); may raise to stop."""
 
 _ROWS_PER_FETCH = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,26 +50,41 @@ class Finding:
 
 
 class Checked:
-    """What a finished check knows of the log: for checks that compare something else with it."""
+    """What a finished check knows of the log: for checks that compare something else with it.
+
+    below_zero: accounts that a lawful correction took below zero. No fault, but worth telling.
+    """
 
     def __init__(self) -> None:
         self.head = 0
         self.budget = BudgetFold()
+        self.below_zero: Mapping[UUID, BelowZero] = {}
 
 
-def check_ledger(dsn: str, checked: Checked | None = None) -> Iterator[Finding]:
+def _unwatched(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def check_ledger(
+    dsn: str, checked: Checked | None = None, progress: Progress = _unwatched
+) -> Iterator[Finding]:
     """Every finding, as it is found. Any role that may read will do.
 
     `checked`, if given, is filled on the way.
     """
+    yield from at_most(FINDINGS_PER_CHECK, _findings(dsn, checked or Checked(), progress))
+
+
+def at_most(limit: int, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The first so many of each check; the others are looked for, and not told."""
     counts: Counter[str] = Counter()
-    for finding in _findings(dsn, checked or Checked()):
+    for finding in findings:
         counts[finding.check] += 1
-        if counts[finding.check] <= FINDINGS_PER_CHECK:
+        if counts[finding.check] <= limit:
             yield finding
 
 
-def _findings(dsn: str, checked: Checked) -> Iterator[Finding]:
+def _findings(dsn: str, checked: Checked, progress: Progress) -> Iterator[Finding]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set time zone 'UTC'")
         adapt(connection)
@@ -74,8 +95,7 @@ def _findings(dsn: str, checked: Checked) -> Iterator[Finding]:
             if row is None:
                 yield Finding("head", None, "ledger.head", "its only row is missing")
             yield from _protection(connection)
-            yield from _events(connection, checked)
-            yield from _streams(connection)
+            yield from _events(connection, checked, progress)
             for difference in checked.budget.differences(connection):
                 yield Finding(
                     "budget",
@@ -102,23 +122,67 @@ def _protection(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         yield Finding("protection", None, name, "the trigger that refuses changes is not enabled")
 
 
-def _events(connection: psycopg.Connection[Any], checked: Checked) -> Iterator[Finding]:
-    order, charges, money = _Order(), ChargeChecks(), _Money(checked.budget)
-    with connection.cursor("events", binary=True) as cursor:
-        cursor.itersize = _ROWS_PER_FETCH
+def _events(
+    connection: psycopg.Connection[Any], checked: Checked, progress: Progress
+) -> Iterator[Finding]:
+    checks = _LogChecks(BalanceChecks(checked.budget))
+    done = 0
+    with without_collection(), connection.cursor("events", binary=True) as cursor:
         cursor.execute(f"select {RECORDED_COLUMNS}, leaf from ledger.event order by position")  # noqa: S608
-        for *row, stored_leaf in cursor:
-            yield from order.check(row, stored_leaf)
-            try:
-                event = recorded(row)
-            except (UnknownTopic, msgspec.MsgspecError, ValueError) as error:
-                yield Finding("event", row[0], str(row[1]), f"does not decode: {error}")
-                continue
-            yield from money.check(event)
-            for check, message in charges.check(event):
-                yield Finding(check, event.position, str(event.stream_id), message)
-    yield from order.end(checked.head)
-    yield from money.end()
+        while rows := cursor.fetchmany(_ROWS_PER_FETCH):
+            for row in rows:
+                yield from checks.check(row)
+            yield from checks.settle(connection)
+            done += len(rows)
+            progress(min(done, checked.head), checked.head)
+    yield from checks.end(checked.head)
+    checked.below_zero = checks.balances.below_zero
+    progress(checked.head, checked.head)
+
+
+class _LogChecks:
+    """Everything that is checked while the log streams by."""
+
+    def __init__(self, balances: BalanceChecks) -> None:
+        self.balances = balances
+        self._order = _Order()
+        self._versions = VersionChecks()
+        self._charges = ChargeChecks()
+        self._adjustments = AdjustmentChecks()
+
+    def check(self, row: Sequence[Any]) -> Iterator[Finding]:
+        """A row of RECORDED_COLUMNS and the leaf."""
+        yield from self._order.check(row)
+        self._versions.add(*row[:3])
+        try:
+            event = recorded(row[:-1])
+        except (UnknownTopic, msgspec.MsgspecError, ValueError) as error:
+            yield Finding("event", row[0], str(row[1]), f"does not decode: {error}")
+            return
+        yield from self._decoded(event)
+
+    def settle(self, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+        """After some rows: what can be said of them only now."""
+        for position, stream_id, version in self._versions.settle(connection):
+            message = f"version {version} does not follow on a version {version - 1} before it"
+            yield Finding("version", position, str(stream_id), message)
+        for position, stream_id, message in self._adjustments.settle(connection):
+            yield Finding("adjustment", position, str(stream_id), message)
+
+    def end(self, head: int) -> Iterator[Finding]:
+        """After the last row."""
+        yield from self._order.end(head)
+        for problem in self.balances.end():
+            yield Finding(problem.check, None, problem.scope, problem.message)
+
+    def _decoded(self, event: Recorded) -> Iterator[Finding]:
+        for problem in self.balances.check(event):
+            scope = problem.scope or str(event.stream_id)
+            yield Finding(problem.check, event.position, scope, problem.message)
+        for check, message in self._charges.check(event):
+            yield Finding(check, event.position, str(event.stream_id), message)
+        for check, message in self._adjustments.check(event):
+            yield Finding(check, event.position, str(event.stream_id), message)
 
 
 class _Order:
@@ -129,8 +193,9 @@ class _Order:
         self._recorded_at = datetime.min.replace(tzinfo=UTC)
         self._account_seq: dict[UUID, int] = {}
 
-    def check(self, row: Sequence[Any], stored_leaf: bytes) -> Iterator[Finding]:
-        position, stream_id, version, topic, state, recorded_at, account_id, account_seq = row
+    def check(self, row: Sequence[Any]) -> Iterator[Finding]:
+        position, stream_id, version, topic, state, recorded_at = row[:6]
+        account_id, account_seq, stored_leaf = row[6:]
         if position != self._position + 1:
             message = f"follows position {self._position}"
             yield Finding("position", position, None, message)
@@ -154,65 +219,3 @@ class _Order:
         if self._position != head:
             message = f"the last event is {self._position}, the head says {head}"
             yield Finding("position", self._position, "ledger.head", message)
-
-
-class _Money:
-    """Effects, caps and postings of every event."""
-
-    def __init__(self, fold: BudgetFold) -> None:
-        self._fold = fold
-        self._accounts: set[UUID] = set()
-        self._trial: Counter[str] = Counter()
-
-    def check(self, event: Recorded) -> Iterator[Finding]:
-        own = event.event.account_id if isinstance(event.event, AccountEvent) else None
-        if own != event.account_id:
-            message = f"stored under account {event.account_id}, but it is {own}'s"
-            yield Finding("account", event.position, str(event.stream_id), message)
-            return
-        if own is not None:
-            self._accounts.add(own)
-        for effect, total in self._fold.add(event):
-            used = total.held_nanos - total.posted_nanos
-            if effect.cap_nanos is not None and used > effect.cap_nanos:
-                message = f"the hold takes {used} of {effect.cap_nanos} nanos"
-                yield Finding("cap", event.position, str(effect.scope), message)
-            if total.held_nanos < 0:
-                message = f"{total.held_nanos} nanos held: more was released than held"
-                yield Finding("held", event.position, str(effect.scope), message)
-        postings = STREAM_OF[type(event.event)].postings(event.event)
-        if sum(posting.amount_nanos for posting in postings):
-            message = f"postings do not balance: {postings}"
-            yield Finding("postings", event.position, str(event.stream_id), message)
-        for posting in postings:
-            self._trial[posting.account] += posting.amount_nanos
-
-    def end(self) -> Iterator[Finding]:
-        """Two ways to the same sums: postings of all events, and effects on all accounts."""
-        if sum(self._trial.values()):
-            message = f"does not sum to zero: {dict(self._trial)}"
-            yield Finding("trial_balance", None, None, message)
-        totals = self._fold.totals
-        held = sum(totals[each].held_nanos for each in self._accounts)
-        available = sum(totals[each].posted_nanos for each in self._accounts) - held
-        for name, total in (("customer:held", held), ("customer:available", available)):
-            if self._trial[name] != total:
-                message = f"postings say {self._trial[name]} nanos, the accounts {total}"
-                yield Finding("trial_balance", None, name, message)
-
-
-def _streams(connection: psycopg.Connection[Any]) -> Iterable[Finding]:
-    """Versions 1, 2, 3 ... of every stream, in the order of positions."""
-    cursor = connection.execute(
-        "select position, originator_id, originator_version, n, previous from ("
-        "  select position, originator_id, originator_version,"
-        "         row_number() over stream as n, lag(position) over stream as previous"
-        "  from ledger.event"
-        "  window stream as (partition by originator_id order by originator_version, position)"
-        ") numbered "
-        "where originator_version <> n or previous > position order by position limit %s",
-        (FINDINGS_PER_CHECK,),
-    )
-    for position, stream_id, version, number, previous in cursor.fetchall():
-        message = f"version {version} where {number} belongs, after position {previous}"
-        yield Finding("version", position, str(stream_id), message)

@@ -1,4 +1,4 @@
-"""The hash of one stored event: what tells a changed byte, and later the leaf of the Merkle log.
+"""The hash of one stored event: what tells a changed byte, and the leaf of the Merkle log.
 
 SHA-256 of 0x00 (RFC 6962, 2.1: the prefix of a leaf) and the fields position, originator_id,
 originator_version, recorded_at in microseconds, account_id, account_seq, topic, state: each
@@ -25,9 +25,21 @@ def leaf(
     event: tuple[str, bytes],
 ) -> bytes:
     """The 32 bytes; `account` is (account_id, account_seq), `event` is (topic, state)."""
+    entry = entry_bytes(position, stream_id, version, recorded_at_us, account, event)
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def entry_bytes(
+    position: int,
+    stream_id: UUID,
+    version: int,
+    recorded_at_us: int,
+    account: tuple[UUID, int] | None,
+    event: tuple[str, bytes],
+) -> bytes:
+    """What the leaf is the hash of, after its prefix: the entry of the Merkle log."""
     topic, state = event[0].encode(), event[1]
     parts = [
-        b"\x00",
         _EIGHT + struct.pack(">q", position),
         _SIXTEEN + stream_id.bytes,
         _EIGHT + struct.pack(">q", version),
@@ -38,4 +50,4 @@ def leaf(
         struct.pack(">i", len(topic)) + topic,
         struct.pack(">i", len(state)) + state,
     ]
-    return hashlib.sha256(b"".join(parts)).digest()
+    return b"".join(parts)

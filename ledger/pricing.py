@@ -117,11 +117,6 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
         )
 
     @cached_property
-    def is_free(self) -> bool:
-        """True when nothing can cost anything."""
-        return not any(self.rates.values()) and all(each.is_free for _, each in self._long)
-
-    @cached_property
     def dearest_input(self) -> int:
         """The highest price any kind of input token can have, in a prompt of ordinary length."""
         return max(self.rate(kind) for kind in INPUT_CLASSES)
@@ -136,6 +131,11 @@ class Price(Schedule, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """What a model costs: the standard schedule, and those of other services by name."""
 
     services: dict[str, Schedule] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if STANDARD in self.services:
+            raise ValueError("the standard service has no name, and no second schedule")
 
     def schedule(self, service: str = STANDARD) -> Schedule:
         """The schedule of a service. Raises UnpricedService."""
@@ -172,6 +172,17 @@ def charge_nanos(lines: tuple[Line, ...], multiplier: Multiplier) -> int:
     """The amount of a charge: the exact sum of its lines times the multiplier, rounded once."""
     exact = sum(_micro(line) for line in lines) * multiplier.numerator
     return divide_half_up(exact, UNITS_PER_PRICE * multiplier.denominator)
+
+
+def dearest_service(usage: Usage, price: Price) -> str:
+    """The service in which this usage costs most: what is charged where one answered that has no
+    price, so that an unknown one is never sold as the standard by mistake.
+    """
+    whole = Multiplier()
+    return max(
+        (STANDARD, *price.services),
+        key=lambda service: charge_nanos(price_lines(usage, price, service), whole),
+    )
 
 
 def cost_nanos(usage: Usage, price: Price, service: str = STANDARD) -> int:

@@ -32,6 +32,9 @@ _STRANGERS_MAX = 5_000
 _STALE_AFTER_S = 5.0
 """How long after the last look at the log its word on keys and accounts still counts."""
 
+_NO_CONFIGURATION = frozenset({"adjustment", "seal"})
+"""Streams whose events come by as well, and say nothing of it."""
+
 # The condition is the one of the index event_configuration, so that only its part is read.
 _CHANGES = (
     f"select {RECORDED_COLUMNS} from ledger.event "  # noqa: S608 - constants only
@@ -60,6 +63,8 @@ class Held:
     prices: dict[str, price.PriceHistory] = field(default_factory=dict)
     costs: dict[tuple[str, str], price.PriceHistory] = field(default_factory=dict)
     """By book and upstream model: what channels charge us."""
+    drafts: dict[tuple[str, str], price.PriceHistory] = field(default_factory=dict)
+    """By book and model: prices that nobody is charged by."""
     groups: dict[str, group.Group] = field(default_factory=dict)
     settings: dict[str, setting.Setting] = field(default_factory=dict)
     users: dict[UUID, user.User] = field(default_factory=dict)
@@ -140,10 +145,14 @@ class Configuration:
             state = await read_state(connection, account.STREAM, account_id)
         return cast("account.Account", state)
 
-    def multiplier(self, group_name: str) -> Multiplier:
-        """What a group pays; a group nobody set pays the list price."""
+    def multiplier(self, group_name: str, own_group: str = "") -> Multiplier:
+        """What is paid in a group by members of another (or of none in particular); a group nobody
+        set pays the list price.
+        """
         held = self.held.groups.get(group_name)
-        return Multiplier() if held is None else held.multiplier
+        if held is None:
+            return Multiplier()
+        return held.for_members.get(own_group, held.multiplier)
 
     def cost_price(
         self, channel_id: UUID, model: str, moment_us: int
@@ -219,10 +228,16 @@ class Configuration:
                 return
 
     def _apply(self, one: Recorded) -> None:
+        stream = one.topic.partition(".")[0]
+        if stream not in _NO_CONFIGURATION:
+            self._take_in(stream, one)
+        self.position = one.position
+
+    def _take_in(self, stream: str, one: Recorded) -> None:
         event = one.event
         held = self.held
         self.version += not isinstance(event, AccountEvent)
-        match one.topic.partition(".")[0]:
+        match stream:
             case "channel":
                 _fold(channel.STREAM, held.channels, one.stream_id, one)
             case "price":
@@ -231,6 +246,8 @@ class Configuration:
                     _fold(price.STREAM, held.prices, price_set.model, one)
                 elif price_set.book.partition("/")[0] == price.COST:
                     _fold(price.STREAM, held.costs, (price_set.book, price_set.model), one)
+                else:
+                    _fold(price.STREAM, held.drafts, (price_set.book, price_set.model), one)
             case "group":
                 _fold(group.STREAM, held.groups, cast("group.GroupSet", event).name, one)
             case "setting":
@@ -243,7 +260,6 @@ class Configuration:
                 self._forgotten += 1
                 for digest in list(self._digests_of.get(one.stream_id, ())):
                     self._forget(digest)
-        self.position = one.position
 
 
 def _streams_of(digest: str, found: Caller | None) -> tuple[UUID, ...]:

@@ -11,7 +11,7 @@ events again gives the same bytes.
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NewType, cast, get_args, get_type_hints
+from typing import Any, Literal, NewType, cast, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -96,12 +96,15 @@ class Projection:
 
     folds_every_stream: its rows depend on events of any stream (it follows money, or actors), so
     an event of a stream unknown to this release stops it.
+    rows_are_of: every row depends on the events of one stream, or of one account, alone; so parts
+    of the log that are split by it may be folded apart, side by side.
     """
 
     name: str
     version: int
     tables: tuple[Table, ...]
     folds_every_stream: bool = False
+    rows_are_of: Literal["stream", "account"] | None = None
 
     def event_types(self) -> frozenset[type[Event]]:
         """The types of events that change its rows."""

@@ -1,8 +1,6 @@
 """One batch of events, folded in memory: which rows are read, and what is written afterwards."""
 
-import gc
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from ledger.store.reader import Recorded
@@ -46,19 +44,6 @@ class FoldedTable(NamedTuple):
     changes: Changes
     rows: dict[Hashable, Any]
     gone: list[Hashable]
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Hold the cycle collector back: a batch makes many objects and no cycle, and to look through
-    them again and again takes longer than folding them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def fold(table: Table, events: Sequence[Recorded], cache: RowCache, load: Load) -> FoldedTable:

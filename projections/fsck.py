@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
+from psycopg import IsolationLevel
 
 from ledger.budget import BudgetFold, Total
-from ledger.fsck import Checked, Finding, check_ledger
+from ledger.fsck import FINDINGS_PER_CHECK, Checked, Finding, check_ledger
 from ledger.store.append import adapt
 from ledger.store.reader import RECORDED_COLUMNS, recorded
+from ledger.streams.charge.events import UsageSettled
 from projections.batches import LogBroken, ProjectionStopped
 from projections.cache.balances import BalanceCache
 from projections.cache.breaker import Breaker
@@ -21,10 +23,27 @@ from projections.cache.connection import RedisConnection
 from projections.cache.errors import CacheUnavailable
 from projections.cache.guarded import GuardedRedis
 from projections.cache.scripts import LARGEST_EXACT
+from projections.comparison import compare
 from projections.contract import Projection
-from projections.rebuild import RebuildRefused, compare
+from projections.generations import read_served
+from projections.progress import Progress, StepsInTurn, unwatched
+from projections.rebuild import RebuildRefused
+from projections.storage import connect
+from projections.views import request_log
 
 _READS_IN_FLIGHT = 200
+
+# The position is that of the settlement, or of the charge's first event.
+_UNMATCHED = """
+    select coalesce(e.position, r.position), coalesce(e.originator_id, r.charge_id),
+           e.position is not null
+    from (select position, originator_id from ledger.event
+          where topic = %s and position <= %s) e
+    full join (select position, charge_id from projections.request_log
+               where status = 'settled') r on r.charge_id = e.originator_id
+    where e.position is null or r.charge_id is null
+    order by 1 limit %s
+"""
 
 
 class CachedBalance(NamedTuple):
@@ -37,31 +56,65 @@ class CachedBalance(NamedTuple):
 
 
 def check_everything(
-    dsn: str, projections: Sequence[Projection], redis_url: str | None = None
+    dsn: str,
+    projections: Sequence[Projection],
+    redis_url: str | None = None,
+    progress: Progress = unwatched,
+    checked: Checked | None = None,
 ) -> Iterator[Finding]:
     """Every finding: the ledger's, then those of its projections, then those of Redis.
 
-    Works while the log grows. The application's role will do. Raises CacheUnavailable when the
-    Redis to be checked does not answer.
+    Works while the log grows. The application's role will do. `checked`, if given, is filled on
+    the way. Raises CacheUnavailable when the Redis to be checked does not answer.
     """
-    checked = Checked()
-    yield from check_ledger(dsn, checked)
+    checked = Checked() if checked is None else checked
+    steps = StepsInTurn(progress, 1 + len(projections))
+    yield from check_ledger(dsn, checked, steps.next())
     for projection in projections:
-        yield from check_projection(dsn, projection)
+        yield from check_projection(dsn, projection, steps.next())
+    if any(projection.name == request_log.PROJECTION.name for projection in projections):
+        yield from check_requests(dsn)
     if redis_url is not None:
         yield from check_cache(dsn, redis_url, checked)
 
 
-def check_projection(dsn: str, projection: Projection) -> Iterator[Finding]:
+def check_projection(
+    dsn: str, projection: Projection, progress: Progress = unwatched
+) -> Iterator[Finding]:
     """Rows that a replay would have otherwise."""
     try:
-        differences = compare(dsn, projection)
+        differences = compare(dsn, projection, progress=progress)
     except (ProjectionStopped, LogBroken, RebuildRefused) as error:
         yield Finding("projection", None, projection.name, f"cannot be replayed: {error}")
         return
     for each in differences:
         message = f"row {each.key} is {each.served}, a replay gives {each.replayed}"
-        yield Finding("projection", None, f"{projection.name}.{each.table}", message)
+        scope = f"{projection.name}.{each.table}"
+        yield Finding("projection", each.first_divergent, scope, message)
+
+
+def check_requests(dsn: str) -> Iterator[Finding]:
+    """Settlements without their one row in the request log, and settled rows without settlement.
+
+    Says it without folding anything: the tables are laid side by side by Postgres.
+    """
+    with connect(dsn) as connection:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        with connection.transaction():
+            served = read_served(connection, request_log.PROJECTION.name)
+            if served is None or served.version != request_log.PROJECTION.version:
+                return
+            connection.execute("set local enable_seqscan = on; set local enable_hashjoin = on")
+            rows = connection.execute(
+                _UNMATCHED, (UsageSettled.TOPIC, served.position, FINDINGS_PER_CHECK)
+            ).fetchall()
+    for position, charge_id, is_settled in rows:
+        message = (
+            "is settled, and the request log does not say so"
+            if is_settled
+            else "is settled in the request log, and there is no such settlement"
+        )
+        yield Finding("request_log", position, str(charge_id), message)
 
 
 def check_cache(dsn: str, redis_url: str, checked: Checked) -> Iterator[Finding]:

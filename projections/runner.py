@@ -16,6 +16,7 @@ import psycopg
 import structlog
 
 from ledger import clock
+from ledger.collection import without_collection
 from ledger.errors import LedgerError
 from ledger.store.reader import Recorded
 from projections.batches import (
@@ -28,7 +29,7 @@ from projections.batches import (
 )
 from projections.contract import Projection
 from projections.election import stand_down, try_to_lead
-from projections.folding import FoldedTable, without_collection
+from projections.folding import FoldedTable
 from projections.generations import (
     Checkpoint,
     Generation,

@@ -84,6 +84,10 @@ class TableStore:
             sql.SQL("create table {} ({})").format(self._name, sql.SQL(", ").join([*columns, key]))
         )
 
+    def empty(self, connection: Connection) -> None:
+        """Remove all rows."""
+        connection.execute(sql.SQL("truncate {}").format(self._name))
+
     def create_indexes(self, connection: Connection) -> None:
         """Make the secondary indexes, and let the planner know the table."""
         for columns in self.table.indexes:

@@ -25,11 +25,22 @@ from ledger.store.append import (
     parameters,
     prepare,
 )
-from ledger.streams import account, api_key, channel, credit, group, price, setting, user
+from ledger.streams import (
+    account,
+    adjustment,
+    api_key,
+    channel,
+    credit,
+    group,
+    price,
+    setting,
+    user,
+)
 from ledger.streams.charge import rules as charge
 from ledger.streams.charge.events import Attempt, Cost, Cover, QuotaReserved, Terms, Window
 from ledger.streams.contract import Stream
 from ledger.usage import Usage
+from tests.lawful_seals import LawfulSeals
 
 T = TypeVar("T")
 
@@ -49,6 +60,8 @@ COSTS = {
     f"upstream-{model}": Price(rates={kind: rate // 2 for kind, rate in each.rates.items()})
     for model, each in PRICES.items()
 }
+
+PROPOSER, APPROVER = "operator:1", "operator:2"
 
 
 def append_groups(
@@ -78,15 +91,22 @@ class LawfulLog:
     """Grows a log by random commands, each decided by its stream and stored by the database."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], seed: int = 1, accounts: int = 8
+        self,
+        connection: psycopg.Connection[Any],
+        seed: int = 1,
+        accounts: int = 8,
+        *,
+        is_sealed: bool = True,
     ) -> None:
         self._connection = connection
+        self._seals = LawfulSeals(connection) if is_sealed else None
         self._random = random.Random(seed)
         self._streams: dict[UUID, tuple[Stream, Any]] = {}
         self._open: dict[UUID, int] = {}  # and where it stands in the next
         self._open_list: list[UUID] = []
         self._closed: list[UUID] = []
         self._uncovered: set[UUID] = set()
+        self._proposals: list[UUID] = []
         self._boot = entity_id()
         self.accounts = [entity_id() for _ in range(accounts)]
         self.channels = [entity_id() for _ in range(3)]
@@ -104,6 +124,9 @@ class LawfulLog:
             self._payers = self._random.choice([self.accounts[1:]] * 9 + [self.accounts])
             commands = dict(self._command() for _ in range(batch_groups))
             self.carry_out(commands)
+        if self._seals is not None and (events := self._seals.next()):
+            append_groups(self._connection, [[each] for each in events])
+            self.stored += len(events)
         return self.stored - before
 
     def close_all(self) -> None:
@@ -215,6 +238,10 @@ class LawfulLog:
         doomed = entity_id()
         yield {doomed: channel.Add(doomed, self._route(), "root")}
         yield {doomed: channel.Remove("root", "gone")}
+        proposals = dict(self._propose() for _ in range(3))
+        yield proposals
+        posted, rejected, _ = proposals
+        yield {posted: adjustment.Approve(APPROVER), rejected: _REJECTION}
 
     def _command(self) -> tuple[UUID, Any]:
         chance = self._random.random()
@@ -276,14 +303,16 @@ class LawfulLog:
         terms = self._streams[stream_id][1].opening.terms
         answered = self._attempt("answered")
         failed = (self._attempt("refused"),) if self._random.random() < 0.1 else ()
+        usage = Usage(
+            input=self._random.randrange(3_000),
+            cache_read=self._random.choice([0, 0, 1_024]),
+            output=self._random.randrange(900),
+            reasoning=self._random.choice([0, 0, 64]),
+            calls=1,
+        )
         return charge.Settle(
-            usage=Usage(
-                input=self._random.randrange(3_000),
-                cache_read=self._random.choice([0, 0, 1_024]),
-                output=self._random.randrange(900),
-                reasoning=self._random.choice([0, 0, 64]),
-                calls=1,
-            ),
+            usage=usage,
+            cost=self._cost(f"upstream-{terms.model}", usage),
             price=PRICES[terms.model],
             basis=self._random.choice(["measured", "estimated"]),
             ending=self._random.choice(["complete", "client_gone", "cut"]),
@@ -327,6 +356,22 @@ class LawfulLog:
             actor="root",
         )
 
+    def _propose(self) -> tuple[UUID, adjustment.Propose]:
+        stream_id = entity_id()
+        self._proposals.append(stream_id)
+        return stream_id, adjustment.Propose(
+            kind="manual",
+            reason=self._random.choice(["goodwill", "billing_error"]),
+            request_sha256=stream_id.hex,
+            actor=PROPOSER,
+            account_id=self._pick(self.accounts),
+            amount_nanos=self._random.choice([-1, 1]) * self._random.randrange(1, 50_000_000),
+        )
+
+    def _decide(self) -> tuple[UUID, Any]:
+        decision = self._random.choice([adjustment.Approve(APPROVER), _REJECTION])
+        return self._pick(self._proposals), decision
+
     def _issue(self, payer: UUID) -> tuple[UUID, api_key.Issue]:
         digest = key_digest(entity_id().hex)
         terms = api_key.KeyTerms(
@@ -352,6 +397,8 @@ class LawfulLog:
             self._issue(payer),
             (price.price_stream_id(model), price.SetPrice(model, PRICES[model], 0, "root")),
             (setting.setting_stream_id("book.time_zone"), self._time_zone()),
+            self._propose(),
+            self._decide(),
         ]
         return self._pick(choices)
 
@@ -375,6 +422,7 @@ class LawfulLog:
         return self._random.choice(choices)
 
 
+_REJECTION = adjustment.Reject("0" * 64, APPROVER)
 _USER_LIFE = (
     user.ChangeRole("auditor", "root", "moved on"),
     user.Link("token", "digest-b", "root"),
@@ -410,6 +458,10 @@ _STREAM_OF_COMMAND: dict[type, Stream] = {
     price.SetPrice: price.STREAM,
     group.SetGroup: group.STREAM,
     setting.ChangeSetting: setting.STREAM,
+    adjustment.Propose: adjustment.STREAM,
+    # One batch may hold a proposal's decision in the proposal's place: it is refused.
+    adjustment.Approve: adjustment.STREAM,
+    adjustment.Reject: adjustment.STREAM,
 }
 
 

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from tollgate.installation import Installation
+if TYPE_CHECKING:  # the signer is told what it needs, and loads nothing else
+    from tollgate.installation import Installation
 
 DRAIN_S = 60
 """How long a worker that is asked to stop lets its calls go on."""
@@ -15,6 +17,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker or the background process needs; it holds secrets.
 
     `listening_fd` is the inherited socket, None for a process that takes no calls.
+    `signer_socket`: where the signer listens; empty: nothing is sealed.
     """
 
     role: str
@@ -28,6 +31,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     streaming_timeout_s: int
     relay_timeout_s: int | None
     workers: int
+    signer_folder: str = ""
+    signer_socket: str = ""
 
     @property
     def name(self) -> str:
@@ -39,7 +44,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assignment(
-    installation: Installation, role: str, number: int, listening_fd: int | None
+    installation: "Installation", role: str, number: int, listening_fd: int | None
 ) -> Assignment:
     """What the child of this role and number is told."""
     settings = installation.settings
@@ -55,6 +60,15 @@ def assignment(
         streaming_timeout_s=settings.streaming_timeout_s,
         relay_timeout_s=settings.relay_timeout_s,
         workers=settings.workers,
+        signer_folder=str(settings.data.signer),
+        signer_socket=str(settings.data.signer_socket),
+    )
+
+
+def signer_assignment(installation: "Installation") -> Assignment:
+    """What the signer is told: no address of a server, and no secret."""
+    return msgspec.structs.replace(
+        assignment(installation, "signer", 0, None), app_dsn="", redis_url="", crypto_secret=""
     )
 
 

@@ -1,4 +1,6 @@
-"""The background process: folds the log into read models, sweeps dead nodes' holds, tidies up."""
+"""The background process: folds the log into read models, sweeps dead nodes' holds, tidies up,
+seals the log, and starts a process of their own for waiting jobs.
+"""
 
 import asyncio
 import contextlib
@@ -18,6 +20,8 @@ from tollgate import assignment
 from tollgate import log as log_lines
 from tollgate.assignment import Assignment
 from tollgate.core import Core, open_core
+from tollgate.job_children import JobChildren
+from tollgate.sealing import Sealing
 from tollgate.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -56,9 +60,12 @@ async def _work(given: Assignment, folding: threading.Thread) -> bool:
         given.crypto_secret,
         connections_max=_POOL_CONNECTIONS_MAX,
     ) as core:
+        sealing = Sealing(core, given.signer_socket)
         tasks = [
             asyncio.create_task(_sweep(core)),
+            asyncio.create_task(sealing.run()),
             asyncio.create_task(Upkeep(core.pool).run()),
+            asyncio.create_task(JobChildren(given, core).run()),
         ]
         try:
             while not asked.is_set() and folding.is_alive() and not any(t.done() for t in tasks):
@@ -68,6 +75,8 @@ async def _work(given: Assignment, folding: threading.Thread) -> bool:
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
+        if asked.is_set():
+            await sealing.seal_the_end()
     for error in ended:
         if not isinstance(error, asyncio.CancelledError):
             log.error("background.task_ended", error=repr(error))

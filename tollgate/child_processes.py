@@ -25,7 +25,11 @@ from tollgate.embedded import processes
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.processes import Step
 
-MODULES: Mapping[str, str] = {"worker": "tollgate.worker", "background": "tollgate.background"}
+MODULES: Mapping[str, str] = {
+    "worker": "tollgate.worker",
+    "background": "tollgate.background",
+    "signer": "tollgate.signer",
+}
 
 # A leftover gets less time than an ordinary stop: its successor waits, and service with it.
 _REPLACE = (Step(signal.SIGTERM, 15.0), Step(signal.SIGTERM, 5.0), Step(signal.SIGKILL, 5.0))

@@ -10,7 +10,7 @@ import psycopg
 from admin_api.errors import DeskError, InvalidInput
 from ledger.errors import InvalidAmount, LedgerError, StoreUnavailable
 from tollgate import log
-from tollgate.commands.contract import FINDINGS, UNREACHABLE, USAGE, Action, UsageRefused
+from tollgate.commands.contract import FINDINGS, UNREACHABLE, USAGE, Command, Group, UsageRefused
 from tollgate.commands.registry import COMMANDS
 from tollgate.embedded.errors import StartRefused
 from tollgate.installation import CannotReach
@@ -48,23 +48,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tollgate {version}")
     words = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
-        if isinstance(command, Action):
-            _add(words, command)
-            continue
-        group = words.add_parser(command.name, help=command.help, description=command.help)
-        actions = group.add_subparsers(metavar="ACTION", required=True)
-        for action in command.actions:
-            _add(actions, action)
+        _add(words, command)
     return parser
 
 
-def _add(words: "argparse._SubParsersAction[argparse.ArgumentParser]", action: Action) -> None:
+def _add(words: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:
     parser = words.add_parser(
-        action.name, help=action.help, description=action.help, allow_abbrev=False
+        command.name, help=command.help, description=command.help, allow_abbrev=False
     )
-    for one in action.arguments:
+    if isinstance(command, Group):
+        actions = parser.add_subparsers(metavar="ACTION", required=True)
+        for action in command.actions:
+            _add(actions, action)
+        return
+    for one in command.arguments:
         parser.add_argument(*one.names, **one.options)  # type: ignore[arg-type]
-    parser.set_defaults(run=action.run)
+    parser.set_defaults(run=command.run)
 
 
 def _say(refusal: Exception, code: int) -> int:

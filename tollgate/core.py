@@ -1,5 +1,6 @@
 """The parts every process of ours is built from, opened together and closed in order."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,23 @@ class Core:
     def desk(self) -> Desk:
         """The desk over these parts."""
         return Desk(self.pool, self.ledger, self.vault, self.configuration, channel_types())
+
+    @contextlib.asynccontextmanager
+    async def desk_alone(self) -> AsyncIterator[Desk]:
+        """The desk in a program that does not serve: it reads the configuration, and follows it.
+
+        Raises psycopg.OperationalError when the database is away.
+        """
+        await self.writer.connect()
+        await self.configuration.load()
+        following = asyncio.create_task(self.configuration.run())
+        desk = self.desk()
+        try:
+            yield desk
+        finally:
+            await desk.commands.close()
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -17,8 +17,11 @@ from gateway.body import BodyLimits
 from gateway.callers import Network, client_address
 from gateway.channel_keys import ChannelKeys
 from gateway.charges import ChargeBook, OwnedTasks
+from gateway.counting import CountingWords, TokenCounting
 from gateway.cutting import Cutter
 from gateway.exchange import Exchange, Message, Scope
+from gateway.formats.anthropic_messages import request as anthropic_messages
+from gateway.formats.gemini import request as gemini
 from gateway.formats.registry import FORMATS
 from gateway.health import Health
 from gateway.leases import NodeLease
@@ -35,7 +38,10 @@ log = structlog.get_logger()
 
 _NO_CHARGE = UUID(int=0)
 
-_CHAT = "openai_chat"
+_COUNTING = (
+    CountingWords(FORMATS["anthropic_messages"], anthropic_messages.read_counting, "input_tokens"),
+    CountingWords(FORMATS["gemini"], gemini.read_counting, "totalTokens"),
+)
 _TRY_AGAIN_S = 0.25
 _SETTLE_WITHIN_S = 10.0
 
@@ -98,7 +104,6 @@ class Front:
 
 def build_front(given: Assignment, core: Core) -> Front:
     """The gateway over these parts; nothing runs yet. Call it on the event loop."""
-    wire = FORMATS[_CHAT]
     owned, cutter, refusals = OwnedTasks(), Cutter(), Refusals(core.pool)
     lease = NodeLease(
         core.pool,
@@ -112,6 +117,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         keys=ChannelKeys(core.vault, core.pool),
         tokenizer=Tokenizer(),
         providers=PROVIDERS,
+        formats=FORMATS,
         refusals=refusals,
         cutter=cutter,
         key_refused=KeyRefused(core.ledger, lease.node, owned),
@@ -120,12 +126,18 @@ def build_front(given: Assignment, core: Core) -> Front:
     limits = RelayLimits(
         body=BodyLimits(max_bytes=given.request_body_max_bytes), call_s=given.relay_timeout_s
     )
-    chat = Relay(wire, parts, proxies, limits)
-    models = Models(wire, core.configuration, proxies)
+    relays = {name: Relay(wire, parts, proxies, limits) for name, wire in FORMATS.items()}
+    counting = {
+        words.wire.name: TokenCounting(
+            words, core.configuration, parts.tokenizer, proxies, limits.body
+        )
+        for words in _COUNTING
+    }
+    models = Models(FORMATS, core.configuration, proxies)
     health = Health(core.pool, core.configuration, lease)
     return Front(
         core=core,
-        gateway=Gateway(wire, chat, models, health),
+        gateway=Gateway(FORMATS, relays, counting, models, health),
         health=health,
         lease=lease,
         cutter=cutter,

@@ -114,19 +114,16 @@ def at_desk(installation: Installation, work: Callable[[Desk], Awaitable[Result]
     """
 
     async def run() -> Result:
-        async with open_core(
-            installation.app_dsn,
-            installation.redis_url,
-            installation.crypto_secret,
-            connections_max=_TOOL_CONNECTIONS_MAX,
-        ) as core:
-            await core.writer.connect()
-            await core.configuration.load()
-            desk = core.desk()
-            try:
-                return await work(desk)
-            finally:
-                await desk.commands.close()
+        async with (
+            open_core(
+                installation.app_dsn,
+                installation.redis_url,
+                installation.crypto_secret,
+                connections_max=_TOOL_CONNECTIONS_MAX,
+            ) as core,
+            core.desk_alone() as desk,
+        ):
+            return await work(desk)
 
     return asyncio.run(run())
 

@@ -1,6 +1,6 @@
 """The supervisor: starts the servers and the workers, replaces what dies, and ends all in order.
 
-    supervisor -> postgres, valkey (where embedded), worker 1..N, background
+    supervisor -> postgres, valkey (where embedded), signer, worker 1..N, background
 
 The listening socket is opened once, here, and inherited: while one worker is being replaced its
 connections wait or go to the others. Children live on if the supervisor is killed and keep
@@ -17,7 +17,7 @@ import structlog
 
 from ledger import clock
 from tollgate import child_processes, listening
-from tollgate.assignment import DRAIN_S, assignment
+from tollgate.assignment import DRAIN_S, assignment, signer_assignment
 from tollgate.child_processes import Running
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
@@ -33,6 +33,7 @@ _STEADY_AFTER_S = 5.0
 _PAUSE_MAX_S = 5.0
 _PAUSE_MIN_S = 0.1
 _BACKGROUND_PATIENCE_S = 15.0
+_SIGNER_PATIENCE_S = 5.0
 _BEYOND_DRAIN_S = 15.0
 
 
@@ -119,7 +120,7 @@ class _Tree:
             for name, server in (("postgres", servers.postgres), ("valkey", servers.valkey))
             if server is not None
         ]
-        self._slots = [self._slot("background", 0)]
+        self._slots = [self._slot("signer", 0), self._slot("background", 0)]
         self._slots += [
             self._slot("worker", number) for number in range(1, installation.settings.workers + 1)
         ]
@@ -144,7 +145,11 @@ class _Tree:
     def _slot(self, role: str, number: int) -> _Slot:
         def start() -> None:
             descriptor = self._socket.fileno() if role == "worker" else None
-            given = assignment(self._installation, role, number, descriptor)
+            given = (
+                signer_assignment(self._installation)
+                if role == "signer"
+                else assignment(self._installation, role, number, descriptor)
+            )
             environment = self._installation.settings.child_environment
             self._running[given.name] = child_processes.start(given, environment)
             log.info("child.started", child=given.name, pid=self._running[given.name].child.pid)
@@ -187,11 +192,15 @@ class _Tree:
         child_processes.remember(self._installation.settings.data, children)
 
     def _end_children(self) -> None:
-        """Workers first: what they settle while draining, the background process still folds."""
+        """Workers first: what they settle while draining, the background process still folds.
+
+        The signer last: the background process seals the end of the log before it goes.
+        """
         self._socket.close()  # with the workers' copies gone too, new connections are refused
-        workers = [slot.name for slot in self._slots if slot.name != "background"]
+        workers = [slot.name for slot in self._slots if slot.name.startswith("worker")]
         self._end(workers, DRAIN_S + _BEYOND_DRAIN_S)
         self._end(["background"], _BACKGROUND_PATIENCE_S)
+        self._end(["signer"], _SIGNER_PATIENCE_S)
         self._remember()
 
     def _end(self, names: list[str], patience_s: float) -> None:

@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from admin_api.app import build_desk
+from admin_api.desk import Desk
 from tollgate import assignment
 from tollgate import log as log_lines
 from tollgate.assignment import DRAIN_S, Assignment
@@ -61,7 +62,7 @@ async def _serve(given: Assignment) -> None:
             # Without its lease and its configuration a worker must not go on: it is replaced.
             beside.add_done_callback(lambda _: setattr(server, "should_exit", True))
             stack.push_async_callback(_cancel, beside)
-            _drain_on_signals(server, front)
+            _drain_on_signals(server, front, desk)
             with contextlib.suppress(TimeoutError):  # until then the others take the calls
                 await asyncio.wait_for(front.ready_to_serve.wait(), _ALONE_AFTER_S)
             await server.serve([socket.socket(fileno=given.listening_fd)])
@@ -78,11 +79,12 @@ def _collect_rarely() -> None:
     gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 20)
 
 
-def _drain_on_signals(server: Server, front: Front) -> None:
+def _drain_on_signals(server: Server, front: Front, desk: Desk) -> None:
     """The first signal lets calls end by themselves; the second ends them."""
     draining: list[asyncio.Task[None]] = []
 
     def asked_to_stop() -> None:
+        desk.closing.set()
         work = _hurry(server, front) if draining else _drain(server, front)
         draining.append(asyncio.create_task(work))
 

@@ -82,7 +82,7 @@ async def change_channel(
     """
     fields = _fields(given)
     name = None if given.name is None else inputs.text("name", given.name)
-    before = await _require_channel(desk, channel_id)
+    before = await require_channel(desk, channel_id)
     key_ids = None if given.keys is None else tuple(ids.entity_id() for _ in given.keys)
     secrets = dict(zip(key_ids or (), given.keys or (), strict=True))
 
@@ -98,21 +98,21 @@ async def change_channel(
         pause = channel.Pause(actor) if given.is_paused else channel.Resume(actor)
         steps.append(lambda _: pause)
     await desk.handle(in_turn(channel.STREAM), channel_id, steps)
-    after = await _require_channel(desk, channel_id)
+    after = await require_channel(desk, channel_id)
     await _forget_keys(desk, set(before.route.key_ids) - set(after.route.key_ids))
     return (await _views(desk, {channel_id: after}))[0]
 
 
 async def remove_channel(desk: Desk, channel_id: UUID, *, actor: str) -> None:
     """Remove a channel for ever, its provider keys with it. Raises NotFound."""
-    before = await _require_channel(desk, channel_id)
+    before = await require_channel(desk, channel_id)
     await desk.handle(channel.STREAM, channel_id, channel.Remove(actor))
     await _forget_keys(desk, set(before.route.key_ids))
 
 
 async def read_channel(desk: Desk, channel_id: UUID) -> ChannelView:
     """One channel. Raises NotFound."""
-    state = await _require_channel(desk, channel_id)
+    state = await require_channel(desk, channel_id)
     return (await _views(desk, {channel_id: state}))[0]
 
 
@@ -123,7 +123,8 @@ async def list_channels(desk: Desk) -> list[ChannelView]:
     return await _views(desk, {i: state for i, state in held.items() if not state.is_removed})
 
 
-async def _require_channel(desk: Desk, channel_id: UUID) -> Channel:
+async def require_channel(desk: Desk, channel_id: UUID) -> Channel:
+    """A channel that is there. Raises NotFound."""
     state: Channel = await desk.state(channel.STREAM, channel_id)
     if state.channel_id is None or state.is_removed:
         raise NotFound("no such channel")

@@ -1,76 +1,106 @@
-"""Prices: what a model costs from a moment on, and everything it ever cost."""
+"""Prices: what a model costs in a book from a moment on, and everything it ever cost there."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
+from uuid import UUID
 
 from admin_api import inputs
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
+from admin_api.operations.channels import require_channel
+from admin_api.operations.price_decisions import (
+    Decider,
+    Wanted,
+    histories,
+    reasons,
+    set_prices,
+)
+from admin_api.operations.price_inputs import PriceInput, read_price
 from ledger import clock
 from ledger.errors import NotFound
-from ledger.money import parse_usd
-from ledger.pricing import Price
 from ledger.streams import price
-from ledger.streams.price import PriceHistory, PriceSet, SetPrice
-from ledger.usage import CLASSES
-
-CLASS_OF_FIELD: Mapping[str, str] = {
-    ("per_call" if kind == "calls" else kind): kind for kind in CLASSES
-}
-"""What a price is called at the desk, and the class of usage it is for."""
+from ledger.streams.price import COST, SALE, PriceHistory, PriceSet, cost_book
 
 
 @dataclass(frozen=True, slots=True)
 class PriceView:
-    """One version of a model's price."""
+    """One version of a model's price, and why it was set."""
 
     version: int
     set: PriceSet
     recorded_at: datetime
+    reason: str | None = None
 
 
 async def set_price(
-    desk: Desk, model: str, *, rates: Mapping[str, str], effective_from: str | None, actor: str
+    desk: Desk,
+    model: str,
+    given: PriceInput,
+    decider: Decider,
+    *,
+    book: str = SALE,
+    effective_from: str | None = None,
 ) -> int:
-    """Price a model in USD per million tokens (`per_call`: per call); the price's version.
+    """Price a model in a book; the price's version. Without `effective_from`: from now on.
 
-    `rates` has the keys of CLASS_OF_FIELD. Without `effective_from`: from now on.
-    Raises InvalidAmount, InvalidInput, StoreUnavailable.
+    Raises InvalidAmount, InvalidInput, NotCaughtUp, StoreUnavailable.
     """
     model = inputs.model("model", model)
-    if not {"input", "per_call"} & set(rates):
-        raise InvalidInput("input", "is required, or per_call")
-    nanos = {CLASS_OF_FIELD[field]: parse_usd(text) for field, text in rates.items()}
-    from_us = clock.now_us()
+    from_us = None
     if effective_from is not None:
+        if is_draft(book):
+            raise InvalidInput("effective_from", "is given when the draft is published")
         from_us = inputs.moment_us("effective_from", effective_from)
-    stream_id = price.price_stream_id(model)
-    command = SetPrice(model, Price(rates=nanos), from_us, actor)
-    appended = await desk.handle(price.STREAM, stream_id, command)
-    assert appended is not None
-    events = await desk.ledger.events(stream_id)
-    return next(one.version for one in events if one.position == appended.positions[0])
+    wanted = Wanted(model, read_price(given), from_us)
+    (made,) = await set_prices(desk, book, [wanted], decider)
+    return made.version
 
 
-async def price_history(desk: Desk, model: str) -> list[PriceView]:
-    """Every price of a model, oldest first. Raises NotFound."""
-    events = await desk.ledger.events(price.price_stream_id(model))
+async def channel_cost_book(desk: Desk, channel_id: UUID | None) -> str:
+    """The book of what a channel charges us; None: of all channels. Raises NotFound."""
+    if channel_id is None:
+        return COST
+    await require_channel(desk, channel_id)
+    return cost_book(channel_id)
+
+
+async def price_history(desk: Desk, model: str, book: str = SALE) -> list[PriceView]:
+    """Every price of a model in a book, oldest first. Raises NotFound."""
+    events = await desk.ledger.events(price.price_stream_id(model, book))
     if not events:
         raise NotFound("no such price")
-    return [PriceView(one.version, cast("PriceSet", one.event), one.recorded_at) for one in events]
+    sets = [cast("PriceSet", one.event) for one in events]
+    why = await reasons(desk, sets)
+    return [
+        PriceView(
+            one.version, event, one.recorded_at, why.get(event.decision) if event.decision else None
+        )
+        for one, event in zip(events, sets, strict=True)
+    ]
 
 
-def version_in_force(history: list[PriceView]) -> int | None:
+def version_in_force(history: list[PriceView], book: str = SALE) -> int | None:
     """Which version of a history applies now; None where all of it lies in the future."""
-    found = PriceHistory(len(history), tuple(view.set for view in history)).at(clock.now_us())
+    folded = PriceHistory(len(history), tuple(view.set for view in history))
+    found = in_force(folded, book)
     return None if found is None else found[0]
 
 
-async def list_prices(desk: Desk) -> list[tuple[int, PriceSet]]:
+def in_force(history: PriceHistory, book: str = SALE) -> tuple[int, PriceSet] | None:
+    """Version and price that apply now; in a draft, which nobody is charged by, the last set."""
+    if is_draft(book):
+        return (history.version, history.prices[-1]) if history.prices else None
+    return history.at(clock.now_us())
+
+
+def is_draft(book: str) -> bool:
+    """Whether nobody is charged by a book, and nothing costs us by it."""
+    return book != SALE and book.partition("/")[0] != COST
+
+
+async def list_prices(desk: Desk, book: str = SALE) -> list[tuple[int, PriceSet]]:
     """Version and price of every model that has one now, by name. Raises NotCaughtUp."""
     await desk.up_to_date()
-    now_us = clock.now_us()
-    held = sorted(desk.configuration.held.prices.items())
-    return [found for _, history in held if (found := history.at(now_us)) is not None]
+    held = sorted(histories(desk, book))
+    return [found for _, history in held if (found := in_force(history, book)) is not None]

@@ -5,10 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.as_of import AsOfOutput, AsOfQuery, AtLeast, as_of_output
+from admin_api.auth import Operator, Permit, PermitOrOwn, TheDesk
 from admin_api.inputs import format_moment
-from admin_api.operations import accounts
+from admin_api.operations import accounts, books
 from admin_api.operations.accounts import AccountView
+from admin_api.operations.ledger_events import wait_for_position
+from admin_api.operations.requests import Owner
 from admin_api.schemas import Input, Moment, Name, Output, SignedAmount
 from admin_api.strict_route import StrictRoute
 from ledger.money import format_usd
@@ -42,12 +45,16 @@ class AccountPage(Output):
 
 
 class BalanceOutput(Output):
-    """available = posted - held, as of a position of the log."""
+    """available = posted - held, right after the account's event at `position`.
+
+    `as_of` only where it was asked for.
+    """
 
     posted: SignedAmount
     held: SignedAmount
     available: SignedAmount
     position: int
+    as_of: AsOfOutput | None = None
 
 
 @router.post("/accounts", status_code=201)
@@ -81,15 +88,31 @@ async def read_account(desk: TheDesk, _operator: Reader, account_id: UUID) -> Ac
     return _output(await accounts.read_account(desk, account_id))
 
 
-@router.get("/accounts/{account_id}/balance")
-async def read_balance(desk: TheDesk, _operator: Reader, account_id: UUID) -> BalanceOutput:
-    """What the account has now, from the budgets that decide."""
-    balance = await accounts.balance(desk, account_id)
+@router.get("/accounts/{account_id}/balance", response_model_exclude_unset=True)
+async def read_balance(
+    desk: TheDesk,
+    caller: Annotated[Operator | Owner, Depends(PermitOrOwn("accounts:read"))],
+    account_id: UUID,
+    as_of: AsOfQuery = None,
+    at_least: AtLeast = 0,
+) -> BalanceOutput:
+    """What the account has now, from the budgets that decide; or what it had at `as_of`."""
+    books.require_own(caller, account_id)
+    await wait_for_position(desk, at_least)
+    if as_of is None:
+        balance = await accounts.balance(desk, account_id)
+        return _balance(balance.posted_nanos, balance.held_nanos, balance.position)
+    then, resolved = await books.balance_as_of(desk, account_id, as_of)
+    answer = _balance(then.standing.posted_nanos, then.standing.held_nanos, then.position)
+    return answer.model_copy(update={"as_of": as_of_output(resolved)})
+
+
+def _balance(posted_nanos: int, held_nanos: int, position: int) -> BalanceOutput:
     return BalanceOutput(
-        posted=format_usd(balance.posted_nanos),
-        held=format_usd(balance.held_nanos),
-        available=format_usd(balance.available_nanos),
-        position=balance.position,
+        posted=format_usd(posted_nanos),
+        held=format_usd(held_nanos),
+        available=format_usd(posted_nanos - held_nanos),
+        position=position,
     )
 
 

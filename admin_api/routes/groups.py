@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 
 from admin_api.auth import Operator, Permit, TheDesk
 from admin_api.operations import groups
@@ -11,13 +12,20 @@ from admin_api.schemas import Amount, GroupName, Input, Output
 from admin_api.strict_route import StrictRoute
 from ledger.streams.group import Group
 
+MEMBERS_MAX = 1_000
+
 router = APIRouter(route_class=StrictRoute, tags=["prices"])
 
 
 class NewMultiplier(Input):
-    """The multiplier, written like an amount: "1.5" is half as much again, "0" is free."""
+    """The multiplier, written like an amount: "1.5" is half as much again, "0" is free.
+
+    `for_members`: what accounts of other groups pay when they call in this one, by their own
+    group; absent: as it is.
+    """
 
     multiplier: Amount
+    for_members: dict[str, Amount] | None = Field(default=None, max_length=MEMBERS_MAX)
 
 
 class GroupOutput(Output):
@@ -25,6 +33,7 @@ class GroupOutput(Output):
 
     name: str
     multiplier: str
+    for_members: dict[str, str]
     version: int
 
 
@@ -50,10 +59,22 @@ async def set_group(
     given: NewMultiplier,
 ) -> GroupOutput:
     """Set a group's multiplier."""
-    command = groups.set_group(desk, name, multiplier=given.multiplier, actor=operator.actor)
+    command = groups.set_group(
+        desk,
+        name,
+        multiplier=given.multiplier,
+        actor=operator.actor,
+        for_members=given.for_members,
+    )
     return _output(await desk.commands.finish(command))
 
 
 def _output(group: Group) -> GroupOutput:
-    multiplier = format_multiplier(group.multiplier)
-    return GroupOutput(name=group.name, multiplier=multiplier, version=group.version)
+    return GroupOutput(
+        name=group.name,
+        multiplier=format_multiplier(group.multiplier),
+        for_members={
+            own: format_multiplier(each) for own, each in sorted(group.for_members.items())
+        },
+        version=group.version,
+    )

@@ -26,6 +26,9 @@ _LENGTH = struct.Struct(">i").pack
 _FIELDS = struct.Struct(">h").pack
 _LONG = struct.Struct(">iq").pack
 _SHORT = struct.Struct(">ii").pack
+_SHORT_ARRAY_MAX = 8
+_SHORT_ARRAYS = [struct.Struct(">iiiIii" + count * "iq") for count in range(_SHORT_ARRAY_MAX + 1)]
+"""An `int8[]` of so many elements without nulls, behind its length."""
 _NULL = _LENGTH(-1)
 _OF_UUID = _LENGTH(16)
 _FALSE, _TRUE = _LENGTH(1) + b"\x00", _LENGTH(1) + b"\x01"
@@ -103,7 +106,10 @@ def _of_longs(values: Iterable[int | None]) -> list[bytes]:
 
 
 def _of_texts(values: Iterable[str | None]) -> list[bytes]:
-    return [_NULL if v is None else _counted(v.encode()) for v in values]
+    """Most columns of text say the same few things again and again: each is packed once."""
+    given = list(values)
+    packed = {v: _NULL if v is None else _counted(v.encode()) for v in set(given)}
+    return [packed[v] for v in given]
 
 
 def _of_booleans(values: Iterable[bool | None]) -> list[bytes]:
@@ -115,11 +121,22 @@ def _of_moments(values: Iterable[datetime | None]) -> list[bytes]:
 
 
 def _of_documents(values: Iterable[str | None]) -> list[bytes]:
-    return [_NULL if v is None else _counted(_JSONB_VERSION + v.encode()) for v in values]
+    given = list(values)
+    packed = {v: _NULL if v is None else _counted(_JSONB_VERSION + v.encode()) for v in set(given)}
+    return [packed[v] for v in given]
 
 
-def _of_long_arrays(values: Iterable[Iterable[int] | None]) -> list[bytes]:
-    return [_NULL if v is None else _counted(longs(v)) for v in values]
+def _of_long_arrays(values: Iterable[Sequence[int] | None]) -> list[bytes]:
+    return [_NULL if v is None else _of_long_array(v) for v in values]
+
+
+def _of_long_array(values: Sequence[int]) -> bytes:
+    count = len(values)
+    if not 0 < count <= _SHORT_ARRAY_MAX:
+        return _counted(longs(values))
+    layout = _SHORT_ARRAYS[count]
+    elements = [part for value in values for part in (8, value)]
+    return layout.pack(layout.size - 4, 1, 0, _INT8, count, 1, *elements)
 
 
 _OF_TYPE: Mapping[str, Callable[[Any], list[bytes]]] = {

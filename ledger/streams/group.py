@@ -1,8 +1,11 @@
 """A price group: one stream per name, and the multiplier its members pay."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
+
+import msgspec
 
 from ledger.ids import derived_id
 from ledger.pricing import Multiplier
@@ -10,7 +13,10 @@ from ledger.streams.contract import Event, Stream
 
 
 class GroupSet(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The group's members pay list price times this multiplier."""
+    """Who calls in this group pays list price times this multiplier.
+
+    `for_members`: what members of other groups pay here in its place, by their own group.
+    """
 
     TOPIC: ClassVar[str] = "group.GroupSet.v1"
 
@@ -18,16 +24,18 @@ class GroupSet(Event, frozen=True, kw_only=True, omit_defaults=True):
     multiplier: Multiplier
     actor: str
     reason: str = ""
+    for_members: dict[str, Multiplier] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SetGroup:
-    """Set a group's multiplier."""
+    """Set a group's multiplier; and what members of others pay, None: as it is."""
 
     name: str
     multiplier: Multiplier
     actor: str
     reason: str = ""
+    for_members: Mapping[str, Multiplier] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ class Group:
     version: int = 0
     name: str = ""
     multiplier: Multiplier = Multiplier()
+    for_members: Mapping[str, Multiplier] = field(default_factory=dict)
 
 
 def group_stream_id(name: str) -> UUID:
@@ -45,8 +54,11 @@ def group_stream_id(name: str) -> UUID:
 
 
 def decide(state: Group, command: SetGroup) -> tuple[Event, ...]:
-    """The new multiplier; nothing where it is the same."""
-    if state.version and state.multiplier == command.multiplier:
+    """The new multipliers; nothing where they are the same."""
+    given = command.for_members
+    for_members = dict(state.for_members if given is None else given)
+    is_same = state.multiplier == command.multiplier and state.for_members == for_members
+    if state.version and is_same:
         return ()
     return (
         GroupSet(
@@ -54,13 +66,14 @@ def decide(state: Group, command: SetGroup) -> tuple[Event, ...]:
             multiplier=command.multiplier,
             actor=command.actor,
             reason=command.reason,
+            for_members=for_members,
         ),
     )
 
 
 def evolve(state: Group, event: GroupSet) -> Group:
     """The state after an event."""
-    return Group(state.version + 1, event.name, event.multiplier)
+    return Group(state.version + 1, event.name, event.multiplier, event.for_members)
 
 
 STREAM = Stream(

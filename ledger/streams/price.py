@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 from uuid import UUID
 
+import msgspec
+
+from ledger.errors import IdempotencyConflict
 from ledger.ids import derived_id
 from ledger.pricing import Price
 from ledger.streams.contract import Event, Stream
@@ -16,6 +19,18 @@ SALE = ""
 """The book customers are charged by: its name is never written."""
 
 COST = "cost"
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One decision about prices, however many it set; the same `id` is never carried out twice.
+
+    `request_sha256` tells another request under the same id. `published`: the draft book that was
+    put into force. The reason somebody gave lies in the vault, found by id and digest.
+    """
+
+    id: UUID
+    request_sha256: str
+    published: str = ""
 
 
 class PriceSet(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +45,7 @@ class PriceSet(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     book: str = SALE
     provenance: str = ""
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,14 @@ class SetPrice:
     reason: str = ""
     book: str = SALE
     provenance: str = ""
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetPrices:
+    """Several prices of one model, each from a moment of its own."""
+
+    commands: tuple[SetPrice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +88,14 @@ class PriceHistory:
         _, version = max(begun)
         return version, self.prices[version - 1]
 
+    def decided(self, decision_id: UUID) -> tuple[tuple[int, PriceSet], ...]:
+        """The versions that one decision set."""
+        return tuple(
+            (version, event)
+            for version, event in enumerate(self.prices, 1)
+            if event.decision is not None and event.decision.id == decision_id
+        )
+
 
 def price_stream_id(model: str, book: str = SALE) -> UUID:
     """The stream of one model's prices in a book."""
@@ -77,18 +109,35 @@ def cost_book(channel_id: UUID) -> str:
     return f"{COST}/{channel_id}"
 
 
-def decide(state: PriceHistory, command: SetPrice) -> tuple[Event, ...]:  # noqa: ARG001 - contract
-    """A new version, always: setting the same price again is a decision worth recording."""
-    return (
-        PriceSet(
-            model=command.model,
-            price=command.price,
-            effective_from_us=command.effective_from_us,
-            actor=command.actor,
-            reason=command.reason,
-            book=command.book,
-            provenance=command.provenance,
-        ),
+def decide(state: PriceHistory, command: SetPrice | SetPrices) -> tuple[Event, ...]:
+    """New versions, always: setting the same price again is a decision worth recording. The same
+    decision again gives nothing.
+
+    Raises IdempotencyConflict.
+    """
+    commands = command.commands if isinstance(command, SetPrices) else (command,)
+    if any(_is_made(state, each.decision) for each in commands):
+        return ()
+    return tuple(_set(each) for each in commands)
+
+
+def _is_made(state: PriceHistory, decision: Decision | None) -> bool:
+    made = () if decision is None else state.decided(decision.id)
+    if any(event.decision != decision for _, event in made):
+        raise IdempotencyConflict("this decision was another one")
+    return bool(made)
+
+
+def _set(command: SetPrice) -> PriceSet:
+    return PriceSet(
+        model=command.model,
+        price=command.price,
+        effective_from_us=command.effective_from_us,
+        actor=command.actor,
+        reason=command.reason,
+        book=command.book,
+        provenance=command.provenance,
+        decision=command.decision,
     )
 
 

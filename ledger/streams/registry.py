@@ -2,7 +2,18 @@
 
 from collections.abc import Mapping
 
-from ledger.streams import account, api_key, channel, credit, group, price, setting, user
+from ledger.streams import (
+    account,
+    adjustment,
+    api_key,
+    channel,
+    credit,
+    group,
+    price,
+    seal,
+    setting,
+    user,
+)
 from ledger.streams.charge import rules as charge
 from ledger.streams.contract import Event, Stream
 
@@ -16,6 +27,8 @@ STREAMS: tuple[Stream, ...] = (
     price.STREAM,
     group.STREAM,
     setting.STREAM,
+    adjustment.STREAM,
+    seal.STREAM,
 )
 
 STREAM_OF: Mapping[type[Event], Stream] = {

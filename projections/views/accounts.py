@@ -17,8 +17,13 @@ from ledger.streams.account import (
     AccountSuspended,
     LimitsSet,
 )
-from ledger.streams.charge.events import ChargeAdjusted, QuotaReserved, UsageSettled
-from ledger.streams.contract import AccountEvent
+from ledger.streams.charge.events import (
+    ChargeAdjusted,
+    QuotaReserved,
+    RefundIssued,
+    UsageSettled,
+)
+from ledger.streams.contract import AccountEvent, Event
 from ledger.streams.credit import CreditGranted
 from ledger.streams.registry import STREAM_OF
 from projections.contract import Key, Projection, Row, Table
@@ -61,11 +66,8 @@ def apply(key: Key, row: AccountRow | None, event: Recorded) -> AccountRow:
     account_id = key[0]
     assert isinstance(account_id, UUID)
     row = row or AccountRow(account_id)
-    held, posted = row.held_nanos, row.posted_nanos
-    for effect in STREAM_OF[type(event.event)].effects(event.event):
-        if effect.scope == account_id:
-            held += effect.held_nanos
-            posted += effect.posted_nanos
+    moved_held, moved_posted = _moved(account_id, event.event)
+    held, posted = row.held_nanos + moved_held, row.posted_nanos + moved_posted
     return replace(
         row,
         held_nanos=held,
@@ -75,6 +77,22 @@ def apply(key: Key, row: AccountRow | None, event: Recorded) -> AccountRow:
         position=event.position,
         **_facts(row, event),
     )
+
+
+def _moved(account_id: UUID, event: Event) -> tuple[int, int]:
+    """What the event's effects do to the account itself: held and posted, in nanodollars."""
+    # Nearly all events are one of these, and their other effects need not be made for this.
+    match event:
+        case QuotaReserved():
+            return event.hold_nanos, 0
+        case UsageSettled():
+            return -event.released_nanos, -event.charged_nanos
+        case RefundIssued():
+            return -event.released_nanos, 0
+        case _:
+            effects = STREAM_OF[type(event)].effects(event)
+            own = [effect for effect in effects if effect.scope == account_id]
+            return sum(each.held_nanos for each in own), sum(each.posted_nanos for each in own)
 
 
 def _facts(row: AccountRow, event: Recorded) -> dict[str, Any]:
@@ -113,7 +131,13 @@ TABLE = Table(
     touches=touches,
     apply=apply,
 )
-PROJECTION = Projection(name="accounts", version=1, tables=(TABLE,), folds_every_stream=True)
+PROJECTION = Projection(
+    name="accounts",
+    version=1,
+    tables=(TABLE,),
+    folds_every_stream=True,
+    rows_are_of="account",
+)
 
 
 async def find_account(connection: AsyncConnection[Any], account_id: UUID) -> AccountRow | None:

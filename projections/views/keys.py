@@ -117,7 +117,12 @@ TABLE = Table(
     apply=apply,
     indexes=(("account_id", "key_id"),),
 )
-PROJECTION = Projection(name="keys", version=1, tables=(TABLE,))
+PROJECTION = Projection(
+    name="keys",
+    version=1,
+    tables=(TABLE,),
+    rows_are_of="account",
+)
 
 
 async def find_key(connection: AsyncConnection[Any], key_id: UUID) -> KeyRow | None:

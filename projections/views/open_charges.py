@@ -63,7 +63,12 @@ TABLE = Table(
     is_first=starts_its_stream,
     indexes=(("node", "boot"),),
 )
-PROJECTION = Projection(name="open_charges", version=1, tables=(TABLE,))
+PROJECTION = Projection(
+    name="open_charges",
+    version=1,
+    tables=(TABLE,),
+    rows_are_of="stream",
+)
 
 
 async def list_open_charges(

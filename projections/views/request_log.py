@@ -156,7 +156,12 @@ TABLE = Table(
     is_first=starts_its_stream,
     indexes=(("account_id", "position"),),
 )
-PROJECTION = Projection(name="request_log", version=1, tables=(TABLE,))
+PROJECTION = Projection(
+    name="request_log",
+    version=1,
+    tables=(TABLE,),
+    rows_are_of="stream",
+)
 
 _NEWEST = 1 << 62
 

@@ -108,7 +108,12 @@ TABLE = Table(
     apply=apply,
     indexes=(("account_id", "hour"),),
 )
-PROJECTION = Projection(name="usage_hourly", version=1, tables=(TABLE,))
+PROJECTION = Projection(
+    name="usage_hourly",
+    version=1,
+    tables=(TABLE,),
+    rows_are_of="account",
+)
 
 
 async def list_usage_of_account(

@@ -24,42 +24,142 @@ ANSWERS: Mapping[str, str] = {
     "AccountPage": "accounts next",
     "AdjustmentOutput": "delta position reason",
     "AttemptOutput": "channel_id duration_ms outcome status ttft_ms",
-    "BalanceOutput": "available held position posted",
     "ChannelList": "channels",
     "ChannelOutput": "base_url groups id is_paused keys models name priority type weight",
     "CreditOutput": "position",
     "EventOutput": "data position recorded_at stream type version",
     "EventPageOutput": "events head next",
     "GroupList": "groups",
-    "GroupOutput": "multiplier name version",
+    "CatalogueEntryOutput": (
+        "changes_at model name not_expressed price provenance provider refusal"
+    ),
+    "CataloguePage": "found models next providers source",
+    "ChangeOutput": "above_tokens after before kind percent service",
+    "ComparedOutput": "actor after before changes model outcome",
+    "FindingOutput": "message name option",
+    "GroupOutput": "for_members multiplier name version",
+    "ImportOutput": "for_members ignored is_done models multipliers notes problems",
+    "ImportedPriceOutput": (
+        "audio_in audio_out cache_read cache_write_1h cache_write_5m image_in image_out input "
+        "long_context output per_call reasoning services"
+    ),
     "IssuedKeyOutput": "id key",
     "KeyList": "keys",
     "KeyOutput": (
         "account_id allowed_ips expires_at group id last_four limit models name prefix status used"
     ),
+    "JobAccepted": "job",
+    "JobFileOutput": "content_type digest name size_bytes",
+    "JobOutput": (
+        "actor attempts created_at done error files finished_at id is_cancel_requested kind note "
+        "per_second result seconds_left started_at state total unit"
+    ),
+    "JobPage": "jobs next",
     "LineOutput": "base kind per_units price units",
+    "LongContextOutput": (
+        "above_tokens audio_in audio_out cache_read cache_write_1h cache_write_5m image_in "
+        "image_out input output per_call reasoning"
+    ),
     "ModelMappingOutput": "client upstream",
     "NewOperatorOutput": "id token",
     "PastPrice": (
         "actor audio_in audio_out cache_read cache_write_1h cache_write_5m "
-        "effective_from image_in image_out input model output per_call reasoning "
-        "recorded_at version"
+        "effective_from image_in image_out input long_context model output per_call provenance "
+        "reason reasoning recorded_at services version"
     ),
+    "PlannedOutput": (
+        "changes effective_from message model not_expressed outcome price provenance version"
+    ),
+    "PriceBookDiff": "added changed models unchanged",
+    "PriceBookList": "books",
+    "PriceBookOutput": "channel_id kind models name newest_actor newest_from versions",
     "PriceHistoryOutput": "current history model",
     "PriceList": "prices",
     "PriceOutput": (
         "audio_in audio_out cache_read cache_write_1h cache_write_5m "
-        "effective_from image_in image_out input model output per_call reasoning "
-        "version"
+        "effective_from image_in image_out input long_context model output per_call provenance "
+        "reasoning services version"
     ),
     "PriceVersion": "version",
+    "PublicationOutput": "prices",
+    "PublishedPrice": "effective_from model version",
+    "RatioBookOutput": "lost options",
+    "ScheduleOutput": (
+        "audio_in audio_out cache_read cache_write_1h cache_write_5m image_in image_out input "
+        "long_context output per_call reasoning"
+    ),
     "ProviderKeyOutput": "id state",
+    "CaptureOutput": "ours rate ratio theirs",
+    "LeftOutput": "amount tokens",
+    "ReconciledDayOutput": (
+        "amount day estimated_requests failed_attempts recorded requests tokens uncosted_requests"
+    ),
+    "ReconciledLineOutput": (
+        "day difference_amount difference_units model number our_amount our_units outcome "
+        "their_amount their_models their_units unit"
+    ),
+    "ReconciliationLinesOutput": "lines next reconciliation",
+    "ReconciliationOutput": (
+        "actor agrees as_of as_of_position channels digest first_day format id last_day lines "
+        "made_at models size_bytes summary tolerance_bp tolerance_usd"
+    ),
+    "ReconciliationPage": "next reconciliations",
+    "SummaryOutput": (
+        "amount days differences not_compared notes outcomes outside outside_rows recorded "
+        "requests residue rounding suggestions tokens"
+    ),
     "RequestOutput": (
         "account_id adjustments admitted_at anomaly attempts basis channel_id "
         "charged closed_at cost dialect duration_ms ending group held http_status "
         "id key_id lines model multiplier positions price_version reason "
         "refused_at shortfall status streaming ttft_ms upstream_model usage"
     ),
+    "AsOfOutput": "beyond_head head position recorded_at",
+    "BalanceAtOutput": "available held open_charges position posted recorded_at",
+    "BalanceOutput": "as_of available held position posted",
+    "ChannelAsOfOutput": (
+        "as_of base_url changed_at groups id is_paused is_removed models priority type "
+        "unusable_keys usable_keys version weight"
+    ),
+    "GroupThen": "changed_at multiplier name version",
+    "JournalDayOutput": "accounts after day until",
+    "JournalOutput": "days head",
+    "LedgerTotalOutput": "account credits debits net postings",
+    "LongContextThen": "above_tokens rates",
+    "PriceAsOfOutput": "as_of book in_force model moment versions",
+    "PriceThen": "actor effective_from long_context rates services version",
+    "ProfitLineOutput": (
+        "adjusted adjustments calls charged cost costed_calls day name profit revenue shortfall"
+    ),
+    "ProfitOutput": "lines position total",
+    "ProfitSums": "adjusted adjustments calls charged cost costed_calls profit revenue shortfall",
+    "ScheduleThen": "long_context rates",
+    "SettingThen": "changed_at name value version",
+    "SettingsAsOfOutput": "as_of groups settings",
+    "StatementLineOutput": (
+        "amount balance detail key_id kind model position recorded_at reference"
+    ),
+    "StatementOutput": "account_id as_of closing lines next opening since totals until",
+    "StatementTotals": "adjusted adjustments charged charges credited credits",
+    "TrialBalanceOutput": "accounts as_of",
+    "AdjustedAccountOutput": "account amount charged charges position",
+    "AdjustedAccountPage": "accounts next",
+    "AdjustmentDetails": (
+        "account amount code correction decided_at decided_by decided_position id job kind "
+        "position posted_at posted_position proposed_at proposed_by reason rejection "
+        "reversed_position reverses state"
+    ),
+    "CorrectionOutput": (
+        "accounts accounts_asked after as_of before book charges difference digest direction first "
+        "groups_changed last models_asked models_priced posted_accounts posted_charges "
+        "posted_difference prices_as_of"
+    ),
+    "LedgerAdjustment": (
+        "account amount code correction decided_at decided_by decided_position id kind position "
+        "posted_at posted_position proposed_at proposed_by reversed_position reverses state"
+    ),
+    "LedgerAdjustmentPage": "adjustments next",
+    "ProposedOutput": "id position",
 }
 """Every schema in a successful answer, and its fields: a new one is a decision."""
 

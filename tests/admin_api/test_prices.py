@@ -24,11 +24,15 @@ def test_every_class_of_a_price_comes_back_exactly(servers: Servers) -> None:
             "version": 1,
             **body,
             "effective_from": "2020-01-01T00:00:00.000000Z",
+            "long_context": [],
+            "services": {},
+            "provenance": "",
         }
         assert told["current"] == expected
         past = told["history"][0]
         assert past.pop("recorded_at").endswith("Z")
         assert past.pop("actor").startswith("operator:")
+        assert past.pop("reason") is None
         assert past == expected
 
     at_desk(servers, check)
@@ -123,8 +127,33 @@ def test_a_groups_multiplier_is_an_exact_ratio(servers: Servers) -> None:
             await desk.desk.up_to_date()
             assert desk.desk.configuration.multiplier("partner") == ratio
         assert (await desk.get("/groups")).json() == {
-            "groups": [{"name": "partner", "multiplier": "2", "version": 4}]
+            "groups": [{"name": "partner", "multiplier": "2", "for_members": {}, "version": 4}]
         }
+
+    at_desk(servers, check)
+
+
+def test_members_of_another_group_may_pay_something_else(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        body = {"multiplier": "2", "for_members": {"vip": "0.9", "guests": "3"}}
+        answer = await desk.ask("PUT", "/groups/edit", json=body)
+        assert answer.json()["for_members"] == {"guests": "3", "vip": "0.9"}
+        # Absent: as it is.
+        answer = await desk.ask("PUT", "/groups/edit", json={"multiplier": "1"})
+        assert answer.json()["for_members"] == {"guests": "3", "vip": "0.9"}
+        await desk.desk.up_to_date()
+        paid = desk.desk.configuration.multiplier
+        assert (paid("edit"), paid("edit", "vip"), paid("edit", "other")) == (
+            Multiplier(1, 1),
+            Multiplier(9, 10),
+            Multiplier(1, 1),
+        )
+        assert paid("unset", "vip") == Multiplier(1, 1)
+        answer = await desk.ask("PUT", "/groups/edit", json={"multiplier": "1", "for_members": {}})
+        assert (answer.json()["for_members"], answer.json()["version"]) == ({}, 3)
+        for refused in ({"a b": "1"}, {"vip": 1}, {"vip": "-1"}, ["vip"]):
+            body = {"multiplier": "1", "for_members": refused}
+            assert (await desk.ask("PUT", "/groups/edit", json=body)).status_code == 422
 
     at_desk(servers, check)
 

@@ -109,7 +109,6 @@ def test_a_key_opens_no_other_route(servers: Servers) -> None:
         _, secret = await desk.key(account_id)
         for path in (
             f"/accounts/{account_id}",
-            f"/accounts/{account_id}/balance",
             f"/accounts/{account_id}/keys",
             "/accounts",
             "/channels",
@@ -118,6 +117,13 @@ def test_a_key_opens_no_other_route(servers: Servers) -> None:
             "/ledger/events",
         ):
             assert (await desk.get(path, token=secret)).status_code == 401, path
+        strangers = f"/accounts/{await desk.account()}"
+        for path in (
+            f"{strangers}/balance",
+            f"{strangers}/statement",
+            f"{strangers}/statement.pdf",
+        ):
+            assert (await desk.get(path, token=secret)).status_code == 404, path
 
     at_desk(servers, check)
 

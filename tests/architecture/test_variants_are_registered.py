@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from admin_api.jobs.registry import KINDS
 from gateway.formats.registry import FORMATS
 from gateway.providers.registry import PROVIDERS
+from ledger.export.formats.registry import FORMATS as EXPORTED
+from projections.reconciliation.registry import FORMATS as RECONCILED
 from projections.registry import PROJECTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +18,12 @@ FAMILIES = [
     ("gateway/formats", set(FORMATS)),
     ("projections/views", {projection.name for projection in PROJECTIONS}),
     ("gateway/providers", set(PROVIDERS)),
+    ("admin_api/jobs/kinds", {kind.name for kind in KINDS}),
+    ("ledger/export/formats", set(EXPORTED)),
+    (
+        "projections/reconciliation/formats",
+        {name.replace("-", "_") for name in RECONCILED},
+    ),
 ]
 
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import psycopg
 
 from ledger.streams.registry import EVENT_OF_TOPIC
+from projections.comparison import compare
 from projections.fsck import check_everything
-from projections.rebuild import compare, rebuild
+from projections.rebuild import rebuild
 from projections.registry import PROJECTIONS
 from tests.builders import LawfulLog
 from tests.running import Served

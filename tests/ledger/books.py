@@ -11,6 +11,12 @@ from math import floor
 from typing import NamedTuple
 from uuid import UUID
 
+from ledger.streams.adjustment import (
+    AdjustmentApproved,
+    AdjustmentPosted,
+    AdjustmentProposed,
+    AdjustmentRejected,
+)
 from ledger.streams.charge.events import (
     ChargeAdjusted,
     QuotaReserved,
@@ -50,6 +56,15 @@ class ChargeBook:
         self.adjustments: set[UUID] = set()
 
 
+class AdjustmentBook:
+    """What is known of one adjustment."""
+
+    def __init__(self, proposed: AdjustmentProposed) -> None:
+        self.proposed = proposed
+        self.decision: AdjustmentApproved | AdjustmentRejected | None = None
+        self.is_posted = False
+
+
 class Books:
     """Feed it every event in order; it raises AssertionError at the first that breaks a rule."""
 
@@ -63,6 +78,8 @@ class Books:
         self.trial: Counter[tuple[str, UUID | None]] = Counter()
         self.credited: Counter[UUID] = Counter()
         self.charged: Counter[UUID] = Counter()
+        self.adjusted: Counter[UUID] = Counter()
+        self.proposals: dict[UUID, AdjustmentBook] = {}
         self.lawfully_below: Counter[UUID] = Counter()
 
     def feed(self, entries: Sequence[Entry]) -> None:
@@ -124,7 +141,7 @@ class Books:
                 if event.hold_nanos and not is_open_ended:
                     assert effect.cap_nanos is not None
                     assert used <= effect.cap_nanos
-            elif not isinstance(event, ChargeAdjusted):
+            elif not isinstance(event, ChargeAdjusted | AdjustmentPosted):
                 assert used <= before.get(effect.scope, 0)
         if isinstance(event, QuotaReserved) and event.hold_nanos:
             assert -self.used(event.account_id) >= -event.overdraft_nanos
@@ -144,6 +161,13 @@ class Books:
                 assert book.charged == 0
             case ChargeAdjusted() as adjusted:
                 self._adjusted(self.charges[entry.stream_id], adjusted)
+            case AdjustmentProposed() as proposed:
+                assert entry.version == 1
+                self.proposals[entry.stream_id] = AdjustmentBook(proposed)
+            case AdjustmentApproved() | AdjustmentRejected():
+                self._decided(self.proposals[entry.stream_id], entry.event)
+            case AdjustmentPosted() as posted:
+                self._posted(self.proposals[entry.stream_id], posted)
             case _:
                 pass
 
@@ -189,10 +213,30 @@ class Books:
         self.charged[event.account_id] += event.delta_nanos
         self.lawfully_below[event.account_id] += max(0, event.delta_nanos)
 
+    def _decided(
+        self, book: "AdjustmentBook", event: AdjustmentApproved | AdjustmentRejected
+    ) -> None:
+        """Once, and an approval by somebody else."""
+        assert book.decision is None
+        book.decision = event
+        if isinstance(event, AdjustmentApproved):
+            assert event.actor != book.proposed.actor
+
+    def _posted(self, book: "AdjustmentBook", event: AdjustmentPosted) -> None:
+        """Once, as it was proposed."""
+        assert isinstance(book.decision, AdjustmentApproved)
+        assert not book.is_posted
+        book.is_posted = True
+        assert event.account_id == book.proposed.account_id
+        assert event.amount_nanos == book.proposed.amount_nanos
+        self.adjusted[event.account_id] += event.amount_nanos
+        self.lawfully_below[event.account_id] += max(0, -event.amount_nanos)
+
     def _account(self, account_id: UUID) -> None:
         """I-03: the balance from postings, from effects and from raw events is one figure."""
         held, posted, *_ = self.budgets[account_id]
-        assert posted == self.credited[account_id] - self.charged[account_id]
+        expected = self.credited[account_id] - self.charged[account_id] + self.adjusted[account_id]
+        assert posted == expected
         assert self.trial["customer:held", account_id] == held
         assert self.trial["customer:available", account_id] == posted - held
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from ledger.alternative import Alternative, Question
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Line, LongContext, Multiplier, Price, Schedule
 from ledger.store.append import NewEvent
@@ -13,6 +14,14 @@ from ledger.streams.account import (
     AccountSuspended,
     LimitsSet,
     SpendingLimits,
+)
+from ledger.streams.adjustment import (
+    AdjustmentApproved,
+    AdjustmentPosted,
+    AdjustmentProposed,
+    AdjustmentRejected,
+    Correction,
+    Reversed,
 )
 from ledger.streams.api_key import KeyChanged, KeyIssued, KeyRevoked, KeyTerms
 from ledger.streams.channel import (
@@ -30,6 +39,7 @@ from ledger.streams.charge.events import (
     ChargeAdjusted,
     Cost,
     Cover,
+    LateUsage,
     QuotaReserved,
     RefundIssued,
     Terms,
@@ -39,7 +49,8 @@ from ledger.streams.charge.events import (
 from ledger.streams.contract import Event
 from ledger.streams.credit import CreditGranted
 from ledger.streams.group import GroupSet
-from ledger.streams.price import PriceSet
+from ledger.streams.price import Decision, PriceSet
+from ledger.streams.seal import CheckpointSealed, SigningKeyIntroduced
 from ledger.streams.setting import SettingChanged
 from ledger.streams.user import (
     IdentityLinked,
@@ -134,7 +145,14 @@ class Call:
 def samples() -> list[Event]:
     """One event of every type, with every optional field set."""
     account, key, user = entity_id(), entity_id(), entity_id()
-    return [*_charge(account, key), *_accounts(account, key), *_users(user), *_desk(account)]
+    return [
+        *_charge(account, key),
+        *_accounts(account, key),
+        *_users(user),
+        *_desk(account),
+        *_adjustments(account),
+        *_seals(),
+    ]
 
 
 def _charge(account: UUID, key: UUID) -> list[Event]:
@@ -178,6 +196,12 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
             reason="dispute",
             usage=usage,
             lines=(line,),
+            late=LateUsage(
+                channel_id=CHANNEL,
+                upstream_model="m",
+                service="flex",
+                cost=Cost(book="cost", price_version=2, amount_nanos=3),
+            ),
             actor="a",
         ),
     ]
@@ -258,7 +282,65 @@ def _desk(channel: UUID) -> list[Event]:
             reason="r",
             book="draft",
             provenance="p",
+            decision=Decision(id=channel, request_sha256="0" * 64, published="draft"),
         ),
-        GroupSet(name="vip", multiplier=Multiplier(3, 2), actor="a", reason="r"),
+        GroupSet(
+            name="vip",
+            multiplier=Multiplier(3, 2),
+            actor="a",
+            reason="r",
+            for_members={"staff": Multiplier(1, 2)},
+        ),
         SettingChanged(name="book.time_zone", value="UTC", actor="a", reason="r"),
+    ]
+
+
+def _seals() -> list[Event]:
+    return [
+        SigningKeyIntroduced(verifier="k", cause="rotation", actor="a", endorsement="e"),
+        CheckpointSealed(size=1, root="r", note="n", verifier="k"),
+    ]
+
+
+def _adjustments(account: UUID) -> list[Event]:
+    """No real proposal has all of it: it is a reversal, or a correction, or neither."""
+    alternative = Alternative(
+        book="draft",
+        moment_us=1,
+        prices={"m": Price(rates={"input": 1})},
+        multipliers={"vip": Multiplier(1, 2)},
+    )
+    question = Question(
+        alternative=alternative, first=1, last=2, as_of=3, accounts=(account,), models=("m",)
+    )
+    correction = Correction(
+        question=question,
+        direction="customer",
+        charges=1,
+        accounts=1,
+        before_nanos=5,
+        delta_nanos=-2,
+        digest="0" * 64,
+    )
+    return [
+        AdjustmentProposed(
+            kind="manual",
+            account_id=account,
+            amount_nanos=-5,
+            reason="goodwill",
+            reverses=Reversed(stream_id=account, position=4),
+            correction=correction,
+            request_sha256="0" * 64,
+            actor="a",
+        ),
+        AdjustmentApproved(checked_position=3, actor="a"),
+        AdjustmentRejected(request_sha256="0" * 64, actor="a"),
+        AdjustmentPosted(
+            account_id=account,
+            amount_nanos=-5,
+            reason="goodwill",
+            charges=1,
+            charged_nanos=-2,
+            actor="a",
+        ),
     ]

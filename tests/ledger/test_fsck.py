@@ -10,14 +10,23 @@ import msgspec
 import psycopg
 import pytest
 
+from ledger import balance_checks, version_checks
+from ledger.balance_checks import BelowZero
 from ledger.budget import compare_budget, rebuild_budget
 from ledger.codec import decode, encode
-from ledger.fsck import FINDINGS_PER_CHECK, Finding, check_ledger
+from ledger.fsck import FINDINGS_PER_CHECK, Checked, Finding, check_ledger
+from ledger.ids import entity_id
 from ledger.leaf import leaf
 from ledger.store.migrate import migrate
-from ledger.streams.charge.events import UsageSettled
-from tests.builders import LawfulLog
+from ledger.streams.charge import rules as charge
+from ledger.streams.charge.events import ChargeAdjusted, UsageSettled
+from ledger.streams.contract import Posting
+from ledger.streams.credit import CreditGranted
+from ledger.streams.registry import STREAM_OF
+from ledger.usage import Usage
+from tests.builders import LawfulLog, append_events
 from tests.conftest import FreshDatabase
+from tests.ledger.building import Call, credit, payer, reserve, settle
 from tollgate.embedded.postgres import APPLICATION
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -160,6 +169,34 @@ def test_a_log_cut_short_does_not_reach_its_head(books: Books) -> None:
     assert ("position", head - 3) in findings(books)
 
 
+def test_two_events_that_changed_places_are_named(books: Books) -> None:
+    """All of their fields but the place, so that each stands whole where the other stood."""
+    later = last_settled(books)
+    row = books.app.execute(
+        "select max(position) from ledger.event where topic = %s and position < %s",
+        (UsageSettled.TOPIC, later),
+    ).fetchone()
+    assert row is not None
+    earlier = int(row[0])
+    for old, new in ((earlier, -1), (later, earlier), (-1, later)):
+        tamper(books, "update ledger.event set position = %s where position = %s", new, old)
+    found = findings(books)
+    assert {("leaf", earlier), ("leaf", later)} <= found
+    assert min(position for _, position in found if position is not None) == earlier
+
+
+def test_two_states_that_changed_places_are_named(books: Books) -> None:
+    later = last_settled(books)
+    tamper(
+        books,
+        "update ledger.event e set state = o.state from ledger.event o "
+        "where (e.position, o.position) in ((%s, 1), (1, %s))",
+        later,
+        later,
+    )
+    assert {("leaf", 1), ("leaf", later), ("event", 1)} <= findings(books)
+
+
 def test_time_that_runs_backwards_is_named(books: Books) -> None:
     tamper(
         books,
@@ -187,6 +224,67 @@ def test_a_skipped_version_is_named(books: Books) -> None:
         position,
     )
     assert ("version", position) in findings(books)
+
+
+def test_versions_are_followed_in_little_memory(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_checks, "_REMEMBERED_MAX", 2)
+    assert list(check_ledger(books.dsn)) == []
+    position = last_settled(books)
+    tamper(
+        books,
+        "update ledger.event set originator_version = originator_version + 5 where position = %s",
+        position,
+    )
+    assert ("version", position) in findings(books)
+
+
+def test_postings_that_say_otherwise_than_budgets_are_named_by_account(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def off_by_one(granted: CreditGranted) -> tuple[Posting, ...]:
+        amount = granted.amount_nanos + (granted.account_id == books.log.accounts[1])
+        return (Posting("customer:available", amount), Posting("clearing:manual", -amount))
+
+    streams = dict(STREAM_OF)
+    streams[CreditGranted] = streams[CreditGranted]._replace(postings=off_by_one)
+    monkeypatch.setattr(balance_checks, "STREAM_OF", streams)
+    found = list(check_ledger(books.dsn))
+    assert [(each.check, each.scope) for each in found] == [
+        ("trial_balance", "customer:available"),
+        ("account_total", str(books.log.accounts[1])),
+    ]
+
+
+def test_an_account_that_a_correction_took_below_zero_is_no_fault_and_is_told(
+    database: FreshDatabase,
+) -> None:
+    migrate(database.owner_dsn, APPLICATION)
+    paying, call = payer(), Call()
+    with psycopg.connect(database.app_dsn, autocommit=True) as connection:
+        append_events(connection, credit(paying.account_id, 100))
+        append_events(connection, *call.next(reserve(paying.cover(), 100)))
+        append_events(connection, *call.next(settle(Usage(input=100))))
+        dispute = charge.Adjust(
+            adjustment_id=entity_id(), delta_nanos=30, reason="dispute", actor="test"
+        )
+        position = append_events(connection, *call.next(dispute))
+        checked = Checked()
+        assert list(check_ledger(database.app_dsn, checked)) == []
+        cause = BelowZero(position, ChargeAdjusted.TOPIC)
+        assert checked.below_zero == {paying.account_id: cause}
+        append_events(connection, credit(paying.account_id, 30))
+        checked = Checked()
+        assert list(check_ledger(database.app_dsn, checked)) == []
+        assert checked.below_zero == {}
+
+
+def test_progress_never_goes_back_and_ends_at_the_head(books: Books) -> None:
+    told: list[tuple[int, int]] = []
+    list(check_ledger(books.dsn, progress=lambda done, total: told.append((done, total))))
+    assert told == sorted(told)
+    assert told[-1] == (books.log.stored, books.log.stored)
 
 
 def test_a_changed_budget_is_named_by_its_scope_and_made_anew(books: Books) -> None:

@@ -2,24 +2,40 @@
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.errors import UnpricedService
 from ledger.pricing import (
     INPUT_CLASSES,
     OUTPUT_CLASSES,
     PARENT,
+    LongContext,
     Multiplier,
     Price,
+    Schedule,
     charge_nanos,
+    cost_nanos,
+    dearest_service,
     price_lines,
+    prompt_tokens,
     worst_case_nanos,
 )
 from ledger.usage import CLASSES, COUNT_MAX, Usage
 
 RATES = st.dictionaries(st.sampled_from(CLASSES), st.integers(0, 10**15))
 PRICES = st.builds(lambda rates: Price(rates=rates), RATES)
+LENGTHS = st.lists(st.integers(1, 4 * 10**7), unique=True, max_size=3).map(sorted)
+TIERS = LENGTHS.flatmap(
+    lambda lengths: st.tuples(
+        *(st.builds(LongContext, above_tokens=st.just(each), rates=RATES) for each in lengths)
+    )
+)
+SCHEDULES = st.builds(Schedule, rates=RATES, long_context=TIERS)
+SERVICES = st.dictionaries(st.sampled_from(["batch", "flex", "priority"]), SCHEDULES)
+TIERED = st.builds(Price, rates=RATES, long_context=TIERS, services=SERVICES)
 MULTIPLIERS = st.builds(Multiplier, st.integers(0, 10**6), st.integers(1, 10**6))
 COUNTS = st.integers(0, 10**7)
 USAGES = st.builds(
@@ -127,3 +143,124 @@ def test_an_absurd_count_is_refused(count: int) -> None:
 def test_a_multiplier_is_a_non_negative_ratio(ratio: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="a multiplier is"):
         Multiplier(*ratio)
+
+
+# ---------------------------------------------------------------------- long prompts, services
+
+LONG = Price(
+    rates={"input": 10, "cache_read": 1, "output": 50},
+    long_context=(
+        LongContext(above_tokens=200, rates={"input": 20, "output": 75}),
+        LongContext(above_tokens=500, rates={"input": 30}),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("usage", "prices"),
+    [
+        (Usage(input=200, output=1), {"input": 10, "output": 50}),
+        (Usage(input=201, output=1), {"input": 20, "output": 75}),
+        # Every kind of prompt counts towards the length, and the whole call pays.
+        (Usage(input=1, cache_read=150, audio_in=50, output=1),
+         {"input": 20, "cache_read": 1, "audio_in": 20, "output": 75}),
+        (Usage(input=100, output=10_000), {"input": 10, "output": 50}),
+        # A longer one keeps nothing of a shorter: what it does not name costs the ordinary rate.
+        (Usage(input=501, output=1), {"input": 30, "output": 50}),
+    ],
+)  # fmt: skip
+def test_a_long_prompt_prices_its_whole_call(usage: Usage, prices: dict[str, int]) -> None:
+    lines = price_lines(usage, LONG)
+    assert {line.kind: line.price_nanos for line in lines} == prices
+    assert {line.kind: line.units for line in lines} == {k: getattr(usage, k) for k in prices}
+
+
+def test_a_class_follows_its_parent_into_the_longer_prompt() -> None:
+    price = Price(
+        rates={"input": 10}, long_context=(LongContext(above_tokens=1, rates={"input": 20}),)
+    )
+    assert [line.price_nanos for line in price_lines(Usage(cache_read=2), price)] == [20]
+
+
+@given(TIERED, MULTIPLIERS, st.data())
+def test_no_charge_within_the_bounds_exceeds_the_worst_case_of_its_service(
+    price: Price, multiplier: Multiplier, data: st.DataObject
+) -> None:
+    service = data.draw(st.sampled_from(["", *price.services]), "service")
+    counts = {kind: data.draw(COUNTS, kind) for kind in (*INPUT_CLASSES, *OUTPUT_CLASSES)}
+    usage = Usage(**counts, calls=data.draw(st.integers(0, 1), "calls"))
+    bound = worst_case_nanos(
+        price,
+        multiplier,
+        input_tokens=prompt_tokens(usage) + data.draw(st.integers(0, 10**7), "beyond"),
+        output_tokens=sum(counts[kind] for kind in OUTPUT_CLASSES),
+        service=service,
+    )
+    assert charge_nanos(price_lines(usage, price, service), multiplier) <= bound
+
+
+@given(TIERED, COUNTS, COUNTS)
+def test_the_worst_case_is_that_of_a_schedule_that_can_apply(
+    price: Price, input_tokens: int, output_tokens: int
+) -> None:
+    reachable = [price.rates] + [
+        price.rates | tier.rates for tier in price.long_context if tier.above_tokens < input_tokens
+    ]
+    flat = [Price(rates=rates) for rates in reachable]
+    bounds = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    expected = max(worst_case_nanos(each, Multiplier(), **bounds) for each in flat)
+    assert worst_case_nanos(price, Multiplier(), **bounds) == expected
+
+
+@given(TIERED, USAGES)
+def test_the_dearest_service_costs_no_less_than_any(price: Price, usage: Usage) -> None:
+    dearest = charge_nanos(price_lines(usage, price, dearest_service(usage, price)), Multiplier())
+    for service in ("", *price.services):
+        assert charge_nanos(price_lines(usage, price, service), Multiplier()) <= dearest
+
+
+def test_a_service_has_its_own_schedule_and_inherits_nothing() -> None:
+    flex = Schedule(
+        rates={"input": 5}, long_context=(LongContext(above_tokens=9, rates={"input": 7}),)
+    )
+    price = Price(rates={"input": 10, "output": 50, "calls": 1}, services={"flex": flex})
+    usage = Usage(input=9, output=1, calls=1)
+    assert [line.price_nanos for line in price_lines(usage, price, "flex")] == [5]
+    assert [line.price_nanos for line in price_lines(Usage(input=10), price, "flex")] == [7]
+    assert len(price_lines(usage, price)) == 3
+
+
+@pytest.mark.parametrize("service", ["flex", "standard", "default", "Batch", " "])
+def test_a_service_nobody_priced_is_not_the_standard(service: str) -> None:
+    price = Price(rates={"input": 1}, services={"batch": Schedule(rates={"input": 1})})
+    with pytest.raises(UnpricedService, match="there is no price for the service"):
+        price_lines(Usage(input=1), price, service)
+    with pytest.raises(UnpricedService):
+        worst_case_nanos(price, Multiplier(), input_tokens=1, output_tokens=1, service=service)
+
+
+def test_what_a_provider_takes_has_no_multiplier_and_knows_services() -> None:
+    batch = Schedule(rates={"input": 500_000})
+    price = Price(rates={"input": 1_000_000}, services={"batch": batch})
+    assert cost_nanos(Usage(input=3), price) == 3
+    assert cost_nanos(Usage(input=3), price, "batch") == 2  # one and a half, rounded half up
+    assert cost_nanos(Usage(input=3), price, "flex") == 3
+
+
+@pytest.mark.parametrize("above", [(1, 1), (2, 1), (0,), (-1,)])
+def test_lengths_ascend_and_are_positive(above: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="prompt"):
+        Price(rates={}, long_context=tuple(LongContext(above_tokens=n, rates={}) for n in above))
+
+
+def test_the_standard_service_has_no_second_schedule() -> None:
+    with pytest.raises(ValueError, match="no name"):
+        Price(rates={"input": 1}, services={"": Schedule(rates={"input": 2})})
+
+
+def test_a_price_is_stored_as_it_was_before_it_knew_services() -> None:
+    assert msgspec.json.encode(Price(rates={"input": 1})) == b'{"rates":{"input":1}}'
+    full = Price(
+        rates=LONG.rates, long_context=LONG.long_context, services={"flex": Schedule(rates={})}
+    )
+    assert msgspec.json.decode(msgspec.json.encode(full), type=Price) == full

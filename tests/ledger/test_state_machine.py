@@ -24,12 +24,13 @@ from ledger.errors import (
     IdempotencyConflict,
     NotReserved,
     OverBudget,
+    Refused,
     VersionConflict,
 )
 from ledger.ids import derived_id, entity_id
 from ledger.pricing import Multiplier, Price
 from ledger.store.append import NewEvent, Outcome
-from ledger.streams import credit
+from ledger.streams import adjustment, credit
 from ledger.streams.charge import rules
 from ledger.streams.charge.events import Terms, Window
 from ledger.streams.credit import CreditGranted
@@ -183,6 +184,44 @@ class ChargeMachine(RuleBasedStateMachine):
         assert bool(rules.decide(call.state, command)) == is_new
         if is_new:
             assert self._try(call, command).refusal is None
+
+    @rule(
+        who=PAYERS,
+        amount=st.integers(-90, 90).filter(bool),
+        number=st.integers(0, 3),
+        proposes=st.integers(0, 2),
+        approves=st.integers(0, 2),
+        does=st.sampled_from(["propose", "approve", "approve", "reject"]),
+    )
+    def adjust_by_hand(
+        self, who: int, amount: int, number: int, proposes: int, approves: int, does: str
+    ) -> None:
+        """Two people, once; below zero if need be: nothing refuses what they agreed on."""
+        stream_id = derived_id("by_hand", f"{self.namespace}:{number}")
+        state = adjustment.Adjustment()
+        for event in self.log.state_of(stream_id):
+            state = adjustment.evolve(state, event)  # type: ignore[arg-type]
+        propose = adjustment.Propose(
+            kind="manual",
+            reason="other",
+            request_sha256=f"{who}:{amount}",
+            actor=f"operator:{proposes}",
+            account_id=self.payers[who].account_id,
+            amount_nanos=amount,
+        )
+        commands: dict[str, adjustment.Command] = {
+            "propose": propose,
+            "approve": adjustment.Approve(f"operator:{approves}"),
+            "reject": adjustment.Reject("r", f"operator:{approves}"),
+        }
+        try:
+            events = adjustment.decide(state, commands[does])
+        except Refused:
+            return
+        if events:
+            self._must_store(
+                [NewEvent(stream_id, state.version + n, event) for n, event in enumerate(events, 1)]
+            )
 
     @rule(call=calls, usage=USAGES, price=PRICES, settles_first=st.booleans())
     def two_nodes_close(self, call: Call, usage: Usage, price: Price, settles_first: bool) -> None:

@@ -13,7 +13,7 @@ from projections.cache.connection import RedisConnection
 from projections.cache.errors import CacheUnavailable
 from projections.cache.guarded import GuardedRedis
 from projections.cache.scripts import PUBLISH
-from projections.fsck import check_everything, check_projection
+from projections.fsck import check_everything, check_projection, check_requests
 from projections.registry import PROJECTIONS
 from projections.views import accounts
 from tests.builders import LawfulLog
@@ -64,6 +64,50 @@ def test_a_corrupted_row_is_named_with_its_table_and_key(books: Books) -> None:
     assert (finding.check, finding.scope) == ("projection", "accounts.accounts")
     assert str(log.accounts[3]) in finding.message
     assert "gold" in finding.message
+
+
+def test_settlements_and_the_request_log_must_match_one_to_one(books: Books) -> None:
+    LawfulLog(books.connection, seed=6).grow(400)
+    run_to_head(books.dsn, books.connection)
+    assert list(check_requests(books.dsn)) == []
+    settled = books.connection.execute(
+        "select originator_id, position from ledger.event "
+        "where topic = 'charge.UsageSettled.v1' order by position"
+    ).fetchall()
+    (lost, lost_at), (refunded, refunded_at) = settled[3], settled[5]
+    opened = books.connection.execute(
+        "select charge_id, position from projections.request_log where status = 'open'"
+    ).fetchone()
+    assert opened is not None
+    table = "view_request_log_1.request_log"
+    for statement, charge_id in (
+        (f"delete from {table} where charge_id = %s", lost),
+        (f"update {table} set status = 'refunded' where charge_id = %s", refunded),
+        (f"update {table} set status = 'settled' where charge_id = %s", opened[0]),
+    ):
+        books.connection.execute(statement.encode(), (charge_id,))
+    found = list(check_requests(books.dsn))
+    assert {(each.check, each.position, each.scope) for each in found} == {
+        ("request_log", lost_at, str(lost)),
+        ("request_log", refunded_at, str(refunded)),
+        ("request_log", opened[1], str(opened[0])),
+    }
+
+
+def test_progress_covers_the_log_and_every_projection(books: Books) -> None:
+    LawfulLog(books.connection, seed=7).grow(200)
+    run_to_head(books.dsn, books.connection)
+    told: list[tuple[int, int]] = []
+    list(
+        check_everything(
+            books.dsn, PROJECTIONS, progress=lambda done, total: told.append((done, total))
+        )
+    )
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    head = books.connection.execute("select position from ledger.head").fetchone()
+    assert head is not None
+    everything = head[0] * (1 + len(PROJECTIONS))
+    assert told[-1] == (everything, everything)
 
 
 def test_a_balance_in_redis_that_the_log_does_not_have_is_named(

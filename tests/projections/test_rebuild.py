@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from projections.comparison import Difference, compare
 from projections.election import try_to_rebuild
 from projections.generations import read_served, start_generation
-from projections.rebuild import Difference, RebuildRefused, compare, rebuild
+from projections.rebuild import RebuildRefused, rebuild
 from projections.registry import PROJECTIONS
 from projections.storage import connect
 from projections.views import accounts, keys, prices, request_log

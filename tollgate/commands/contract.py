@@ -49,11 +49,13 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Actions under one word: `tollgate ledger fsck`."""
+    """Actions under one word: `tollgate ledger fsck`, or, a word further,
+    `tollgate ledger adjust approve`.
+    """
 
     name: str
     help: str
-    actions: Sequence[Action]
+    actions: "Sequence[Action | Group]"
 
 
 Command = Action | Group

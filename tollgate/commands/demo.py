@@ -10,6 +10,8 @@ from admin_api.desk import Desk
 from admin_api.operations import accounts, api_keys, channels, prices
 from admin_api.operations.channels import ChannelInput
 from admin_api.operations.credits import Idempotency, grant_credit
+from admin_api.operations.price_decisions import Decider
+from admin_api.operations.price_inputs import PriceInput
 from tollgate import supervisor
 from tollgate.commands.contract import Action
 from tollgate.commands.serve import PORT, WORKERS
@@ -84,7 +86,7 @@ async def _furnish(desk: Desk) -> tuple[str, str]:
     """An echo channel, its price, an account with money and a key to it."""
     channel = ChannelInput(name="Echo", type="echo", models={_MODEL: _MODEL})
     await channels.add_channel(desk, channel, actor=_ACTOR)
-    await prices.set_price(desk, _MODEL, rates=_PRICE_USD, effective_from=None, actor=_ACTOR)
+    await prices.set_price(desk, _MODEL, PriceInput(_PRICE_USD), Decider(_ACTOR))
     account_id = await accounts.open_account(desk, name="Demo", actor=_ACTOR)
     await grant_credit(
         desk,

@@ -10,13 +10,13 @@ from tollgate.commands import (
     demo,
     doctor,
     key,
-    price,
     restore,
     serve,
     token,
 )
 from tollgate.commands.contract import Command
 from tollgate.commands.ledger import registry as ledger
+from tollgate.commands.price import registry as price
 
 COMMANDS: Sequence[Command] = (
     serve.COMMAND,

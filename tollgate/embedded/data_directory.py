@@ -66,6 +66,16 @@ class DataDirectory:
         """One file per secret of this installation."""
         return self.root / "secrets"
 
+    @property
+    def signer(self) -> Path:
+        """The signing key of this node, and what it signed last; nothing of it is in Postgres."""
+        return self.root / "signer"
+
+    @property
+    def signer_socket(self) -> Path:
+        """Where the signer listens. Raises StartRefused for a path the kernel could not use."""
+        return self.socket("signer.sock")
+
     def prepare(self) -> None:
         """Create what is missing.
 

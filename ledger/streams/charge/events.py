@@ -129,8 +129,21 @@ class RefundIssued(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
     boot: UUID
 
 
+class LateUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who answered a call that others had closed meanwhile, as in its `UsageSettled`."""
+
+    channel_id: UUID
+    upstream_model: str
+    service: str | None = None
+    cost: Cost | None = None
+
+
 class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """A closed charge was corrected. Positive `delta_nanos`: the customer pays more."""
+    """A closed charge was corrected. Positive `delta_nanos`: the customer pays more.
+
+    `usage`, `lines` and `late` are those of usage that came late; of a repricing, `lines` are
+    those of the other price.
+    """
 
     TOPIC: ClassVar[str] = "charge.ChargeAdjusted.v1"
 
@@ -142,6 +155,7 @@ class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True
     reason: AdjustmentReason
     usage: Usage | None = None
     lines: tuple[Line, ...] = ()
+    late: LateUsage | None = None
     actor: str
 
 

@@ -16,6 +16,7 @@ from ledger.streams.charge.events import (
     ChargeEvent,
     Cost,
     Cover,
+    LateUsage,
     QuotaReserved,
     RefundIssued,
     Terms,
@@ -93,6 +94,7 @@ class Adjust:
     actor: str
     usage: Usage | None = None
     lines: tuple[Line, ...] = ()
+    late: LateUsage | None = None
 
 
 Command = Reserve | Extend | Settle | Refund | Adjust
@@ -196,9 +198,29 @@ def postings(event: ChargeEvent) -> tuple[Posting, ...]:
         case RefundIssued(released_nanos=released):
             return (Posting("customer:held", -released), Posting("customer:available", released))
         case ChargeAdjusted(delta_nanos=delta):
-            return (Posting("customer:available", -delta), Posting("revenue", delta))
+            return (
+                Posting("customer:available", -delta),
+                Posting("revenue", delta),
+                *_provider_cost(event.late.cost if event.late else None),
+            )
         case _:
             assert_never(event)
+
+
+def lines_of(settle: Settle, terms: Terms) -> tuple[Line, ...]:
+    """The lines of a settlement, in the service that answered. Raises UnpricedService."""
+    service = terms.service if settle.service is None else settle.service
+    return price_lines(settle.usage, settle.price, service)
+
+
+def late_usage(settle: Settle) -> LateUsage:
+    """Who answered, where a settlement comes after others have closed the charge."""
+    return LateUsage(
+        channel_id=settle.channel_id,
+        upstream_model=settle.upstream_model,
+        service=settle.service,
+        cost=settle.cost,
+    )
 
 
 def _provider_cost(cost: Cost | None) -> tuple[Posting, ...]:
@@ -245,8 +267,7 @@ def _grown(opening: QuotaReserved, hold_nanos: int) -> QuotaReserved:
 
 
 def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Event, ...]:
-    service = opening.terms.service if command.service is None else command.service
-    lines = price_lines(command.usage, command.price, service)
+    lines = lines_of(command, opening.terms)
     cost = charge_nanos(lines, opening.terms.multiplier)
     excess = max(0, cost - state.held_nanos)
     held = state.held_nanos + (excess if command.is_covered else 0)
@@ -261,7 +282,7 @@ def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Ev
         terms=opening.terms,
         usage=command.usage,
         lines=lines,
-        service=None if service == opening.terms.service else service,
+        service=None if command.service == opening.terms.service else command.service,
         cost=command.cost,
         basis=command.basis,
         ending=command.ending,
@@ -312,6 +333,7 @@ def _adjusted(state: Charge, command: Adjust) -> tuple[Event, ...]:
             reason=command.reason,
             usage=command.usage,
             lines=command.lines,
+            late=command.late,
             actor=command.actor,
         ),
     )

@@ -1,6 +1,43 @@
-"""`tollgate ledger balance ACCOUNT`."""
+"""`tollgate ledger balance ACCOUNT [--as-of]`."""
 
+import argparse
+
+from admin_api.operations import books
+from ledger.money import format_usd
+from projections.books.as_of import AsOf
 from tollgate.commands.account import ACCOUNT, print_balance
-from tollgate.commands.contract import DATA_DIR, Action
+from tollgate.commands.at_the_desk import identifier, perform
+from tollgate.commands.contract import DATA_DIR, OK, Action, argument
 
-ACTION = Action("balance", "what an account has", print_balance, (ACCOUNT, DATA_DIR))
+AS_OF = argument(
+    "--as-of",
+    dest="as_of",
+    metavar="T|P",
+    help="as of this moment or position: 2030-01-31T12:00:00Z, 4182934",
+)
+
+
+def say_as_of(as_of: AsOf) -> str:
+    """What an answer is as of, in one line."""
+    at = "" if as_of.recorded_at is None else f", recorded at {as_of.recorded_at.isoformat()}"
+    note = "; the log had not come further" if as_of.beyond_head else ""
+    return f"as of position {as_of.position} of {as_of.head}{at}{note}"
+
+
+def _balance(arguments: argparse.Namespace) -> int:
+    if arguments.as_of is None:
+        return print_balance(arguments)
+    account_id = identifier(arguments.account)
+    balance, as_of = perform(
+        arguments, lambda desk: books.balance_as_of(desk, account_id, arguments.as_of)
+    )
+    standing = balance.standing
+    print(f"posted     {format_usd(standing.posted_nanos)} USD")
+    print(f"held       {format_usd(standing.held_nanos)} USD")
+    print(f"available  {format_usd(standing.available_nanos)} USD")
+    print(f"position   {balance.position}")
+    print(say_as_of(as_of))
+    return OK
+
+
+ACTION = Action("balance", "what an account has, or had then", _balance, (ACCOUNT, AS_OF, DATA_DIR))

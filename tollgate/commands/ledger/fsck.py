@@ -1,27 +1,72 @@
 """`tollgate ledger fsck`: check everything that is stored against the log."""
 
 import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
 
-from ledger.fsck import Finding
+from ledger.fsck import Checked, Finding
+from ledger.money import format_usd
 from projections.cache.errors import CacheUnavailable
 from projections.fsck import check_everything
 from projections.registry import PROJECTIONS
 from tollgate.commands.at_the_desk import opened
-from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action
+from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action, argument
+from tollgate.commands.progress_bar import progress_bar
 from tollgate.installation import Installation
 
 
 def report_faults(installation: Installation) -> int:
     """Check the books, print every fault, one a line; the number to exit with."""
-    faults = 0
-    try:
-        for finding in check_everything(installation.app_dsn, PROJECTIONS, installation.redis_url):
-            faults += 1
-            print(_line(finding))
-    except CacheUnavailable as away:
-        print(f"the balances in Redis were not checked: {away}")
-    print(f"{faults} faults" if faults else "the books are clean")
-    return FINDINGS if faults else OK
+    report = _Report(lambda finding: print(_line(finding)))
+    report.check(installation)
+    if report.cache_away is not None:
+        print(f"the balances in Redis were not checked: {report.cache_away}")
+    for account_id, cause in report.checked.below_zero.items():
+        total = report.checked.budget.totals[account_id]
+        below = format_usd(total.posted_nanos - total.held_nanos)
+        print(f"note: account {account_id} is at {below} by {cause.topic} at {cause.position}")
+    if report.first_bad_position is not None:
+        print(f"first bad position: {report.first_bad_position}")
+    print(f"{report.faults} faults" if report.faults else "the books are clean")
+    return FINDINGS if report.faults else OK
+
+
+class _Report:
+    """What was found; `tell` is given each fault at once."""
+
+    def __init__(self, tell: Callable[[Finding], None]) -> None:
+        self._tell = tell
+        self.checked = Checked()
+        self.faults = 0
+        self.first_bad_position: int | None = None
+        self.cache_away: CacheUnavailable | None = None
+
+    def check(self, installation: Installation) -> None:
+        """Look at everything, with a bar on a terminal."""
+        found: list[Finding] = []
+        with progress_bar("checked") as progress:
+            findings = check_everything(
+                installation.app_dsn,
+                PROJECTIONS,
+                installation.redis_url,
+                progress,
+                self.checked,
+            )
+            try:
+                for finding in findings:
+                    self._count(finding)
+                    found.append(finding)
+            except CacheUnavailable as away:
+                self.cache_away = away
+        for finding in found:
+            self._tell(finding)
+
+    def _count(self, finding: Finding) -> None:
+        self.faults += 1
+        position = finding.position
+        if position is not None and position < (self.first_bad_position or position + 1):
+            self.first_bad_position = position
 
 
 def _line(finding: Finding) -> str:
@@ -30,9 +75,37 @@ def _line(finding: Finding) -> str:
     return " ".join(f"{finding.check}{at}{scope}: {finding.message}".split())
 
 
+def _report_as_json(installation: Installation) -> int:
+    findings: list[Finding] = []
+    report = _Report(findings.append)
+    report.check(installation)
+    document = {
+        "is_clean": not report.faults,
+        "head": report.checked.head,
+        "faults": report.faults,
+        "first_bad_position": report.first_bad_position,
+        "is_cache_checked": report.cache_away is None,
+        "below_zero": [
+            {"account": str(account_id), "position": cause.position, "topic": cause.topic}
+            for account_id, cause in report.checked.below_zero.items()
+        ],
+        "findings": [asdict(finding) for finding in findings],
+    }
+    print(json.dumps(document, indent=1))
+    return FINDINGS if report.faults else OK
+
+
 def _fsck(arguments: argparse.Namespace) -> int:
     with opened(arguments) as installation:
-        return report_faults(installation)
+        return _report_as_json(installation) if arguments.json else report_faults(installation)
 
 
-ACTION = Action("fsck", "check everything against the log", _fsck, (DATA_DIR,))
+ACTION = Action(
+    "fsck",
+    "check everything against the log",
+    _fsck,
+    (
+        argument("--json", action="store_true", help="one JSON document instead of lines"),
+        DATA_DIR,
+    ),
+)

@@ -4,7 +4,19 @@ One file per action, and one line here.
 """
 
 from tollgate.commands.contract import Group
-from tollgate.commands.ledger import balance, fsck, rebuild
+from tollgate.commands.ledger import (
+    adjust,
+    balance,
+    export,
+    fsck,
+    journal,
+    profit,
+    rebuild,
+    reconcile,
+    reprice,
+    statement,
+    trial_balance,
+)
 
 COMMAND = Group(
     "ledger",
@@ -13,5 +25,13 @@ COMMAND = Group(
         fsck.ACTION,
         rebuild.ACTION,
         balance.ACTION,
+        statement.ACTION,
+        trial_balance.ACTION,
+        journal.ACTION,
+        profit.ACTION,
+        export.ACTION,
+        reconcile.ACTION,
+        reprice.ACTION,
+        adjust.ACTION,
     ),
 )

@@ -1,0 +1,51 @@
+"""Checks the books: every invariant of the ledger, every read model, every balance in Redis."""
+
+import msgspec
+
+from admin_api.jobs.contract import JobContext, JobFailed, JobKind
+from projections.cache.errors import CacheUnavailable
+from projections.fsck import check_everything
+from projections.registry import PROJECTIONS
+
+_FINDINGS_TOLD_MAX = 1_000
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything is checked, always."""
+
+
+class FoundFault(msgspec.Struct, frozen=True):
+    """One thing that is wrong; see `ledger.fsck.Finding`."""
+
+    check: str
+    position: int | None
+    scope: str | None
+    message: str
+
+
+class Result(msgspec.Struct, frozen=True):
+    """`first_bad_position`: the lowest that is named; `findings` are the first of `faults`."""
+
+    is_clean: bool
+    faults: int
+    first_bad_position: int | None
+    findings: list[FoundFault]
+
+
+def _run(job: JobContext, _parameters: Parameters) -> Result:
+    faults = 0
+    findings: list[FoundFault] = []
+    first: int | None = None
+    try:
+        for each in check_everything(job.dsn, PROJECTIONS, job.redis_url, job.progress):
+            faults += 1
+            if len(findings) < _FINDINGS_TOLD_MAX:
+                findings.append(FoundFault(each.check, each.position, each.scope, each.message))
+            if each.position is not None:
+                first = each.position if first is None else min(first, each.position)
+    except CacheUnavailable as away:
+        raise JobFailed(f"the balances in Redis could not be checked: {away}") from away
+    return Result(not faults, faults, first, findings)
+
+
+KIND = JobKind("check", Parameters, "ledger:read", "events", _run)

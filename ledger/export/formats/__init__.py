@@ -1,0 +1,1 @@
+"""The file formats of exports: one file each; the list is `registry.py`."""

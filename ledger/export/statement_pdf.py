@@ -1,0 +1,296 @@
+"""An account's statement as a PDF: opening, every line with its running balance, closing.
+
+The same statement and name always give the same bytes. The amounts are exact: nine digits after
+the point, as the ledger has them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.pdfgen.canvas import Canvas
+
+from ledger.errors import InvalidSelection
+from ledger.export.pdf_text import BOLD, PLAIN, draw, shortened, width, wrapped
+from ledger.money import NANOS_PER_USD
+from ledger.statement import BalanceAt, Statement, StatementLine
+
+LINES_MAX = 50_000
+"""More would be a book of thousands of pages that nobody reads; there are other formats."""
+
+_PAGE_WIDTH, _PAGE_HEIGHT = A4
+_LEFT, _RIGHT = 48.0, _PAGE_WIDTH - 48.0
+_TOP, _BOTTOM = _PAGE_HEIGHT - 48.0, 62.0
+_DESCRIPTION, _AMOUNT = _LEFT + 96.0, _RIGHT - 112.0
+_HEAD_BOTTOM = _TOP - 230.0
+_ROW = 23.0
+_INK, _SOFT, _RULE, _BAND = (
+    HexColor(0x1A1F2B), HexColor(0x667085), HexColor(0xD0D5DD), HexColor(0xF2F4F7),
+)  # fmt: skip
+_KINDS = {"credit": "Credit", "charge": "Call", "adjustment": "Adjustment"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How many lines stand on the first page, on each further one, and how many pages there are."""
+
+    first: int
+    further: int
+    pages: int
+
+
+def write_statement_pdf(file: BinaryIO, statement: Statement, name: str | None) -> int:
+    """Write a statement that has all its lines; the number of pages. `name`: the account's, None
+    where there is none (any more).
+
+    Raises StatementBroken where the statement does not add up, InvalidSelection where it is longer
+    than LINES_MAX.
+    """
+    assert statement.next_after is None, "it must be whole"
+    assert statement.after == statement.opening.position, "it must be whole"
+    statement.check()
+    if len(statement.lines) > LINES_MAX:
+        raise InvalidSelection(
+            f"{len(statement.lines)} lines are too many for a PDF (at most {LINES_MAX}): "
+            "ask for a shorter period, or for another format"
+        )
+    canvas = Canvas(file, pagesize=A4, pageCompression=1, invariant=1)
+    canvas.setTitle(f"Account statement {statement.account_id}")
+    canvas.setAuthor("Tollgate")
+    canvas.setSubject(f"As of position {statement.as_of}: {_period(statement)}")
+    pages = _Pages(canvas, statement, name)
+    pages.write()
+    canvas.save()
+    return pages.layout.pages
+
+
+class _Pages:
+    """Writes one statement, from the top of the first page to the bottom of the last."""
+
+    def __init__(self, canvas: Canvas, statement: Statement, name: str | None) -> None:
+        self._canvas = canvas
+        self._statement = statement
+        self._name = name or "(no name)"
+        self._page = 0
+        self._y = 0.0
+        self.layout = self._planned()
+
+    def write(self) -> None:
+        """All pages."""
+        lines = list(self._statement.lines)
+        layout = self.layout
+        carried = self._statement.opening.standing.posted_nanos
+        for number in range(1, layout.pages + 1):
+            room = layout.first if number == 1 else layout.further
+            part, lines = lines[:room], lines[room:]
+            self._begin(number)
+            self._rows(part, carried, is_first=number == 1)
+            carried = part[-1].balance_nanos if part else carried
+            if number == layout.pages:
+                self._closing_row()
+                self._notes()
+            else:
+                self._edge("Carried forward", carried)
+            self._canvas.showPage()
+
+    # ------------------------------------------------------------------ the plan
+
+    def _planned(self) -> _Layout:
+        """Every line is as high as every other, so that the pages can be counted beforehand."""
+        # Beside the lines a page has what is brought forward and what is carried forward.
+        first = int((_HEAD_BOTTOM - _BOTTOM) // _ROW) - 3
+        further = int((_TOP - 30.0 - _BOTTOM) // _ROW) - 3
+        notes = 4
+        count = len(self._statement.lines)
+        if count <= first - notes:
+            return _Layout(first, further, 1)
+        pages = 2 if count <= first else 2 + -(-(count - first) // further) - 1
+        on_last = max(0, count - first - (pages - 2) * further)
+        return _Layout(first, further, pages + (on_last > further - notes))
+
+    # ------------------------------------------------------------------ the head of a page
+
+    def _begin(self, number: int) -> None:
+        self._page = number
+        if number == 1:
+            self._title()
+            self._summary()
+            self._y = _HEAD_BOTTOM
+        else:
+            self._ink(_SOFT)
+            heading = f"{self._name} · {_period(self._statement)}"
+            draw(self._canvas, _LEFT, _TOP, shortened(heading, 8, _RIGHT - _LEFT), 8)
+            self._y = _TOP - 30.0
+        self._footer()
+        self._column_heads()
+
+    def _title(self) -> None:
+        statement = self._statement
+        self._ink(_INK)
+        draw(self._canvas, _LEFT, _TOP - 12, "Account statement", 20, BOLD)
+        self._ink(_SOFT)
+        self._right(_RIGHT, _TOP - 12, "All amounts in USD · all times in UTC", 8)
+        self._ink(_INK)
+        draw(
+            self._canvas,
+            _LEFT,
+            _TOP - 42,
+            shortened(self._name, 13, _RIGHT - _LEFT, BOLD),
+            13,
+            BOLD,
+        )
+        facts = (
+            ("Account", str(statement.account_id)),
+            ("Period", _period(statement)),
+            ("As of", f"position {statement.as_of} of the ledger, which ended at {statement.head}"),
+        )
+        for number, (label, value) in enumerate(facts):
+            y = _TOP - 60 - 13 * number
+            self._ink(_SOFT)
+            draw(self._canvas, _LEFT, y, label, 9)
+            self._ink(_INK)
+            draw(self._canvas, _LEFT + 52, y, value, 9)
+
+    def _summary(self) -> None:
+        statement, moved = self._statement, self._statement.moved
+        opening, closing = statement.opening, statement.closing
+        left = (
+            (f"Opening balance{_at(opening)}", opening.standing.posted_nanos),
+            (f"Credited ({moved.credits})", moved.credited_nanos),
+            (f"Charged for calls ({moved.charges})", -moved.charged_nanos),
+            (f"Adjusted ({moved.adjustments})", moved.adjusted_nanos),
+            (f"Closing balance{_at(closing)}", closing.standing.posted_nanos),
+            (
+                f"On hold (open calls: {closing.standing.open_charges})",
+                -closing.standing.held_nanos,
+            ),
+            ("Available", closing.standing.available_nanos),
+        )
+        top = _TOP - 104
+        self._canvas.setFillColor(_BAND)
+        height = 15.0 * len(left) + 8
+        self._canvas.roundRect(_LEFT, top - height + 5, _RIGHT - _LEFT, height, 4, 0, 1)
+        for number, (label, nanos) in enumerate(left):
+            font = BOLD if number in (0, 4, 6) else PLAIN
+            y = top - 9 - 15.0 * number
+            self._ink(_INK)
+            draw(self._canvas, _LEFT + 10, y, label, 9, font)
+            self._right(_RIGHT - 10, y, _amount(nanos), 9, font)
+
+    def _column_heads(self) -> None:
+        self._ink(_SOFT)
+        for x, text in ((_LEFT, "Time"), (_DESCRIPTION, "Description")):
+            draw(self._canvas, x, self._y, text, 7.5, BOLD)
+        self._right(_AMOUNT, self._y, "Amount", 7.5, BOLD)
+        self._right(_RIGHT, self._y, "Balance", 7.5, BOLD)
+        self._line(self._y - 5)
+        self._y -= 9.0
+
+    # ------------------------------------------------------------------ rows
+
+    def _rows(self, lines: Sequence[StatementLine], carried: int, *, is_first: bool) -> None:
+        self._edge("Opening balance" if is_first else "Brought forward", carried)
+        for line in lines:
+            self._row(line)
+        if not self._statement.lines:
+            self._y -= _ROW
+            self._ink(_SOFT)
+            draw(self._canvas, _DESCRIPTION, self._y + 9, "Nothing happened in this period.", 8.5)
+
+    def _row(self, line: StatementLine) -> None:
+        self._y -= _ROW
+        at = line.recorded_at.astimezone(UTC)
+        upper, lower = self._y + 11.5, self._y + 2.5
+        room = _AMOUNT - _DESCRIPTION - width(_amount(line.amount_nanos), 8.5) - 12
+        self._ink(_INK)
+        draw(self._canvas, _LEFT, upper, at.strftime("%Y-%m-%d %H:%M:%S"), 8)
+        draw(self._canvas, _DESCRIPTION, upper, shortened(_description(line), 8.5, room), 8.5)
+        self._right(_AMOUNT, upper, _amount(line.amount_nanos), 8.5)
+        self._right(_RIGHT, upper, _amount(line.balance_nanos), 8.5)
+        self._ink(_SOFT)
+        draw(self._canvas, _LEFT, lower, f"position {line.position}", 6.5)
+        draw(self._canvas, _DESCRIPTION, lower, _reference(line), 6.5)
+        self._line(self._y - 2.5)
+
+    def _edge(self, label: str, nanos: int) -> None:
+        """A row that says where the balance stands."""
+        self._y -= _ROW
+        self._ink(_INK)
+        draw(self._canvas, _DESCRIPTION, self._y + 7, label, 8.5, BOLD)
+        self._right(_RIGHT, self._y + 7, _amount(nanos), 8.5, BOLD)
+        self._line(self._y - 2.5)
+
+    def _closing_row(self) -> None:
+        self._edge("Closing balance", self._statement.closing.standing.posted_nanos)
+
+    def _notes(self) -> None:
+        statement = self._statement
+        notes = (
+            "How to verify. Each line names its event's position in the append-only ledger, and the"
+            " id of its call or credit. Opening balance and lines add up to the closing balance,"
+            " and this statement says the same whenever it is asked for as of position"
+            f" {statement.as_of}.",
+            f"tollgate ledger statement {statement.account_id} --as-of {statement.as_of} prints it"
+            " from the ledger; tollgate ledger prove POSITION makes a proof that an event is in it,"
+            " which tollgate verify checks without the ledger.",
+        )
+        self._y -= 14.0
+        self._ink(_SOFT)
+        for note in notes:
+            for line in wrapped(note, 7.5, _RIGHT - _LEFT):
+                self._y -= 10.0
+                draw(self._canvas, _LEFT, self._y, line, 7.5)
+            self._y -= 4.0
+
+    def _footer(self) -> None:
+        self._line(_BOTTOM - 22)
+        self._ink(_SOFT)
+        statement = self._statement
+        about = f"Account {statement.account_id} · as of position {statement.as_of}"
+        draw(self._canvas, _LEFT, _BOTTOM - 33, about, 7.5)
+        self._right(_RIGHT, _BOTTOM - 33, f"Page {self._page} of {self.layout.pages}", 7.5)
+
+    # ------------------------------------------------------------------ strokes
+
+    def _right(self, x: float, y: float, text: str, size: float, font: str = PLAIN) -> None:
+        draw(self._canvas, x - width(text, size, font), y, text, size, font)
+
+    def _line(self, y: float) -> None:
+        self._canvas.setStrokeColor(_RULE)
+        self._canvas.setLineWidth(0.5)
+        self._canvas.line(_LEFT, y, _RIGHT, y)
+
+    def _ink(self, color: Color) -> None:
+        self._canvas.setFillColor(color)
+
+
+def _amount(nanos: int) -> str:
+    """Exact, with all nine digits, so that points stand below points."""
+    dollars, fraction = divmod(abs(nanos), NANOS_PER_USD)
+    return f"{'-' if nanos < 0 else ''}{dollars:,}.{fraction:09d}"
+
+
+def _description(line: StatementLine) -> str:
+    parts = (_KINDS[line.kind], line.model, line.detail)
+    return " · ".join(part for part in parts if part)
+
+
+def _reference(line: StatementLine) -> str:
+    return str(line.reference) if line.key_id is None else f"{line.reference} · key {line.key_id}"
+
+
+def _at(balance: BalanceAt) -> str:
+    return f", position {balance.position}" if balance.position else ""
+
+
+def _period(statement: Statement) -> str:
+    since = "the beginning" if statement.since is None else _moment(statement.since)
+    until = f"position {statement.as_of}" if statement.until is None else _moment(statement.until)
+    return f"from {since} until {until}"
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,1 @@
+"""What providers say they served and charged, against what the ledger recorded, line by line."""

@@ -1,0 +1,171 @@
+"""What each channel's provider served us, by day: what its own export is compared with.
+
+The day is that of the closing event, in UTC, because providers bill by days in UTC. Rows are
+apart by everything that decides what a token costs (the service, the version of the cost book,
+how long the prompt was), so that an amount can be split by class exactly, afterwards.
+"""
+
+from bisect import bisect_left
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+
+from ledger.pricing import prompt_tokens
+from ledger.store.reader import Recorded
+from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
+from ledger.usage import CLASSES, Usage
+from projections.contract import Key, Projection, Row, Table
+from projections.reading import list_rows
+
+NO_CHANNEL = UUID(int=0)
+"""Stands for the channel of usage that came too late for its charge."""
+
+PROMPT_BANDS = (0, 32_000, 100_000, 128_000, 199_999, 200_000, 256_000, 272_000, 512_000, 524_288)
+"""Lengths at which providers begin to charge more: a row's prompts are longer than
+`above_tokens` and at most as long as the next of these."""
+
+
+class UpstreamRow(Row, frozen=True):
+    """One day of one upstream model at one channel, under one cost price; tokens by class.
+
+    cost_book and cost_version are empty and 0 for calls without a cost, and for tries that
+    failed (`failed_attempts`): whose model is told only where the same channel answered in the
+    end. cost_nanos is the sum of what the events say, each rounded for itself.
+    """
+
+    day: datetime
+    channel_id: UUID
+    upstream_model: str
+    service: str
+    cost_book: str
+    cost_version: int
+    above_tokens: int
+    requests: int = 0
+    estimated_requests: int = 0
+    failed_attempts: int = 0
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    audio_in: int = 0
+    image_in: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_out: int = 0
+    image_out: int = 0
+    calls: int = 0
+    cost_nanos: int = 0
+
+
+_KEY = (
+    "day",
+    "channel_id",
+    "upstream_model",
+    "service",
+    "cost_book",
+    "cost_version",
+    "above_tokens",
+)
+
+
+def touches(event: Recorded) -> tuple[Key, ...]:
+    """The row of what was delivered, and those of tries that failed."""
+    day = event.recorded_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    match event.event:
+        case UsageSettled() as settled:
+            keys = {_delivered(day, settled): None}
+            if len(settled.attempts) > 1:
+                for attempt in settled.attempts:
+                    if attempt.outcome != "answered":
+                        keys[_failed(day, attempt.channel_id, settled)] = None
+            return tuple(keys)
+        case RefundIssued(attempts=attempts):
+            return tuple(dict.fromkeys(_failed(day, each.channel_id, None) for each in attempts))
+        case ChargeAdjusted(reason="late_usage", usage=Usage() as usage, terms=terms):
+            band = _band(usage)
+            return ((day, NO_CHANNEL, terms.model, terms.service, "", 0, band),)
+        case _:
+            return ()
+
+
+def apply(key: Key, row: UpstreamRow | None, event: Recorded) -> UpstreamRow:
+    """Adds what the event says to the sums."""
+    row = row or UpstreamRow(*key)  # type: ignore[arg-type]  # as `touches` made it
+    closing = event.event
+    if isinstance(closing, ChargeAdjusted):
+        assert closing.usage is not None
+        return replace(row, requests=row.requests + 1, **_with_usage(row, closing.usage))
+    assert isinstance(closing, UsageSettled | RefundIssued)
+    settled = closing if isinstance(closing, UsageSettled) else None
+    if settled is not None and len(settled.attempts) <= 1:
+        return _with_delivery(row, settled)
+    failed = sum(
+        attempt.outcome != "answered" and _failed(row.day, attempt.channel_id, settled) == key
+        for attempt in closing.attempts
+    )
+    if failed:
+        row = replace(row, failed_attempts=row.failed_attempts + failed)
+    if settled is None or _delivered(row.day, settled) != key:
+        return row
+    return _with_delivery(row, settled)
+
+
+def _with_delivery(row: UpstreamRow, settled: UsageSettled) -> UpstreamRow:
+    return replace(
+        row,
+        requests=row.requests + 1,
+        estimated_requests=row.estimated_requests + (settled.basis == "estimated"),
+        cost_nanos=row.cost_nanos + (settled.cost.amount_nanos if settled.cost else 0),
+        **_with_usage(row, settled.usage),
+    )
+
+
+def _delivered(day: datetime, settled: UsageSettled) -> Key:
+    service = settled.terms.service if settled.service is None else settled.service
+    cost = settled.cost
+    book, version = ("", 0) if cost is None else (cost.book, cost.price_version)
+    band = _band(settled.usage)
+    return (day, settled.channel_id, settled.upstream_model, service, book, version, band)
+
+
+def _failed(day: datetime, channel_id: UUID, settled: UsageSettled | None) -> Key:
+    is_same = settled is not None and settled.channel_id == channel_id
+    model = settled.upstream_model if settled is not None and is_same else ""
+    return (day, channel_id, model, "", "", 0, 0)
+
+
+def _band(usage: Usage) -> int:
+    return PROMPT_BANDS[max(0, bisect_left(PROMPT_BANDS, prompt_tokens(usage)) - 1)]
+
+
+def _with_usage(row: UpstreamRow, usage: Usage) -> dict[str, int]:
+    return {name: getattr(row, name) + count for name in CLASSES if (count := getattr(usage, name))}
+
+
+TABLE = Table(
+    name="upstream_daily",
+    row=UpstreamRow,
+    key=_KEY,
+    events=(UsageSettled, RefundIssued, ChargeAdjusted),
+    touches=touches,
+    apply=apply,
+)
+PROJECTION = Projection(name="upstream_daily", version=1, tables=(TABLE,))
+
+
+async def list_upstream_days(
+    connection: AsyncConnection[Any], *, first: date, last: date
+) -> list[UpstreamRow]:
+    """All rows of the days first..last, both included, in the order of their keys."""
+    return await list_rows(
+        connection,
+        TABLE,
+        UpstreamRow,
+        "where day >= (%s::date)::timestamp at time zone 'UTC' "
+        "and day < (%s::date + 1)::timestamp at time zone 'UTC' "
+        "order by day, channel_id, upstream_model, service, cost_book, cost_version, above_tokens",
+        (first, last),
+    )

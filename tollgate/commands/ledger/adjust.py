@@ -1,0 +1,217 @@
+"""`tollgate ledger adjust`: money moved by hand, when two operators agree."""
+
+import argparse
+import secrets
+from typing import get_args
+
+from admin_api.desk import Desk
+from admin_api.errors import NotCaughtUp
+from admin_api.inputs import format_moment
+from admin_api.operations import adjustments
+from admin_api.operations.adjustments import AdjustmentView, Wanted, proposal_id
+from admin_api.operations.corrections import check_approval, post_correction
+from ledger.money import format_usd
+from ledger.streams.adjustment import Reason, State
+from projections.catching_up import caught_up
+from projections.reading import NotUpToDate
+from projections.views.adjustments import PROJECTION, AdjustmentRow
+from tollgate.commands.account import ACCOUNT
+from tollgate.commands.at_the_desk import identifier, opened, perform, print_table
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.operator_token import SIGNING_IN, read_token, signed_in
+from tollgate.commands.progress_bar import progress_bar
+from tollgate.installation import at_desk
+
+LISTED_MAX = 1_000
+
+CODE = argument("--code", required=True, choices=get_args(Reason), help="why, as a code")
+REASON = argument("--reason", required=True, help="why, for people; kept in the vault")
+_ID = argument("adjustment", metavar="ID", help="as it was printed when it was proposed")
+
+
+def _propose(arguments: argparse.Namespace) -> int:
+    token = read_token()
+    key = arguments.idempotency_key or secrets.token_hex(16)
+    wanted = Wanted(
+        account_id=identifier(arguments.account),
+        amount=arguments.amount,
+        side=arguments.direction,
+        code=arguments.code,
+        reason=arguments.reason,
+    )
+
+    async def work(desk: Desk) -> adjustments.Proposed:
+        operator = await signed_in(desk, token, "adjustments:propose")
+        adjustment_id = proposal_id(operator.actor, "adjust", key)
+        return await adjustments.propose_adjustment(
+            desk, wanted, adjustment_id=adjustment_id, actor=operator.actor
+        )
+
+    print(perform(arguments, work).adjustment_id)
+    return OK
+
+
+def _reverse(arguments: argparse.Namespace) -> int:
+    token = read_token()
+
+    async def work(desk: Desk) -> adjustments.Proposed:
+        operator = await signed_in(desk, token, "adjustments:propose")
+        return await adjustments.propose_reversal(
+            desk,
+            arguments.position,
+            code=arguments.code,
+            reason=arguments.reason,
+            actor=operator.actor,
+        )
+
+    print(perform(arguments, work).adjustment_id)
+    return OK
+
+
+def _approve(arguments: argparse.Namespace) -> int:
+    token, adjustment_id = read_token(), identifier(arguments.adjustment)
+
+    async def work(desk: Desk) -> AdjustmentView:
+        operator = await signed_in(desk, token, "adjustments:approve")
+        if not await check_approval(desk, adjustment_id, actor=operator.actor):
+            return await adjustments.approve(desk, adjustment_id, actor=operator.actor)
+        with progress_bar("corrected") as progress:
+            await post_correction(desk, adjustment_id, progress, actor=operator.actor)
+        return await adjustments.read_adjustment(desk, adjustment_id)
+
+    _print(perform(arguments, work))
+    return OK
+
+
+def _reject(arguments: argparse.Namespace) -> int:
+    token, adjustment_id = read_token(), identifier(arguments.adjustment)
+
+    async def work(desk: Desk) -> AdjustmentView:
+        operator = await signed_in(desk, token, "adjustments:approve")
+        return await adjustments.reject(
+            desk, adjustment_id, reason=arguments.reason, actor=operator.actor
+        )
+
+    _print(perform(arguments, work))
+    return OK
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    adjustment_id = identifier(arguments.adjustment)
+    _print(perform(arguments, lambda desk: adjustments.read_adjustment(desk, adjustment_id)))
+    return OK
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    account_id = None if arguments.account is None else identifier(arguments.account)
+
+    async def work(desk: Desk) -> list[AdjustmentRow]:
+        return await adjustments.list_adjustments(
+            desk, state=arguments.state, account_id=account_id, before=None, limit=LISTED_MAX
+        )
+
+    try:
+        with opened(arguments) as installation, caught_up(installation.app_dsn, (PROJECTION,)):
+            rows = at_desk(installation, work)
+    except NotUpToDate as behind:
+        raise NotCaughtUp(str(behind)) from behind
+    print_table(
+        ("ID", "KIND", "STATE", "ACCOUNT", "AMOUNT", "CODE", "PROPOSED BY", "DECIDED BY"),
+        (
+            (
+                row.adjustment_id,
+                row.kind,
+                row.state,
+                row.account_id or f"{row.accounts} accounts",
+                format_usd(row.amount_nanos or -row.charged_nanos),
+                row.reason,
+                row.proposer,
+                row.decider or "-",
+            )
+            for row in rows
+        ),
+    )
+    return OK
+
+
+def _print(view: AdjustmentView) -> None:
+    proposed, decided = view.state.proposed, view.decided
+    assert proposed is not None
+    print(f"{proposed.kind} {view.adjustment_id}: {view.state.state}")
+    print(f"proposed   {format_moment(view.proposed.recorded_at)} by {proposed.actor}")
+    if decided is not None:
+        print(f"decided    {format_moment(decided.recorded_at)} by {decided.event.actor}")  # type: ignore[attr-defined]  # both have one
+    if proposed.account_id is not None:
+        print(f"account    {proposed.account_id}")
+        print(f"amount     {format_usd(proposed.amount_nanos)} USD to the customer")
+    if proposed.reverses is not None:
+        print(f"reverses   {proposed.reverses.stream_id} at {proposed.reverses.position}")
+    if (correction := proposed.correction) is not None:
+        before, delta = correction.before_nanos, correction.delta_nanos
+        print(f"charges    {correction.charges} of {correction.accounts} accounts")
+        print(f"before     {format_usd(before)} USD")
+        print(f"after      {format_usd(before + delta)} USD ({format_usd(delta)})")
+        print(f"digest     {correction.digest}")
+    print(f"reason     {proposed.reason}: {view.reason or '(forgotten)'}")
+    if view.rejection is not None:
+        print(f"rejected   {view.rejection}")
+    for one in view.posted[:1]:
+        print(f"posted     {format_moment(one.recorded_at)} at position {one.position}")
+
+
+ACTION = Group(
+    "adjust",
+    "move money by hand, when two operators agree; what was posted is only ever reversed",
+    (
+        Action(
+            "propose",
+            f"propose an adjustment; prints its id. {SIGNING_IN}",
+            _propose,
+            (
+                ACCOUNT,
+                argument("direction", choices=("credit", "debit"), help="to the customer, or from"),
+                argument("amount", help="in USD, as in 12.50"),
+                CODE,
+                REASON,
+                argument(
+                    "--idempotency-key", metavar="KEY", help="the same key proposes once, for ever"
+                ),
+                DATA_DIR,
+            ),
+        ),
+        Action(
+            "reverse",
+            f"propose to take back a credit or a posted adjustment; prints its id. {SIGNING_IN}",
+            _reverse,
+            (
+                argument("position", type=int, help="where it stands in the log"),
+                CODE,
+                REASON,
+                DATA_DIR,
+            ),
+        ),
+        Action(
+            "approve",
+            f"approve what another operator proposed, and post it. {SIGNING_IN}",
+            _approve,
+            (_ID, DATA_DIR),
+        ),
+        Action(
+            "reject",
+            f"reject a proposal, or take back one's own. {SIGNING_IN}",
+            _reject,
+            (_ID, REASON, DATA_DIR),
+        ),
+        Action("show", "one adjustment", _show, (_ID, DATA_DIR)),
+        Action(
+            "list",
+            "adjustments, the newest first",
+            _list,
+            (
+                argument("--state", choices=get_args(State)),
+                argument("--account", metavar="ID"),
+                DATA_DIR,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,170 @@
+"""`tollgate ledger reprice`: what calls would have cost under other prices; nothing is written."""
+
+import argparse
+import secrets
+from collections.abc import Sequence
+from typing import get_args
+
+import msgspec
+
+from admin_api.desk import Desk
+from admin_api.operations.adjustments import proposal_id
+from admin_api.operations.corrections import propose_correction
+from admin_api.operations.price_inputs import PriceInput
+from admin_api.operations.reprices import (
+    NOW,
+    SALE_NAME,
+    AskedReprice,
+    KeptWhatIf,
+    ToldSums,
+    ToldWhatIf,
+    answer,
+    read_question,
+)
+from ledger.streams.adjustment import Direction, Reason
+from tollgate.commands.at_the_desk import identifier, pairs, perform, print_table
+from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
+from tollgate.commands.operator_token import read_token, signed_in
+from tollgate.commands.progress_bar import progress_bar
+
+_HEADS = ("CALLS", "UP", "DOWN", "BEFORE", "AFTER", "DIFFERENCE")
+
+
+def _reprice(arguments: argparse.Namespace) -> int:
+    asked = AskedReprice(
+        book=arguments.book,
+        prices_as_of=arguments.prices_as_of,
+        prices=_prices(arguments.price),
+        multipliers=pairs(arguments.multiplier),
+        since=arguments.since,
+        until=arguments.until,
+        accounts=[identifier(each) for each in arguments.account],
+        models=arguments.model,
+    )
+    direction: Direction | None = arguments.propose
+    if direction is not None and not (arguments.code and arguments.reason):
+        raise UsageRefused("--propose needs --code and --reason")
+    token = None if direction is None else read_token()
+
+    async def work(desk: Desk) -> tuple[KeptWhatIf, str | None]:
+        question = await read_question(desk, asked)
+        with progress_bar("repriced") as progress:
+            kept = await answer(desk, question, progress)
+        if token is None or direction is None:
+            return kept, None
+        operator = await signed_in(desk, token, "adjustments:propose")
+        proposed = await propose_correction(
+            desk,
+            kept.proposals[direction],
+            code=arguments.code,
+            reason=arguments.reason,
+            adjustment_id=proposal_id(operator.actor, "correct", secrets.token_hex(16)),
+            actor=operator.actor,
+        )
+        return kept, str(proposed.adjustment_id)
+
+    kept, adjustment_id = perform(arguments, work)
+    if arguments.json:
+        told = msgspec.to_builtins(kept.answer) | {"proposed": adjustment_id}
+        print(msgspec.json.encode(told).decode())
+    else:
+        _print(kept.answer, adjustment_id)
+    return OK
+
+
+def _prices(given: Sequence[Sequence[str]]) -> dict[str, PriceInput]:
+    """`--price MODEL input=2.50 output=10`, each."""
+    return {model: PriceInput(pairs(rates)) for model, *rates in given}
+
+
+def _print(told: ToldWhatIf, adjustment_id: str | None) -> None:
+    first, last = told.positions
+    print(f"calls that ended at positions {first} to {last}, as of position {told.as_of}; in USD")
+    print()
+    models = [(each.model, *_cells(each.sums)) for each in told.models]
+    print_table(("MODEL", *_HEADS), [*models, ("sum", *_cells(told.total))])
+    if told.accounts:
+        print()
+        print_table(
+            ("ACCOUNT", *_HEADS), [(each.account, *_cells(each.sums)) for each in told.accounts]
+        )
+    print(f"{told.changed_accounts} accounts would change, {told.unchanged_accounts} would not")
+    calls = [*told.raised[:5], *told.lowered[:5]]
+    if calls:
+        print()
+        print_table(
+            ("REQUEST", "MODEL", "BEFORE", "AFTER", "DIFFERENCE"),
+            [(one.request, one.model, one.before, one.after, one.difference) for one in calls],
+        )
+    if told.unpriced:
+        print()
+        print_table(
+            ("NOT REPRICED", "SERVICE", "WHY", "CALLS", "PAID"),
+            [
+                (one.model, one.service or "-", one.cause, one.calls, one.paid)
+                for one in told.unpriced
+            ],
+        )
+        print(
+            f"{told.unpriced_calls} calls are in no sum above, {told.unpriced_paid} USD were paid"
+        )
+    if adjustment_id is None:
+        print("nothing was written")
+    else:
+        print(f"proposed as correction {adjustment_id}: another operator must approve it")
+
+
+def _cells(sums: ToldSums) -> tuple[object, ...]:
+    return (
+        sums.calls,
+        sums.raised_calls,
+        sums.lowered_calls,
+        sums.before,
+        sums.after,
+        sums.difference,
+    )
+
+
+ACTION = Action(
+    "reprice",
+    "what calls would have cost under other prices; writes nothing unless --propose is given",
+    _reprice,
+    (
+        argument("--book", help=f"a book of prices: {SALE_NAME} is what customers pay"),
+        argument(
+            "--prices-as-of",
+            metavar="T",
+            default=NOW,
+            help="when the book is read: `now` (default), `admission` of each call, or a moment",
+        ),
+        argument(
+            "--price",
+            nargs="+",
+            action="append",
+            default=[],
+            metavar=("MODEL", "RATE"),
+            help="this model at these rates, as in gpt-4o input=2.50 output=10; again for more",
+        ),
+        argument(
+            "--multiplier",
+            action="append",
+            default=[],
+            metavar="GROUP=X",
+            help="this group at this multiplier; again for more",
+        ),
+        argument("--from", dest="since", metavar="P|DAY|T", help="the first position, day, moment"),
+        argument("--to", dest="until", metavar="P|DAY|T", help="the last; of a moment, before it"),
+        argument("--account", action="append", default=[], metavar="ID", help="again for more"),
+        argument("--model", action="append", default=[], help="again for more"),
+        argument("--json", action="store_true", help="print the whole answer as JSON"),
+        argument(
+            "--propose",
+            choices=get_args(Direction),
+            help="propose the differences as a correction, all of them or only those in the "
+            "customer's favour; an operator's token is read from standard input",
+        ),
+        argument("--code", choices=get_args(Reason), help="why it is proposed, as a code"),
+        argument("--reason", help="why, for people; kept in the vault"),
+        DATA_DIR,
+    ),
+)

@@ -1,0 +1,121 @@
+"""`tollgate ledger statement ACCOUNT`: how a balance came about, line by line."""
+
+import argparse
+from pathlib import Path
+from uuid import UUID
+
+from admin_api.desk import Desk
+from admin_api.inputs import format_moment
+from admin_api.operations import books
+from admin_api.operations.statement_files import whole_statement
+from ledger.export.files import write_with_manifest
+from ledger.export.manifest import manifest_path
+from ledger.export.statement_file import export_statement
+from ledger.money import format_usd
+from ledger.statement import BalanceAt, Statement, StatementLine
+from projections.books.statements import PAGE_LINES_MAX
+from tollgate.commands.account import ACCOUNT
+from tollgate.commands.at_the_desk import identifier, perform
+from tollgate.commands.contract import DATA_DIR, OK, Action, argument
+from tollgate.commands.ledger.balance import AS_OF, say_as_of
+from tollgate.commands.out_file import FORCE, writing_to
+
+_LINE = "{:>12}  {:27}  {:10}  {:>22}  {:>22}  {}"
+
+
+def _statement(arguments: argparse.Namespace) -> int:
+    account_id = identifier(arguments.account)
+    asked = books.Asked(arguments.since, arguments.until, arguments.as_of)
+    if arguments.pdf is not None:
+        return _write_pdf(arguments, account_id, asked)
+    perform(arguments, lambda desk: _print_pages(desk, account_id, asked))
+    return OK
+
+
+def _write_pdf(arguments: argparse.Namespace, account_id: UUID, asked: books.Asked) -> int:
+    path = Path(arguments.pdf)
+    with writing_to(path):
+        named = perform(arguments, lambda desk: whole_statement(desk, account_id, asked))
+        manifest = write_with_manifest(
+            path,
+            lambda file: export_statement(file, named, path.name),
+            is_replacing=arguments.force,
+        )
+    print(
+        f"{path}: {manifest.rows} lines, as of position {manifest.as_of_position}; "
+        f"{manifest_path(path).name} tells what it is"
+    )
+    return OK
+
+
+async def _print_pages(desk: Desk, account_id: UUID, asked: books.Asked) -> None:
+    """Page by page, so that a statement of any length is printed in little memory.
+
+    All pages are as of the position of the first, and of the same moments: the log may grow, and
+    the days of the books may become others meanwhile.
+    """
+    page, as_of = await books.statement(desk, account_id, asked, limit=PAGE_LINES_MAX)
+    since = None if page.since is None else format_moment(page.since)
+    until = None if page.until is None else format_moment(page.until)
+    asked = books.Asked(since, until, str(as_of.position))
+    print(_LINE.format("POSITION", "RECORDED AT", "KIND", "AMOUNT", "BALANCE", "WHAT"))
+    _print_end("opening", page.opening)
+    while True:
+        for line in page.lines:
+            _print_line(line)
+        if page.next_after is None:
+            break
+        page, _ = await books.statement(
+            desk, account_id, asked, after=page.next_after, limit=PAGE_LINES_MAX
+        )
+    _print_end("closing", page.closing)
+    _print_sums(page)
+    print(say_as_of(as_of))
+
+
+def _print_end(name: str, balance: BalanceAt) -> None:
+    at = "" if balance.recorded_at is None else format_moment(balance.recorded_at)
+    posted = format_usd(balance.standing.posted_nanos)
+    print(_LINE.format(balance.position, at, name, "", posted, "").rstrip())
+
+
+def _print_line(line: StatementLine) -> None:
+    what = " ".join(part for part in (line.model, line.detail, str(line.reference)) if part)
+    amount, balance = format_usd(line.amount_nanos), format_usd(line.balance_nanos)
+    at = format_moment(line.recorded_at)
+    print(_LINE.format(line.position, at, line.kind, amount, balance, what))
+
+
+def _print_sums(page: Statement) -> None:
+    moved, closing = page.moved, page.closing.standing
+    print(f"credited   {format_usd(moved.credited_nanos)} USD ({moved.credits})")
+    print(f"charged    {format_usd(moved.charged_nanos)} USD ({moved.charges})")
+    print(f"adjusted   {format_usd(moved.adjusted_nanos)} USD ({moved.adjustments})")
+    print(f"held       {format_usd(closing.held_nanos)} USD ({closing.open_charges} open)")
+    print(f"available  {format_usd(closing.available_nanos)} USD")
+
+
+ACTION = Action(
+    "statement",
+    "how an account's balance came about, line by line",
+    _statement,
+    (
+        ACCOUNT,
+        argument(
+            "--from",
+            dest="since",
+            metavar="T",
+            help="from this day or moment on: 2030-01-31, 2030-01-31T12:00:00Z",
+        ),
+        argument(
+            "--to",
+            dest="until",
+            metavar="T",
+            help="up to the end of this day, or until before this moment",
+        ),
+        AS_OF,
+        argument("--pdf", metavar="FILE", help="as a PDF for people, with a manifest beside it"),
+        FORCE,
+        DATA_DIR,
+    ),
+)

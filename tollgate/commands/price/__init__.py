@@ -1,0 +1,1 @@
+"""What models cost: one file per action; the list is `registry.py`."""

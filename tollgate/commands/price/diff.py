@@ -1,0 +1,30 @@
+"""`tollgate price diff BOOK`: what publishing a draft would change."""
+
+import argparse
+
+from admin_api.desk import Desk
+from admin_api.operations.price_books import Compared, compare, draft_of
+from tollgate.commands.at_the_desk import perform, print_table
+from tollgate.commands.contract import DATA_DIR, OK, Action, Argument, argument
+from tollgate.commands.price.books import written_changes
+
+DRAFT: Argument = argument("book", metavar="BOOK", help="the draft's name")
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    draft = draft_of(arguments.book)
+
+    async def work(desk: Desk) -> list[Compared]:
+        return await compare(desk, draft)
+
+    print_table(
+        ("MODEL", "OUTCOME", "CHANGES"),
+        (
+            (each.model, each.outcome, written_changes(each.changes))
+            for each in perform(arguments, work)
+        ),
+    )
+    return OK
+
+
+ACTION = Action("diff", "compare a draft with what customers pay", _diff, (DRAFT, DATA_DIR))

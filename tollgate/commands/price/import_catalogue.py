@@ -1,0 +1,40 @@
+"""`tollgate price import-catalogue`: prices of the catalogue into a book."""
+
+import argparse
+
+from admin_api.desk import Desk
+from admin_api.operations.price_books import book_of
+from admin_api.operations.price_decisions import Decider
+from admin_api.operations.price_imports import Plan, carry_out, find_entries, plan_catalogue
+from tollgate.commands.at_the_desk import ACTOR, perform
+from tollgate.commands.contract import DATA_DIR, Action, argument
+from tollgate.commands.price.books import BOOK, DRY_RUN, REASON
+from tollgate.commands.price.importing import told
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    book = book_of(arguments.book)
+
+    async def work(desk: Desk) -> Plan:
+        entries = await find_entries(arguments.models, arguments.provider)
+        plan = await plan_catalogue(desk, book, entries)
+        if arguments.dry_run:
+            return plan
+        return await carry_out(desk, book, plan, Decider(ACTOR, arguments.reason))
+
+    return told(perform(arguments, work), is_dry_run=arguments.dry_run)
+
+
+ACTION = Action(
+    "import-catalogue",
+    "take prices of the catalogue over into a book",
+    _import,
+    (
+        argument("models", nargs="*", metavar="[PROVIDER:]MODEL"),
+        argument("--provider", metavar="NAME", help="its models; all of them if none is named"),
+        BOOK,
+        DRY_RUN,
+        REASON,
+        DATA_DIR,
+    ),
+)

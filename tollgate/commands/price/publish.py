@@ -1,0 +1,38 @@
+"""`tollgate price publish BOOK`: a draft becomes what customers pay, all of it at once."""
+
+import argparse
+
+from admin_api.desk import Desk
+from admin_api.operations import price_books
+from admin_api.operations.price_books import draft_of
+from admin_api.operations.price_decisions import Decider, Version
+from tollgate.commands.at_the_desk import ACTOR, perform
+from tollgate.commands.contract import DATA_DIR, OK, Action, argument
+from tollgate.commands.price.diff import DRAFT
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    draft = draft_of(arguments.book)
+    decider = Decider(ACTOR, arguments.reason, published=draft)
+
+    async def work(desk: Desk) -> list[Version]:
+        return await price_books.publish(
+            desk, draft, effective_from=arguments.effective_from, decider=decider
+        )
+
+    for each in perform(arguments, work):
+        print(f"{each.model}: version {each.version}")
+    return OK
+
+
+ACTION = Action(
+    "publish",
+    "put a draft into force: everything that differs, or nothing",
+    _publish,
+    (
+        DRAFT,
+        argument("--effective-from", metavar="TIME", help="default: now"),
+        argument("--reason", required=True, help="why; kept apart from the ledger, sealed"),
+        DATA_DIR,
+    ),
+)

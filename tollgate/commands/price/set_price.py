@@ -1,0 +1,56 @@
+"""`tollgate price set MODEL CLASS=USD ...`."""
+
+import argparse
+
+from admin_api.desk import Desk
+from admin_api.operations import prices
+from admin_api.operations.price_decisions import Decider
+from tollgate.commands.at_the_desk import ACTOR, perform
+from tollgate.commands.contract import DATA_DIR, OK, Action, argument
+from tollgate.commands.price.books import (
+    BOOK,
+    COST,
+    REASON,
+    book_asked,
+    opened_book,
+    read_rates,
+)
+
+
+def _set(arguments: argparse.Namespace) -> int:
+    book_asked(arguments)
+    given = read_rates(arguments.rate)
+
+    async def work(desk: Desk) -> int:
+        return await prices.set_price(
+            desk,
+            arguments.model,
+            given,
+            Decider(ACTOR, arguments.reason),
+            book=await opened_book(desk, arguments),
+            effective_from=arguments.effective_from,
+        )
+
+    print(f"version {perform(arguments, work)}")
+    return OK
+
+
+ACTION = Action(
+    "set",
+    "price a model; prints the price's version",
+    _set,
+    (
+        argument("model"),
+        argument(
+            "rate",
+            nargs="+",
+            metavar="CLASS=USD",
+            help="input=2.50 output=10, above-200000.input=5, flex.input=1.25",
+        ),
+        argument("--effective-from", metavar="TIME", help="default: now"),
+        BOOK,
+        *COST,
+        REASON,
+        DATA_DIR,
+    ),
+)
