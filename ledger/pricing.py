@@ -40,7 +40,7 @@ INPUT_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "aud
 OUTPUT_CLASSES = ("output", "reasoning", "audio_out", "image_out")
 
 
-class Multiplier(msgspec.Struct, frozen=True, array_like=True):
+class Multiplier(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An exact ratio, e.g. 3/2 for a group that pays half as much again."""
 
     numerator: int = 1
@@ -51,7 +51,7 @@ class Multiplier(msgspec.Struct, frozen=True, array_like=True):
             raise ValueError("a multiplier is a ratio of a non-negative and a positive integer")
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a charge. Its exact base is units x price_nanos / per_units, in nanodollars."""
 
     kind: str

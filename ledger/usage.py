@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Counts per class: tokens, except `calls` (the request itself, for prices per call)."""
 
     input: int = 0

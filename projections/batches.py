@@ -9,7 +9,7 @@ from ledger.codec import UPCASTERS, decode
 from ledger.errors import UnknownTopic
 from ledger.store.reader import Recorded
 from ledger.streams.registry import EVENT_OF_TOPIC
-from projections.contract import Projection
+from projections.contract import STRETCH_BITS, Projection
 from projections.storage import Connection
 
 # In the order of Recorded, with the event itself last.
@@ -25,6 +25,7 @@ _CONFIGURATION = _EVERYTHING.replace(
 # By the last byte of an id: it is random in every kind of them.
 _PART_OF = {
     "stream": " and get_byte(uuid_send(originator_id), 15) %% %b = %b order by",
+    "stretch": f" and (position - 1 >> {STRETCH_BITS}) %% %b = %b order by",
     "account": " and coalesce(get_byte(uuid_send(account_id), 15), 0) %% %b = %b order by",
 }
 _BUSY_STREAMS = frozenset({"charge", "credit"})
@@ -75,9 +76,9 @@ class Batch(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The events of every `of`-th stream or account; part 0 has those of no account, too."""
+    """The events of every `of`-th stream, account or stretch; part 0 has those of no account, too."""
 
-    by: Literal["stream", "account"]
+    by: Literal["stream", "account", "stretch"]
     number: int
     of: int
 

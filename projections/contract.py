@@ -27,6 +27,11 @@ Key = tuple[Hashable, ...]
 """The values of a table's key columns, in their order."""
 
 
+STRETCH_BITS = 18
+STRETCH = 1 << STRETCH_BITS
+"""Position p is in stretch (p - 1) // STRETCH."""
+
+
 class Row(msgspec.Struct, frozen=True, gc=False):
     """Base of all rows. Fields: UUID, int, str, bool, datetime, Json, tuple[int, ...]; or None."""
 
@@ -96,15 +101,16 @@ class Projection:
 
     folds_every_stream: its rows depend on events of any stream (it follows money, or actors), so
     an event of a stream unknown to this release stops it.
-    rows_are_of: every row depends on the events of one stream, or of one account, alone; so parts
-    of the log that are split by it may be folded apart, side by side.
+    rows_are_of: every row depends on the events of one stream, of one account, or of one stretch of
+    STRETCH positions, alone; so parts of the log that are split by it may be folded apart, side by
+    side.
     """
 
     name: str
     version: int
     tables: tuple[Table, ...]
     folds_every_stream: bool = False
-    rows_are_of: Literal["stream", "account"] | None = None
+    rows_are_of: Literal["stream", "account", "stretch"] | None = None
 
     def event_types(self) -> frozenset[type[Event]]:
         """The types of events that change its rows."""

@@ -18,7 +18,7 @@ from projections.progress import Progress
 from projections.reading_ahead import fetched_ahead
 from projections.storage import Changes, Connection, TableStore
 
-ROWS_MAX = 60_000
+ROWS_MAX = 100_000
 """Rows of a table that are kept; half of them leave at once when there are more."""
 
 _BATCH_EVENTS = 20_000

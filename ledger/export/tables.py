@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.export.selection import What
 from ledger.export.source import Stored
-from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
+from ledger.streams.charge.events import ChargeAdjusted, LateUsage, RefundIssued, UsageSettled
 from ledger.usage import CLASSES, Usage
 
 Kind = Literal["integer", "nanos", "usd", "moment", "word", "text", "id", "json", "digest"]
@@ -123,10 +123,11 @@ def _charge_row(
 ) -> Row:
     one, terms = stored.recorded, event.terms
     settled = event if isinstance(event, UsageSettled) else None
-    cost = None if settled is None else settled.cost
+    answered = _answered(event)
+    cost = None if answered is None else answered.cost
     usage = None if isinstance(event, RefundIssued) else event.usage
     lines = () if isinstance(event, RefundIssued) else event.lines
-    service = None if settled is None else settled.service
+    service = None if answered is None else answered.service
     return (
         one.position,
         one.recorded_at,
@@ -150,8 +151,8 @@ def _charge_row(
         None if cost is None else cost.amount_nanos,
         "" if cost is None else cost.book,
         None if cost is None else cost.price_version,
-        None if settled is None else settled.channel_id,
-        "" if settled is None else settled.upstream_model,
+        None if answered is None else answered.channel_id,
+        "" if answered is None else answered.upstream_model,
         "" if settled is None else settled.basis,
         "" if settled is None else settled.anomaly,
         *_counts(usage),
@@ -159,6 +160,19 @@ def _charge_row(
         None if settled is None else settled.ttft_ms,
         None if isinstance(event, ChargeAdjusted) else event.duration_ms,
     )
+
+
+def _answered(
+    event: UsageSettled | RefundIssued | ChargeAdjusted,
+) -> UsageSettled | LateUsage | None:
+    """Where it stands who answered, and what that costs; None where nobody did, or not now."""
+    match event:
+        case UsageSettled():
+            return event
+        case ChargeAdjusted(late=late):
+            return late
+        case _:
+            return None
 
 
 def _counts(usage: Usage | None) -> tuple[int, ...]:

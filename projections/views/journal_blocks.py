@@ -88,4 +88,10 @@ TABLE = Table(
     touches=touches,
     apply=apply,
 )
-PROJECTION = Projection(name="journal_blocks", version=1, tables=(TABLE,), folds_every_stream=True)
+PROJECTION = Projection(
+    name="journal_blocks",
+    version=1,
+    tables=(TABLE,),
+    folds_every_stream=True,
+    rows_are_of="stretch",
+)

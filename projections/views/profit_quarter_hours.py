@@ -2,7 +2,8 @@
 model.
 
 Quarters, because every time zone's days begin at one: so they add up to the days of any zone.
-Corrections count in the quarter they were made in. They name an account and a model, no channel.
+Corrections count in the quarter they were made in. They name an account and a model, and a channel
+only where usage came late: then what the provider takes for it counts with them.
 """
 
 from datetime import UTC, datetime
@@ -52,7 +53,11 @@ def touches(event: Recorded) -> tuple[Key, ...]:
             place = (settled.channel_id, settled.terms.model, settled.upstream_model)
             return ((quarter, settled.account_id, *place),)
         case ChargeAdjusted() as adjusted:
-            return ((quarter, adjusted.account_id, NO_CHANNEL, adjusted.terms.model, ""),)
+            late, model = adjusted.late, adjusted.terms.model
+            place = (NO_CHANNEL, model, "")
+            if late is not None:
+                place = (late.channel_id, model, late.upstream_model)
+            return ((quarter, adjusted.account_id, *place),)
         case _:
             return ()
 
@@ -71,9 +76,11 @@ def apply(key: Key, row: ProfitRow | None, event: Recorded) -> ProfitRow:
             if settled.cost is not None:
                 costed += 1
                 cost += settled.cost.amount_nanos
-        case ChargeAdjusted(delta_nanos=delta):
+        case ChargeAdjusted(delta_nanos=delta, late=late):
             adjustments += 1
             adjusted += delta
+            if late is not None and late.cost is not None:
+                cost += late.cost.amount_nanos
         case _:
             return row
     sums = (calls, costed, adjustments, charged, adjusted, cost, shortfall)

@@ -13,7 +13,7 @@ from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
 from projections import replay, side_by_side
 from projections.batches import LogBroken, ProjectionStopped
 from projections.comparison import Difference, compare
-from projections.contract import Key, Projection, Table
+from projections.contract import STRETCH, Key, Projection, Table
 from projections.generations import read_served, schema_name
 from projections.rebuild import rebuild
 from projections.registry import PROJECTIONS
@@ -277,7 +277,7 @@ def test_parts_folded_side_by_side_give_the_same_rows(books: Books) -> None:
     log.grow(3_000)
     run_to_head(books.dsn, books.connection)
     split = [each for each in PROJECTIONS if each.rows_are_of is not None]
-    assert {each.rows_are_of for each in split} == {"stream", "account"}
+    assert {each.rows_are_of for each in split} == {"stream", "account", "stretch"}
     for projection in split:
         before = images(books, projection)
         told: list[int] = []
@@ -306,8 +306,11 @@ def test_only_rows_of_one_stream_or_account_are_split_by_it(books: Books) -> Non
             for event in events(books):
                 if type(event.event) not in table.events:
                     continue
-                is_stream = projection.rows_are_of == "stream"
-                owner = event.stream_id if is_stream else event.account_id
+                owner = {
+                    "stream": event.stream_id,
+                    "account": event.account_id,
+                    "stretch": (event.position - 1) // STRETCH,
+                }[projection.rows_are_of]
                 assert owner is not None
                 for key in table.touches(event):
                     assert owners.setdefault(key, owner) == owner

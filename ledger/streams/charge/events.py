@@ -17,14 +17,14 @@ Basis = Literal["measured", "estimated"]
 AdjustmentReason = Literal["refund", "late_usage", "reprice", "dispute"]
 
 
-class Window(msgspec.Struct, frozen=True, array_like=True):
+class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A spending window the call falls into, and what may be spent in it."""
 
     scope: UUID
     cap_nanos: int
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the call costs us: under which version of which book, in nanodollars."""
 
     book: str
@@ -42,7 +42,7 @@ class Cover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     windows: tuple[Window, ...] = ()
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was frozen at admission: a later change of price or group does not touch this call."""
 
     model: str
@@ -52,7 +52,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     service: str = STANDARD
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One try at one channel. `outcome`: answered, refused, failed, timeout, cut."""
 
     channel_id: UUID

@@ -1,0 +1,175 @@
+"""Charges are checked by the price of the service that answered, and costs by their book."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from ledger.charge_checks import ChargeChecks, Problem
+from ledger.ids import derived_id
+from ledger.pricing import Price, Schedule, price_lines
+from ledger.store.reader import Recorded
+from ledger.streams.charge import rules
+from ledger.streams.charge.events import Cost, Cover, LateUsage, Terms, UsageSettled
+from ledger.streams.contract import Event
+from ledger.streams.price import COST, PriceSet
+from ledger.usage import Usage
+
+SOLD = Price(
+    rates={"input": 1_000_000_000},
+    services={"flex": Schedule(rates={"input": 500_000_000})},
+)
+TAKEN = Price(
+    rates={"input": 300_000_000}, services={"flex": Schedule(rates={"input": 100_000_000})}
+)
+USAGE = Usage(input=1_000, calls=1)
+BOOT, CHANNEL = derived_id("test", "boot"), derived_id("test", "channel")
+CHARGE = derived_id("test", "charge")
+
+
+def checked(*events: Event) -> list[Problem]:
+    """What is wrong with a log of one sale price, one cost price and a charge."""
+    prices = [
+        PriceSet(model="m", price=SOLD, effective_from_us=0, actor="root"),
+        PriceSet(model="up", price=TAKEN, effective_from_us=0, actor="root", book=COST),
+    ]
+    checks = ChargeChecks()
+    found: list[Problem] = []
+    versions: dict[UUID, int] = {}
+    for position, event in enumerate([*prices, *events], 1):
+        stream_id = derived_id("test", str(position)) if position <= 2 else CHARGE
+        versions[stream_id] = versions.get(stream_id, 0) + 1
+        found += checks.check(one(position, stream_id, versions[stream_id], event))
+    return found
+
+
+def one(position: int, stream_id: UUID, version: int, event: Event) -> Recorded:
+    return Recorded(
+        position=position,
+        stream_id=stream_id,
+        version=version,
+        topic=event.TOPIC,
+        event=event,
+        recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
+        account_id=None,
+        account_seq=None,
+    )
+
+
+def called(service: str = "", answered: str | None = None, cost: Cost | None = None) -> list[Event]:
+    """A call asked for in one service and answered in another, by the rules."""
+    reserve = rules.Reserve(
+        hold_nanos=2_000_000,
+        cover=Cover(account_id=derived_id("test", "a"), key_id=derived_id("test", "k")),
+        terms=Terms(model="m", group="default", price_version=1, service=service),
+        admitted_at_us=1,
+        node="n",
+        boot=BOOT,
+        dialect="openai_chat",
+    )
+    (opening,) = rules.decide(rules.Charge(), reserve)
+    state = rules.evolve(rules.Charge(), opening)  # type: ignore[arg-type]
+    return [opening, *rules.decide(state, settle(answered, cost))]
+
+
+def settle(answered: str | None, cost: Cost | None) -> rules.Settle:
+    return rules.Settle(
+        usage=USAGE,
+        price=SOLD,
+        basis="measured",
+        ending="complete",
+        channel_id=CHANNEL,
+        upstream_model="up",
+        node="n",
+        boot=BOOT,
+        service=answered,
+        cost=cost,
+    )
+
+
+def taken(nanos: int, version: int = 1, book: str = COST) -> Cost:
+    return Cost(book=book, price_version=version, amount_nanos=nanos)
+
+
+@pytest.mark.parametrize(
+    ("service", "answered", "nanos"),
+    [
+        ("", None, 1_000_000),
+        ("flex", None, 500_000),
+        ("flex", "", 1_000_000),
+        ("", "flex", 500_000),
+    ],
+)
+def test_the_service_that_answered_is_charged_and_found_right(
+    service: str, answered: str | None, nanos: int
+) -> None:
+    events = called(service, answered)
+    settled = events[1]
+    assert isinstance(settled, UsageSettled)
+    assert settled.charged_nanos == nanos
+    assert checked(*events) == []
+
+
+def test_the_standard_price_in_another_service_is_found() -> None:
+    opening, settled = called("flex")
+    assert isinstance(settled, UsageSettled)
+    forged = msgspec.structs.replace(
+        settled, lines=price_lines(USAGE, SOLD), charged_nanos=1_000_000
+    )
+    assert checked(opening, forged) == [("amount", "the lines are not of price version 1")]
+    unknown = msgspec.structs.replace(settled, service="scale")
+    assert checked(opening, unknown) == [("amount", "the lines are not of price version 1")]
+
+
+@pytest.mark.parametrize(
+    ("answered", "cost", "said"),
+    [
+        (None, taken(300_000), None),
+        ("flex", taken(100_000), None),
+        (None, taken(300_001), "300001 nanos, the book 'cost' says 300000"),
+        ("flex", taken(300_000), "300000 nanos, the book 'cost' says 100000"),
+        (None, taken(1, version=2), "there is no version 2 in the book 'cost'"),
+        (None, taken(1, book="cost/x"), "there is no version 1 in the book 'cost/x'"),
+    ],
+)
+def test_what_the_provider_takes_follows_from_its_book(
+    answered: str | None, cost: Cost, said: str | None
+) -> None:
+    expected = [] if said is None else [("cost", said)]
+    assert checked(*called("", answered, cost)) == expected
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_usage_that_came_late_is_checked_as_well(is_right: bool) -> None:
+    opening, _ = called()
+    state = rules.evolve(rules.Charge(), opening)  # type: ignore[arg-type]
+    (lost,) = rules.decide(state, rules.Refund("node_lost", "n", BOOT))
+    state = rules.evolve(state, lost)  # type: ignore[arg-type]
+    lines = price_lines(USAGE, SOLD, "flex")
+    late = LateUsage(
+        channel_id=CHANNEL,
+        upstream_model="up",
+        service="flex" if is_right else None,
+        cost=taken(100_000),
+    )
+    (adjusted,) = rules.decide(
+        state,
+        rules.Adjust(
+            BOOT,
+            500_000,
+            "late_usage",
+            "node:n",
+            usage=USAGE,
+            lines=lines,
+            late=late,
+        ),
+    )
+    assert checked(opening, lost, adjusted) == (
+        []
+        if is_right
+        else [
+            ("amount", "the lines are not of price version 1"),
+            ("cost", "100000 nanos, the book 'cost' says 300000"),
+        ]
+    )
