@@ -76,7 +76,7 @@ class Batch(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The events of every `of`-th stream, account or stretch; part 0 has those of no account, too."""
+    """Events of every `of`-th stream, account or stretch; part 0 has those of no account, too."""
 
     by: Literal["stream", "account", "stretch"]
     number: int

@@ -30,10 +30,12 @@ FLAVORS = {
     "openai-chat": ("openai_chat", "chat"),
     "openai-responses": ("openai_responses", "responses"),
     "anthropic-messages": ("anthropic_messages", "default"),
+    "gemini-generate": ("gemini", "default"),
 }
 """By the beginning of a recording's name: our format, and the package's flavor."""
 
 UNPRICED = {
+    "gemini-generate-gemini-model-armor-block": "blocked before the model: it tells no usage",
     "openai-chat-chat-logprobs": "a model of Snowflake's, whose prices the package lacks",
     "openai-chat-chat-reasoning-content-dialect-deepseek-etc": "a price by the time of day",
 }
@@ -75,7 +77,7 @@ def test_something_of_every_dialect_and_every_kind_of_token_is_compared() -> Non
     compared = [our_usage(one)[0] for one in ANSWERED]
     for kind in ("input", "cache_read", "cache_write_5m", "output", "reasoning"):
         assert any(getattr(usage, kind) for usage in compared), kind
-    assert len(compared) >= 9
+    assert len(compared) >= 28
 
 
 def test_a_price_by_the_time_of_day_is_refused_and_not_guessed() -> None:
@@ -90,16 +92,27 @@ def test_a_price_by_the_time_of_day_is_refused_and_not_guessed() -> None:
 def their_usage(recording: Recording) -> ExtractedUsage:
     """The package's reading; of a stream it is given the usage that the recording tells."""
     told = document(recording)
-    body: Any = (
-        {"model": told["model"], "usage": nested(recording.usage)}
-        if recording.is_stream
-        else json.loads(recording.response)
-    )
+    body: Any
+    if recording.name.startswith("gemini"):
+        body = last_of(recording) | {"modelVersion": told["model"]}
+    elif recording.is_stream:
+        body = {"usage": nested(recording.usage)}
+    else:
+        body = json.loads(recording.response)
     body["model"] = told["model"]
+    provider = {"gemini": "google", "vertex": "google"}.get(told["provider"], told["provider"])
     prefix = next(prefix for prefix in FLAVORS if recording.name.startswith(prefix))
-    return genai_prices.extract_usage(
-        body, provider_id=told["provider"], api_flavor=FLAVORS[prefix][1]
-    )
+    return genai_prices.extract_usage(body, provider_id=provider, api_flavor=FLAVORS[prefix][1])
+
+
+def last_of(recording: Recording) -> dict[str, Any]:
+    """A whole answer, or the last chunk of a stream: in Gemini's every one tells all so far."""
+    if not recording.is_stream:
+        loaded: dict[str, Any] = json.loads(recording.response)
+        return loaded
+    chunks = [line for line in recording.response.splitlines() if line.startswith(b"data:")]
+    last: dict[str, Any] = json.loads(chunks[-1].removeprefix(b"data:"))
+    return last
 
 
 def our_usage(recording: Recording) -> tuple[Usage, str]:

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from ledger.fsck import check_ledger
 from ledger.ids import entity_id
-from ledger.pricing import LongContext, Price, Schedule
-from ledger.streams import price
+from ledger.pricing import LongContext, Multiplier, Price, Schedule
+from ledger.streams import api_key, group, price
 from ledger.streams.charge import rules
 from ledger.streams.charge.events import ChargeAdjusted, Cost
 from ledger.streams.price import COST, cost_book
 from tests.bookkeeping import ACTOR, ChargeStory
-from tests.calling import Answer
+from tests.calling import MESSAGES, Answer
 from tests.fake_provider import Script, chunk, completion, event_chunk, opened, stream, whole
 from tests.faults.conftest import Stage
 from tests.running import until
@@ -137,6 +138,48 @@ def test_a_provider_whose_tier_comes_in_an_odd_chunk_is_read_all_the_same(tiers:
     assert tiers.stage.books.story(answer.request_id).settled.service == "flex"
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "kind"),
+    [
+        ("/v1/messages", {"max_tokens": 5}, "invalid_request_error"),
+        ("/v1/responses", {"input": "one two"}, None),
+    ],
+)
+def test_other_dialects_refuse_it_in_their_own_words(
+    tiers: Tiers, path: str, fields: dict[str, Any], kind: str | None
+) -> None:
+    body = {"model": tiers.model, "messages": MESSAGES, "service_tier": "scale", **fields}
+    if "input" in fields:
+        del body["messages"]
+    answer = tiers.stage.client.call("POST", path, body)
+    assert answer.status == 400, answer.body
+    error = answer.json()["error"]
+    assert "not available in the service tier 'scale'" in error["message"]
+    assert error["type"] == "invalid_request_error"
+    assert answer.json().get("type") == ("error" if kind else None)
+
+
+def test_members_of_another_group_pay_what_was_agreed_for_them(stage: Stage) -> None:
+    tiers = Tiers(stage)
+    name = f"g{entity_id().hex[:8]}"
+    stage.books.channel(
+        {tiers.model: tiers.upstream},
+        type_="openai",
+        base_url=stage.provider.base_url(),
+        keys=["k"],
+        groups=(name,),
+    )
+    special = {"vip": Multiplier(1, 2)}
+    command = group.SetGroup(name, Multiplier(3, 1), ACTOR, for_members=special)
+    stage.books.command(group.STREAM, group.group_stream_id(name), command, seen=True)
+    stage.provider.scripts["tier"] = _answering(None, False)
+    for own, charged in (("vip", STANDARD_NANOS // 2), ("default", STANDARD_NANOS * 3)):
+        payer = stage.books.payer(5, in_group=own, terms=api_key.KeyTerms(group=name))
+        client = stage.gateway.client(payer.key)
+        answer = client.chat(tiers.model, metadata={"script": "tier"})
+        assert stage.books.story(answer.request_id).settled.charged_nanos == charged
+
+
 # ---------------------------------------------------------------------- long prompts
 
 
@@ -215,6 +258,10 @@ def test_usage_that_comes_after_the_lease_lapsed_has_its_service_and_its_cost(
     assert late.late.cost == Cost(book=COST, price_version=1, amount_nanos=1_000)
     assert {line.price_nanos for line in late.lines} == {3_000_000_000, 6_000_000_000}
     assert sum(posting.amount_nanos for posting in rules.postings(late)) == 0
+
+
+def test_the_books_of_all_this_are_clean(stage: Stage) -> None:
+    assert list(check_ledger(stage.gateway.app_dsn)) == []
 
 
 def _settled_late(tiers: Tiers) -> ChargeStory:

@@ -45,7 +45,7 @@ def test_a_killed_child_is_replaced_and_so_are_the_servers(serving: Serving) -> 
     said = serving.await_ready()
     assert re.search(r"^  tg-\S{40,}$", said, re.MULTILINE)
     before = serving.children()
-    assert sorted(before) == ["background", "worker-1", "worker-2"]
+    assert sorted(before) == ["background", "signer", "worker-1", "worker-2"]
 
     os.kill(before["worker-1"], signal.SIGKILL)
     os.kill(before["background"], signal.SIGKILL)
