@@ -76,7 +76,7 @@ class Batch(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Events of every `of`-th stream, account or stretch; part 0 has those of no account, too."""
+    """The events of every `of`-th stream, account or stretch; part 0 has those without account."""
 
     by: Literal["stream", "account", "stretch"]
     number: int

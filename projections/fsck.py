@@ -5,6 +5,7 @@ Every projection is compared with a replay, every balance Redis knows with the l
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from psycopg import IsolationLevel
 
 from ledger.budget import BudgetFold, Total
 from ledger.fsck import FINDINGS_PER_CHECK, Checked, Finding, check_ledger
+from ledger.integrity.fsck import check_integrity
 from ledger.store.append import adapt
 from ledger.store.reader import RECORDED_COLUMNS, recorded
 from ledger.streams.charge.events import UsageSettled
@@ -61,15 +63,18 @@ def check_everything(
     redis_url: str | None = None,
     progress: Progress = unwatched,
     checked: Checked | None = None,
+    signer_folder: Path | None = None,
 ) -> Iterator[Finding]:
-    """Every finding: the ledger's, then those of its projections, then those of Redis.
+    """Every finding: the ledger's, then those of its seals, its projections and Redis.
 
     Works while the log grows. The application's role will do. `checked`, if given, is filled on
-    the way. Raises CacheUnavailable when the Redis to be checked does not answer.
+    the way. `signer_folder`: of this node's signer, whose memory is compared as well. Raises
+    CacheUnavailable when the Redis to be checked does not answer.
     """
     checked = Checked() if checked is None else checked
     steps = StepsInTurn(progress, 1 + len(projections))
     yield from check_ledger(dsn, checked, steps.next())
+    yield from check_integrity(dsn, signer_folder)
     for projection in projections:
         yield from check_projection(dsn, projection, steps.next())
     if any(projection.name == request_log.PROJECTION.name for projection in projections):

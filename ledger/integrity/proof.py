@@ -1,10 +1,11 @@
 """Proofs as files: that an event is in the log, and that a log only grew.
 
 A receipt is https://c2sp.org/tlog-proof@v1. Its `extra` line carries the entry (entry.py), so that
-one file is all it takes; the leaf hash is computed from it, so it need not be believed.
+one file is all it takes; the leaf hash is computed from it, so it need not be believed. Who may
+not see the entry is given its leaf hash instead: 32 bytes, which no entry has.
 
     c2sp.org/tlog-proof@v1
-    extra base64(entry)
+    extra base64(entry, or leaf hash)
     index 73893
     base64(hash) ...
     (an empty line)
@@ -36,16 +37,21 @@ class MalformedProof(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An inclusion proof with its checkpoint. `entry` None: it has to come from elsewhere."""
+    """An inclusion proof with its checkpoint. `extra`: the entry, or its leaf hash, or nothing."""
 
     index: int
     hashes: tuple[bytes, ...]
     checkpoint: str
-    entry: bytes | None = None
+    extra: bytes | None = None
+
+    @property
+    def is_entry_shown(self) -> bool:
+        """Whether the event itself is in it."""
+        return self.extra is not None and len(self.extra) != HASH_BYTES
 
     def text(self) -> str:
         """The content of a `.tlog-proof` file."""
-        extra = [] if self.entry is None else [f"extra {encode64(self.entry)}"]
+        extra = [] if self.extra is None else [f"extra {encode64(self.extra)}"]
         lines = [RECEIPT_HEADER, *extra, f"index {self.index}", *map(encode64, self.hashes), ""]
         return "\n".join(lines) + "\n" + self.checkpoint
 
@@ -70,12 +76,12 @@ def parse_receipt(text: str) -> Receipt:
     lines = head.split("\n")
     if not separator or lines[0] != RECEIPT_HEADER or len(lines) < 2:
         raise MalformedProof(f"not a proof of the form {RECEIPT_HEADER}")
-    entry = None
+    extra = None
     if lines[1].startswith("extra "):
-        entry = _decoded(lines.pop(1).removeprefix("extra "))
+        extra = _decoded(lines.pop(1).removeprefix("extra "))
     if len(lines) < 2:
         raise MalformedProof("the line `index` is missing")
-    return Receipt(_number("index", lines[1]), _hashes(lines[2:]), checkpoint, entry)
+    return Receipt(_number("index", lines[1]), _hashes(lines[2:]), checkpoint, extra)
 
 
 def parse_consistency(text: str) -> ConsistencyProof:

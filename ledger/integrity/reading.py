@@ -92,6 +92,15 @@ async def read_inclusion(connection: Connection, position: int, size: int) -> tu
     return merkle.inclusion_proof(position - 1, size, await _hashes(connection, nodes, size))
 
 
+async def read_inclusions(
+    connection: Connection, positions: Sequence[int], size: int
+) -> list[tuple[bytes, ...]]:
+    """The audit paths of several events. Raises IntegrityBroken."""
+    nodes = [node for each in positions for node in merkle.inclusion_nodes(each - 1, size)]
+    hash_of = await _hashes(connection, nodes, size)
+    return [merkle.inclusion_proof(each - 1, size, hash_of) for each in positions]
+
+
 async def read_consistency(connection: Connection, old_size: int, size: int) -> ConsistencyProof:
     """That the log only grew from one size to another. Raises IntegrityBroken."""
     nodes = merkle.consistency_nodes(old_size, size)
@@ -116,19 +125,23 @@ async def read_tile(connection: Connection, tile: Tile) -> bytes:
     return hashes
 
 
-async def read_receipt(connection: Connection, position: int, owner: UUID | None = None) -> Receipt:
-    """The proof that an event is in the newest sealed log, with the event itself.
+async def read_receipt(connection: Connection, entry: Entry, *, is_shown: bool = True) -> Receipt:
+    """The proof that an event is in the newest sealed log, with the event itself if `is_shown`.
 
-    `owner`: whose the event has to be. Raises NotFound, NotSealedYet, IntegrityBroken.
+    Raises NotSealedYet, IntegrityBroken.
     """
+    _, sealed = await require_sealed(connection, entry.position)
+    proof = await read_inclusion(connection, entry.position, sealed.size)
+    extra = entry.to_bytes() if is_shown else entry.leaf()
+    return Receipt(entry.position - 1, proof, sealed.note, extra)
+
+
+async def require_entry(connection: Connection, position: int) -> Entry:
+    """The event at a position as it lies there. Raises NotFound."""
     entry = await read_entry(connection, position)
-    if entry is None or (
-        owner is not None and (entry.account is None or entry.account[0] != owner)
-    ):
+    if entry is None:
         raise NotFound("no such event")
-    _, sealed = await require_sealed(connection, position)
-    proof = await read_inclusion(connection, position, sealed.size)
-    return Receipt(position - 1, proof, sealed.note, entry.to_bytes())
+    return entry
 
 
 async def read_entry(connection: Connection, position: int) -> Entry | None:

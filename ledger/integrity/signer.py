@@ -206,10 +206,11 @@ def open_signer(folder: Path) -> Iterator[Signer]:
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            raise SigningRefused(f"another process has the signer in {folder}") from taken
         yield Signer(folder)
-    except BlockingIOError as taken:
-        raise SigningRefused(f"another process has the signer in {folder}") from taken
     finally:
         os.close(descriptor)
 

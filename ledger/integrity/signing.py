@@ -172,6 +172,8 @@ def answer(signer: Signer, question: Ask) -> Said:
                 return Said(signer.rotate(verifier))
     except SigningRefused as refusal:
         return Said(refusal=str(refusal))
+    except OSError as error:
+        return Said(refusal=f"the signer cannot write what it signs: {error.strerror}")
 
 
 async def serve_signer(said: Callable[[Ask], Said], socket: Path) -> asyncio.Server:

@@ -14,12 +14,13 @@ from ledger.money import NANOS_PER_USD
 from ledger.store.reader import Recorded
 from ledger.streams.contract import no_postings
 from ledger.streams.registry import STREAM_OF
-from projections.contract import Json, Key, Projection, Row, Table, document
+from projections.contract import STRETCH_BITS, Json, Key, Projection, Row, Table, document
 
 BLOCK_BITS = 10
 """A block has 2**10 positions."""
 LEVEL_BITS = 8
 """A block of the next level has 2**8 of those."""
+assert BLOCK_BITS + LEVEL_BITS <= STRETCH_BITS, "no row may span two stretches"
 FIGURES = 5
 """Per ledger account: debits and credits, each in whole USD and the nanodollars beyond, so that no
 sum outgrows its column; and the number of postings."""

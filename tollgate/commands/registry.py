@@ -13,6 +13,7 @@ from tollgate.commands import (
     restore,
     serve,
     token,
+    verify,
 )
 from tollgate.commands.contract import Command
 from tollgate.commands.ledger import registry as ledger
@@ -28,6 +29,7 @@ COMMANDS: Sequence[Command] = (
     price.COMMAND,
     token.COMMAND,
     ledger.COMMAND,
+    verify.COMMAND,
     doctor.COMMAND,
     backup.COMMAND,
     restore.COMMAND,

@@ -9,12 +9,15 @@ import psycopg
 import pytest
 
 from ledger.fsck import Finding, check_ledger
+from ledger.integrity.checkpoint import origin_of
 from ledger.integrity.entry import ENTRY_COLUMNS, Entry, entry_of
 from ledger.integrity.fsck import check_integrity
+from ledger.integrity.merkle import Frontier
 from ledger.integrity.note import SigningKey, encode64
 from ledger.integrity.sealing import Sealer
 from ledger.streams.seal import CheckpointSealed
 from tests.builders import LawfulLog
+from tests.conftest import FreshDatabase
 from tests.ledger.integrity.sealed_logs import SealedLog
 
 Superuser = psycopg.Connection[Any]
@@ -54,10 +57,11 @@ def entry(connection: Superuser, position: int) -> Entry:
     return entry_of(row)
 
 
-def fitting_leaf(connection: Superuser, position: int) -> None:
+def fitting_leaf(connection: Superuser, position: int) -> bytes:
     """Make the leaf column fit what the row says now: no hash of its own gives it away."""
     leaf = entry(connection, position).leaf()
     connection.execute("update ledger.event set leaf = %s where position = %s", (leaf, position))
+    return leaf
 
 
 def test_a_sealed_log_is_clean_as_each_role_and_with_the_signer(sealed_log: SealedLog) -> None:
@@ -67,7 +71,7 @@ def test_a_sealed_log_is_clean_as_each_role_and_with_the_signer(sealed_log: Seal
     assert found(sealed_log) == []
 
 
-def test_lawful_logs_of_the_other_tests_are_clean(ledger_database) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_lawful_logs_of_the_other_tests_are_clean(ledger_database: FreshDatabase) -> None:
     with psycopg.connect(ledger_database.app_dsn, autocommit=True) as connection:
         for seed in (1, 2):
             log = LawfulLog(connection, seed=seed)
@@ -201,9 +205,6 @@ def test_a_rewritten_history_under_an_attackers_key_contradicts_the_signer(
 
 def rewrite_everything(log: SealedLog, connection: Superuser) -> None:
     """Change an event, then the tiles, the key and all the seals so that all of it fits."""
-    from ledger.integrity.checkpoint import origin_of  # noqa: PLC0415
-    from ledger.integrity.merkle import Frontier  # noqa: PLC0415
-
     first = entry(connection, 50)
     connection.execute(
         "update ledger.event set recorded_at = (select recorded_at from ledger.event "

@@ -2,27 +2,31 @@
 
 import asyncio
 import random
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from ledger.codec import decode
 from ledger.errors import NotFound, NotSealedYet, SigningRefused
 from ledger.integrity import merkle, reading
 from ledger.integrity.checkpoint import parse_checkpoint
 from ledger.integrity.entry import parse_entry
 from ledger.integrity.merkle import Frontier, verify_consistency, verify_inclusion
 from ledger.integrity.note import VerifierKey, decode64, parse_note, verify_note
+from ledger.integrity.proof import Receipt
 from ledger.integrity.reading import SealedAt
 from ledger.integrity.sealing import Sealer, extend_tiles
 from ledger.integrity.signing import SignerFolder
 from ledger.integrity.tiles import WIDTH, Tile
 from ledger.streams.seal import CheckpointSealed
+from tests.builders import LawfulLog
+from tests.conftest import FreshDatabase
 from tests.ledger.integrity.sealed_logs import SealedLog
 from tests.ledger.integrity.trees import in_memory
 
 
 def seals(log: SealedLog) -> list[SealedAt]:
-    from ledger.codec import decode  # noqa: PLC0415
-
     rows = log.connection.execute(
         "select position, topic, state from ledger.event where topic = %s order by position",
         (CheckpointSealed.TOPIC,),
@@ -67,8 +71,8 @@ def test_the_tiles_are_the_tree(sealed_log: SealedLog) -> None:
     # Proofs that need tiles of both levels, full and partial.
     size = last.sealed.size
     for position in (1, 256, 257, 65_536, 65_537, size // 2, size - 1, size):
-        receipt = sealed_log.read(lambda c, p=position: reading.read_receipt(c, p))  # type: ignore[misc]
-        leaf = parse_entry(receipt.entry or b"").leaf()
+        receipt = sealed_log.read(lambda c, p=position: receipt_of(c, p))  # type: ignore[misc]
+        leaf = parse_entry(receipt.extra or b"").leaf()
         verify_inclusion(leaf, position - 1, size, receipt.hashes, decode64(last.sealed.root))
     partial = sealed_log.read(lambda c: reading.read_tile(c, Tile(1, 1, size // WIDTH - WIDTH)))
     assert partial == b"".join(hash_of((8, WIDTH + n)) for n in range(size // WIDTH - WIDTH))
@@ -104,11 +108,10 @@ def test_nothing_is_sealed_over_a_seal_alone(sealed_log: SealedLog) -> None:
     assert sealed_log.with_sealer(lambda sealer: sealer.seal_if_due()) is None
 
 
-def test_an_empty_log_has_nothing_to_seal(ledger_database, tmp_path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    import psycopg  # noqa: PLC0415
-
+def test_an_empty_log_has_nothing_to_seal(ledger_database: FreshDatabase, tmp_path: Path) -> None:
     with psycopg.connect(ledger_database.app_dsn, autocommit=True) as connection:
-        log = SealedLog(ledger_database, connection, None, tmp_path / "signer")  # type: ignore[arg-type]
+        grown = LawfulLog(connection, is_sealed=False)
+        log = SealedLog(ledger_database, connection, grown, tmp_path / "signer")
         assert log.with_sealer(lambda sealer: sealer.seal()) is None
         assert log.with_sealer(lambda sealer: sealer.seal_if_due()) is None
         with pytest.raises(NotSealedYet):
@@ -156,9 +159,9 @@ def test_a_node_whose_key_the_log_does_not_know_seals_nothing(sealed_log: Sealed
 def test_what_is_not_sealed_or_not_there_has_no_receipt(sealed_log: SealedLog) -> None:
     last = seals(sealed_log)[-1]
     with pytest.raises(NotSealedYet):
-        sealed_log.read(lambda c: reading.read_receipt(c, last.position))
+        sealed_log.read(lambda c: receipt_of(c, last.position))
     with pytest.raises(NotFound):
-        sealed_log.read(lambda c: reading.read_receipt(c, last.position + 1))
+        sealed_log.read(lambda c: receipt_of(c, last.position + 1))
 
 
 def test_tiles_are_made_by_several_at_once_without_harm(sealed_log: SealedLog) -> None:
@@ -176,3 +179,8 @@ def test_tiles_are_made_by_several_at_once_without_harm(sealed_log: SealedLog) -
 
 def tiles(log: SealedLog) -> list[tuple[int, int]]:
     return log.connection.execute("select level, number from ledger.tile").fetchall()
+
+
+async def receipt_of(connection: psycopg.AsyncConnection, position: int) -> Receipt:
+    entry = await reading.require_entry(connection, position)
+    return await reading.read_receipt(connection, entry)

@@ -52,6 +52,7 @@ class _Report:
                 installation.redis_url,
                 progress,
                 self.checked,
+                installation.settings.data.signer,
             )
             try:
                 for finding in findings:

@@ -7,13 +7,16 @@ from tollgate.commands.contract import Group
 from tollgate.commands.ledger import (
     adjust,
     balance,
+    checkpoint,
     export,
     fsck,
     journal,
     profit,
+    prove,
     rebuild,
     reconcile,
     reprice,
+    signing_key,
     statement,
     trial_balance,
 )
@@ -33,5 +36,8 @@ COMMAND = Group(
         reconcile.ACTION,
         reprice.ACTION,
         adjust.ACTION,
+        checkpoint.ACTION,
+        prove.ACTION,
+        signing_key.ACTION,
     ),
 )
