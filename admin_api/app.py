@@ -20,6 +20,7 @@ from admin_api.routes.costs import router as costs
 from admin_api.routes.credits import router as credits_
 from admin_api.routes.exports import router as exports
 from admin_api.routes.groups import router as groups
+from admin_api.routes.integrity import router as integrity
 from admin_api.routes.jobs import router as jobs
 from admin_api.routes.keys import router as keys
 from admin_api.routes.ledger_events import router as ledger_events
@@ -55,6 +56,7 @@ ROUTERS = (
     reconciliations,
     adjustments,
     corrections,
+    integrity,
 )
 
 

@@ -115,6 +115,14 @@ class BearerToken(SecurityBase):
 Token = Annotated[str, Depends(BearerToken())]
 
 
+class Public:
+    """The guard of what anybody may see: it says nothing of anybody's events but their hashes."""
+
+    async def __call__(self, request: Request) -> None:
+        """Nobody is asked for anything."""
+        _refuse_unknown_parameters(request)
+
+
 class Permit:
     """A route's guard: an operator with the permission, or Unauthorized or Forbidden."""
 

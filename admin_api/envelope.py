@@ -1,6 +1,6 @@
 """What surrounds every exchange, as plain ASGI: a request id, a bounded body, no caching."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,7 +34,7 @@ class Envelope:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *surrounding_headers(request_id)]
+                message["headers"] = _surrounded(message["headers"], request_id)
             await send(message)
 
         route = (scope["method"], scope["path"].removeprefix(self._prefix))
@@ -54,6 +54,15 @@ class Envelope:
         headers["connection"] = "close"
         answer = JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
         await answer(scope, receive, send_with_headers)
+
+
+def _surrounded(
+    headers: Iterable[tuple[bytes, bytes]], request_id: str
+) -> list[tuple[bytes, bytes]]:
+    """With what every answer carries; what the route itself says of a header stands."""
+    own = list(headers)
+    named = {name.lower() for name, _ in own}
+    return own + [each for each in surrounding_headers(request_id) if each[0] not in named]
 
 
 _ENCODED = (415, "unsupported_media_type", "Send the body without Content-Encoding.")

@@ -52,7 +52,16 @@ class Frontier:
 
     def root(self) -> bytes:
         """The root of the leaves so far."""
-        return _joined(self._complete) if self._complete else EMPTY_ROOT
+        return root_of_peaks(self._complete)
+
+    def peaks(self) -> tuple[bytes, ...]:
+        """What `root_of_peaks` makes the root of: cheap to keep for many sizes."""
+        return tuple(self._complete)
+
+
+def root_of_peaks(peaks: Sequence[bytes]) -> bytes:
+    """The root of a tree from its complete subtrees, the largest first."""
+    return _joined(peaks) if peaks else EMPTY_ROOT
 
 
 def root(size: int, hash_of: HashOf) -> bytes:

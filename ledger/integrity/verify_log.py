@@ -13,11 +13,12 @@ from ledger.balance_checks import BalanceChecks
 from ledger.budget import BudgetFold
 from ledger.charge_checks import ChargeChecks
 from ledger.codec import decode
+from ledger.collection import without_collection
 from ledger.errors import UnknownTopic
 from ledger.integrity.checkpoint import origin_of, parse_checkpoint
 from ledger.integrity.entry import Entry
 from ledger.integrity.log_file import LoggedEvent, MalformedLine, read_log, recorded_entry
-from ledger.integrity.merkle import HASH_BYTES, Frontier
+from ledger.integrity.merkle import HASH_BYTES, Frontier, root_of_peaks
 from ledger.integrity.note import (
     MalformedNote,
     NoteRefused,
@@ -35,7 +36,7 @@ from ledger.streams.seal import CheckpointSealed, SigningKeyIntroduced
 PROBLEMS_PER_CHECK = 100
 _MISSING = bytes(HASH_BYTES)
 _GAP_MAX = 100_000
-_ROOTS_KEPT = 100_000
+_SIZES_KEPT = 100_000
 """A seal is appended a moment after the size that it seals."""
 
 
@@ -46,10 +47,11 @@ def verify_log(
     verdict = Verdict(file, "log")
     log = _Log(claims, trusted)
     counts: dict[str, int] = {}
-    for problem in log.problems(lines):
-        counts[problem.check] = counts.get(problem.check, 0) + 1
-        if counts[problem.check] <= PROBLEMS_PER_CHECK:
-            verdict.problems.append(problem)
+    with without_collection():
+        for problem in log.problems(lines):
+            counts[problem.check] = counts.get(problem.check, 0) + 1
+            if counts[problem.check] <= PROBLEMS_PER_CHECK:
+                verdict.problems.append(problem)
     verdict.facts = {
         "origin": log.origin,
         "size": log.tree.size,
@@ -74,7 +76,7 @@ class _Log:
         self._claims = sorted(claims, key=lambda each: each.checkpoint.size)
         self._order = _Order()
         self._rules = _Rules()
-        self._roots: dict[int, bytes] = {}
+        self._peaks: dict[int, tuple[bytes, ...]] = {}
         self._agreed = 0
         self._first_exact: int | None = None
 
@@ -131,9 +133,9 @@ class _Log:
             claim = self._claims.pop(0)
             if claim.checkpoint.size == size:
                 yield from self._compare(claim)
-        self._roots[size] = self.tree.root()
+        self._peaks[size] = self.tree.peaks()
         # A seal stands a few events behind what it seals; whatever is older is not asked for.
-        self._roots.pop(size - _ROOTS_KEPT, None)
+        self._peaks.pop(size - _SIZES_KEPT, None)
 
     def _compare(self, claim: Claim) -> Iterator[Problem]:
         checkpoint = claim.checkpoint
@@ -146,14 +148,14 @@ class _Log:
             yield self._rewritten(checkpoint.size, claim.file)
 
     def _sealed(self, entry: Entry, sealed: CheckpointSealed) -> Iterator[Problem]:
-        root = self._roots.get(sealed.size)
-        if root is None:
+        peaks = self._peaks.get(sealed.size)
+        if peaks is None:
             message = f"it seals {sealed.size} events, which is too long ago or still to come"
             yield Problem("seal", entry.position, message)
             return
         yield from self.seals.signature(entry.position, self.origin, sealed)
         try:
-            is_same = decode64(sealed.root) == root
+            is_same = decode64(sealed.root) == root_of_peaks(peaks)
         except MalformedNote:
             is_same = False
         if is_same:

@@ -4,8 +4,9 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
-_WRITTEN = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?|[0-9]{1,40}/[0-9]{1,40}", re.ASCII)
 _DIGITS_MAX = 60
+_DIGITS = f"[0-9]{{1,{_DIGITS_MAX}}}"
+_WRITTEN = re.compile(rf"{_DIGITS}(?:\.{_DIGITS})?|{_DIGITS}/{_DIGITS}", re.ASCII)
 
 
 def write_exact(value: Fraction) -> str:
@@ -26,7 +27,7 @@ def write_exact(value: Fraction) -> str:
 
 def read_exact(value: object) -> Fraction:
     """A non-negative number out of JSON (read with `parse_float=Decimal`), or text as
-    `write_exact` gives it.
+    `write_exact` gives it for numerator and denominator below 10**60.
 
     Raises ValueError for everything else: a float has lost what it was written as.
     """

@@ -8,7 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from admin_api.app import PREFIX, ROUTERS
-from admin_api.auth import PERMISSIONS, Permit
+from admin_api.auth import PERMISSIONS, Permit, Public
 from admin_api.jobs.registry import KINDS
 from admin_api.operations import operators
 from ledger.streams import user
@@ -29,6 +29,7 @@ READS = (
     ("GET", "/groups", None),
     ("GET", f"/requests/{ID}", None),
     ("GET", "/ledger/events", None),
+    ("GET", "/receipts/1000000.tlog-proof", None),
     ("GET", f"/accounts/{ID}/statement", None),
     ("GET", f"/accounts/{ID}/statement.pdf", None),
     ("POST", "/exports", {"format": "csv"}),
@@ -90,6 +91,14 @@ WRITES = (
 )
 ROOT_ONLY = (("POST", "/operators", {"name": "o", "role": "auditor"}),)
 ALL = READS + WRITES + ROOT_ONLY
+PUBLIC = {
+    "/ledger/checkpoint",
+    "/ledger/keys",
+    "/ledger/proof",
+    "/ledger/consistency",
+    "/ledger/tile/{level}/{path:path}",
+}
+"""What anybody may ask: nothing but hashes and signatures."""
 
 
 def test_every_route_declares_its_permission() -> None:
@@ -97,13 +106,20 @@ def test_every_route_declares_its_permission() -> None:
         f"{route.methods} {route.path}"
         for route in _routes()
         if not any(isinstance(call, Permit) for call in _dependencies(route.dependant))
+        and route.path not in PUBLIC
     ]
     assert unguarded == []
+    public = {
+        route.path
+        for route in _routes()
+        if any(isinstance(call, Public) for call in _dependencies(route.dependant))
+    }
+    assert public == PUBLIC
 
 
 def test_the_tables_above_name_every_route() -> None:
     declared = {(method, route.path) for route in _routes() for method in route.methods}
-    assert len(declared) == len(ALL)
+    assert len(declared) == len(ALL) + len(PUBLIC)
 
 
 def test_a_permission_nobody_has_does_not_exist() -> None:

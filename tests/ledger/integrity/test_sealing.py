@@ -1,7 +1,10 @@
 """Sealing on real Postgres: true roots, proofs from stored tiles, one seal a size, none endless."""
 
+import ast
 import asyncio
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -24,6 +27,7 @@ from tests.builders import LawfulLog
 from tests.conftest import FreshDatabase
 from tests.ledger.integrity.sealed_logs import SealedLog
 from tests.ledger.integrity.trees import in_memory
+from tests.running import ROOT
 
 
 def seals(log: SealedLog) -> list[SealedAt]:
@@ -184,3 +188,45 @@ def tiles(log: SealedLog) -> list[tuple[int, int]]:
 async def receipt_of(connection: psycopg.AsyncConnection, position: int) -> Receipt:
     entry = await reading.require_entry(connection, position)
     return await reading.read_receipt(connection, entry)
+
+
+def test_tiles_are_made_by_one_function_and_changed_by_nobody(sealed_log: SealedLog) -> None:
+    database = sealed_log.database
+    hashes, root = bytes(32 * WIDTH), bytes(32)
+    with psycopg.connect(database.app_dsn, autocommit=True) as app:
+        for statement in (
+            "insert into ledger.tile values (0, 99, %s, %s)",
+            "update ledger.tile set hashes = %s, root = %s",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(statement.encode(), (hashes, root))
+        for statement in ("delete from ledger.tile", "truncate ledger.tile"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(statement.encode())
+        with pytest.raises(psycopg.errors.RaiseException, match="does not have"):
+            app.execute("select ledger.extend_tiles(%s, 10)", (sealed_log.head + 1,))
+    with psycopg.connect(database.owner_dsn, autocommit=True) as owner:
+        for statement in (
+            "update ledger.tile set root = root",
+            "delete from ledger.tile",
+            "truncate ledger.tile",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+                owner.execute(statement.encode())
+
+
+def test_proofs_and_signatures_need_the_standard_library_and_ed25519_alone() -> None:
+    """Whoever wants to read what verifies a receipt has a few files to read."""
+    modules = ("merkle", "tiles", "note", "checkpoint", "proof", "entry")
+    code = (
+        "import sys, "
+        + ", ".join(f"ledger.integrity.{each}" for each in modules)
+        + "; print({name.partition('.')[0] for name in sys.modules}"
+        " - set(sys.stdlib_module_names) - {'ledger', 'cryptography'})"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", f"sys_path = {str(ROOT)!r}; import sys; "
+        f"sys.path.insert(0, sys_path); {code}"], capture_output=True, text=True)  # fmt: skip
+    left = {
+        each for each in ast.literal_eval(done.stdout) if not each.startswith(("_", "sitecustom"))
+    }
+    assert left <= {"__main__", "cffi"}, left
