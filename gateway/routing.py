@@ -6,10 +6,10 @@ weight and every member gets its turn before the next tier is asked.
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from ledger.streams.channel import Channel
+from ledger.streams.channel import Channel, Shaping
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Candidate:
     priority: int
     weight: int
     key_ids: tuple[UUID, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    shaping: Shaping = Shaping()
 
 
 def candidates(
@@ -41,6 +43,8 @@ def candidates(
             priority=channel.route.priority,
             weight=channel.route.weight,
             key_ids=keys,
+            settings=channel.route.settings,
+            shaping=channel.route.shaping,
         )
         for channel_id, channel in channels.items()
         if model in channel.route.models

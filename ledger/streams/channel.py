@@ -12,8 +12,25 @@ from ledger.streams.contract import Event, Stream
 KeyState = Literal["usable", "unusable"]
 
 
+class Shaping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a channel changes in the calls and answers that pass through it.
+
+    `system_prompt_id`: its own system prompt, whose words lie in the vault; it stands in where the
+    client has none, or with `system_prompt_leads` goes before the client's. `thinking_to_content`:
+    thoughts are told as part of the text. `force_format`: answers are written anew, with nothing
+    but what their format knows.
+    """
+
+    thinking_to_content: bool = False
+    force_format: bool = False
+    system_prompt_id: UUID | None = None
+    system_prompt_leads: bool = False
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a channel leads, and for whom. `models` maps the client's name to the provider's."""
+    """Where a channel leads, and for whom. `models` maps the client's name to the provider's.
+    `settings` are what its kind of provider needs to know besides: a region, a version, ...
+    """
 
     type: str
     base_url: str = ""
@@ -22,6 +39,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     weight: int = 1
     key_ids: tuple[UUID, ...] = ()
+    settings: dict[str, str] = {}
+    shaping: Shaping = Shaping()
 
 
 class ChannelAdded(Event, frozen=True, kw_only=True, omit_defaults=True):
