@@ -30,9 +30,10 @@ from gateway.formats.contract import (
 )
 from gateway.providers.contract import Attempt as ProviderAttempt
 from gateway.providers.contract import Provider
+from gateway.reasoning_suffixes import Suffix, read_suffix
 from gateway.routing import Candidate
 from gateway.upstream import Upstream, UpstreamAnswer
-from gateway.wires import Whole, Wire
+from gateway.wires import Asking, Whole, Wire, Wires
 from ledger import clock
 from ledger.application import Ledger
 from ledger.errors import LedgerError
@@ -66,6 +67,7 @@ class Opened:
     attempts: tuple[Attempt, ...]
     started_s: float
     ttft_ms: int
+    upstream_model: str
     losses: tuple[str, ...] = ()
     whole: Whole | None = None
     reader: StreamReader | None = None
@@ -90,7 +92,7 @@ class Asker:
     def __init__(
         self,
         own_format: str,
-        wires: Mapping[str, Wire],
+        wires: Wires,
         providers: Mapping[str, Provider],
         upstream: Upstream,
         keys: ChannelKeys,
@@ -127,21 +129,34 @@ class Asker:
                 return opened
         raise Unanswered(error, attempts)
 
+    def output_tokens_least(self, options: Sequence[Candidate]) -> int:
+        """The room an answer needs at one of the candidates, by what their models' names say."""
+        return max(self._suffix(option).output_tokens_least for option in options)
+
+    def _spoken(self, candidate: Candidate) -> str:
+        """The format in which it is asked: the client's own if it speaks that."""
+        spoken = self._providers[candidate.type].formats(candidate.base_url)
+        return self._own_format if self._own_format in spoken else spoken[0]
+
+    def _suffix(self, candidate: Candidate) -> Suffix:
+        spoken, kept = self._spoken(candidate), candidate.shaping.keeps_suffix
+        return read_suffix(candidate.upstream_model, candidate.type, spoken, kept)
+
     async def _ask(
         self, call: ChatCall, candidate: Candidate, count_tokens: CountTokens, started_s: float
     ) -> Opened:
         provider = self._providers[candidate.type]
-        spoken = provider.formats(candidate.base_url)
-        spoken_here = self._own_format if self._own_format in spoken else spoken[0]
-        wire = self._wires[spoken_here]
-        outgoing = wire.outgoing(call, candidate.upstream_model)
+        spoken_here = self._spoken(candidate)
+        wire = self._wires.to(spoken_here, candidate.shaping)
+        asking = Asking(self._suffix(candidate))
+        outgoing = wire.outgoing(call, asking)
         key_id, key = await self._keys.pick(candidate)
         answer = await provider.open(
             ProviderAttempt(
                 channel_id=candidate.channel_id,
                 base_url=candidate.base_url or provider.base_url,
                 key=key,
-                upstream_model=candidate.upstream_model,
+                upstream_model=asking.suffix.model,
                 body=outgoing.body,
                 is_stream=call.stream,
                 format=spoken_here,
@@ -149,7 +164,9 @@ class Asker:
             ),
             self._upstream,
         )
-        opened = Opened(candidate, wire, answer, (), started_s, elapsed_ms(started_s))
+        opened = Opened(
+            candidate, wire, answer, (), started_s, elapsed_ms(started_s), asking.suffix.model
+        )
         opened.losses = outgoing.losses
         try:
             if answer.status != 200:

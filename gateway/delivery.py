@@ -185,7 +185,7 @@ class Delivery:
     def _settle(self, one: Delivering, metered: Metered, ending: str) -> Settle:
         """The command that closes the charge: priced in the service that answered."""
         opening, opened = one.charge.opening, one.opened
-        channel_id, upstream_model = opened.candidate.channel_id, opened.candidate.upstream_model
+        channel_id, upstream_model = opened.candidate.channel_id, opened.upstream_model
         service, anomaly = _sold_service(one, metered)
         cost, cost_anomaly = self._cost(channel_id, upstream_model, metered.usage, service)
         return Settle(

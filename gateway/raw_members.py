@@ -1,10 +1,37 @@
 """A JSON object whose top-level members are replaced or dropped; all others keep their bytes."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Top-level members that are replaced (or added, at the end), left out because they are now
+    said otherwise (`moved`), or left out for good (`lost`).
+    """
+
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+    moved: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What is not in the document any more."""
+        return (*self.moved, *self.lost)
+
+    def of(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The document with the edits made."""
+        kept = {name: value for name, value in document.items() if name not in self.dropped}
+        return {**kept, **self.replaced}
+
+    def and_set(self, members: Mapping[str, Any]) -> "Edits":
+        """With more members replaced."""
+        return Edits({**self.replaced, **members}, self.moved, self.lost)
 
 
 def edited(body: bytes, replaced: Mapping[str, object], dropped: Iterable[str] = ()) -> bytes:

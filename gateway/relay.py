@@ -25,7 +25,7 @@ from gateway.strict_json import parse_off_loop
 from gateway.tokens import Tokenizer
 from gateway.upstream import Upstream
 from gateway.windows import windows
-from gateway.wires import wires_of
+from gateway.wires import Wires
 from ledger import clock
 from ledger.pricing import STANDARD, Price, worst_case_nanos
 from ledger.streams.charge.events import Cover, Terms
@@ -101,7 +101,7 @@ class Relay:
         self._cutter = parts.cutter
         self._trusted_proxies = trusted_proxies
         self._limits = limits
-        wires = wires_of(wire, parts.formats)
+        wires = Wires(wire, parts.formats)
         self._asker = Asker(
             wire.name, wires, parts.providers, parts.upstream, parts.keys, parts.key_refused
         )
@@ -155,6 +155,7 @@ class Relay:
         priced = history.at(now_us) if history else None
         if not options or priced is None:
             raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
+        call = self._with_room(call, options)
         version, event = priced
         terms = Terms(
             model=call.model,
@@ -185,6 +186,16 @@ class Relay:
             output_tokens_max=output_tokens,
         )
         return Admission(call, caller, event.price, reserve, options)
+
+    def _with_room(self, call: ChatCall, options: Sequence[Candidate]) -> ChatCall:
+        """The call with the limit it will be sent with: a model whose name says to think needs
+        room for it, and what is sent is what is held for.
+        """
+        limit = call.max_output_tokens
+        if limit is None:
+            return call
+        least = self._asker.output_tokens_least(options)
+        return call if limit >= least else replace(call, max_output_tokens=least)
 
     async def _paid(self, exchange: Exchange, admission: Admission) -> None:
         """From the hold to the end of the body; runs to its end whoever goes away.

@@ -7,17 +7,19 @@ client.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from gateway.conversation.turn import Turn
+from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
+from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError, UpstreamFailed
 from gateway.formats.contract import (
     Answer,
     ChatCall,
     CountTokens,
     Delivered,
+    Dialect,
     EventReader,
     EventWriter,
     Format,
@@ -26,12 +28,16 @@ from gateway.formats.contract import (
     UnreadableAnswer,
 )
 from gateway.provider_json import read_object
+from gateway.raw_members import Edits, edited
+from gateway.reasoning_suffixes import Suffix
+from ledger.streams.channel import Shaping
 from ledger.usage import Usage
 
 KEPT_ALIVE = b": \n\n"
 """A comment: the client hears that somebody is there."""
 
 _encode = msgspec.json.encode
+_PLAIN = Shaping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,22 @@ class Whole:
     turn: Turn | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a candidate is asked for besides the call: the model by the provider's own name and how
+    it shall think; `words`, the channel's system prompt, `before_own` where the client has one.
+    """
+
+    suffix: Suffix
+    words: str = ""
+    before_own: bool = False
+    asks_usage: bool = True
+
+
 class Wire(Protocol):
     """How one client's call reaches one provider, and the answer the client."""
 
-    def outgoing(self, call: ChatCall, upstream_model: str) -> "Outgoing":
+    def outgoing(self, call: ChatCall, asking: Asking) -> "Outgoing":
         """What is sent. Raises InvalidRequest for what the provider's format cannot say."""
         ...
 
@@ -89,9 +107,13 @@ class Passing:
         self.classify_failure = wire.classify_failure
         self.stream = wire.stream
 
-    def outgoing(self, call: ChatCall, upstream_model: str) -> Outgoing:
+    def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
         """The client's bytes but for the declared edits."""
-        return Outgoing(self._wire.provider_body(call, upstream_model, True), call.headers)
+        body = self._wire.provider_body(call, asking.suffix.model, asking.asks_usage)
+        edits = _shaped(self._wire.dialect, call.document, asking)
+        if edits is None:
+            return Outgoing(body, call.headers)
+        return Outgoing(edited(body, edits.replaced, edits.dropped), call.headers, edits.lost)
 
     def whole(self, body: bytes) -> Whole:
         """The provider's bytes, read only for what they cost."""
@@ -105,16 +127,21 @@ class Passing:
 class Translating:
     """The client speaks one format, the provider another."""
 
-    def __init__(self, client: Format, provider: Format) -> None:
+    def __init__(self, client: Format, provider: Format, tells_thoughts_as_text: bool) -> None:
         self._client = client
         self._provider = provider
+        self._tells_thoughts_as_text = tells_thoughts_as_text
         self.classify_failure = provider.classify_failure
 
-    def outgoing(self, call: ChatCall, upstream_model: str) -> Outgoing:
+    def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
         """The request in the provider's format."""
         conversation = self._client.dialect.conversation(call)
-        written = self._provider.dialect.request(conversation, upstream_model)
-        return Outgoing(_encode(written.document), {}, written.losses)
+        written = self._provider.dialect.request(conversation, asking.suffix.model)
+        edits = _shaped(self._provider.dialect, written.document, asking)
+        if edits is None:
+            return Outgoing(_encode(written.document), {}, written.losses)
+        losses = (*written.losses, *edits.lost)
+        return Outgoing(_encode(edits.of(written.document)), {}, losses)
 
     def whole(self, body: bytes) -> Whole:
         """The provider's answer, understood."""
@@ -125,6 +152,8 @@ class Translating:
             turn = self._provider.dialect.turn(read_object(body))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UnreadableAnswer("the answer is not what its format says") from error
+        if self._tells_thoughts_as_text:
+            turn = turn_with_thoughts_as_text(turn)
         return Whole(answer, body, turn)
 
     def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
@@ -141,16 +170,36 @@ class Translating:
             self._provider.stream(asked, count_tokens),
             self._provider.dialect.reader(),
             self._client.dialect.writer(call),
+            ThoughtsAsText() if self._tells_thoughts_as_text else None,
         )
+
+
+class Rewriting(Translating):
+    """Both sides speak one format, and the answer is written anew all the same."""
+
+    def __init__(self, wire: Format, tells_thoughts_as_text: bool) -> None:
+        super().__init__(wire, wire, tells_thoughts_as_text)
+        self._passing = Passing(wire)
+
+    def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
+        """The client's bytes but for the declared edits."""
+        return self._passing.outgoing(call, asking)
 
 
 class _Retelling:
     """A provider's stream read by its own reader, its pieces in the client's format."""
 
-    def __init__(self, inner: StreamReader, reader: EventReader, writer: EventWriter) -> None:
+    def __init__(
+        self,
+        inner: StreamReader,
+        reader: EventReader,
+        writer: EventWriter,
+        thoughts: ThoughtsAsText | None,
+    ) -> None:
         self._inner = inner
         self._reader = reader
         self._writer = writer
+        self._thoughts = thoughts
         self._last = b""
         self._error: GatewayError | None = None
 
@@ -195,7 +244,7 @@ class _Retelling:
 
     def closing(self, usage: Usage) -> bytes:
         """The end, and before it the parts that were left open."""
-        left = self._writer.write(self._reader.finish())
+        left = self._written(self._reader.finish())
         return self._last + left + self._writer.closing(usage)
 
     def _retold(self, pieces: list[Piece]) -> list[Piece]:
@@ -207,7 +256,7 @@ class _Retelling:
                 told.append(Piece("comment", KEPT_ALIVE))
                 continue
             try:
-                raw = self._writer.write(self._reader.read(piece.data))
+                raw = self._written(self._reader.read(piece.data))
             except (UnreadableAnswer, AttributeError, KeyError, TypeError, ValueError):
                 self._error = UpstreamFailed("The provider's stream broke off: an odd event.")
                 return [*told, Piece("error", b"", error=self._error)]
@@ -218,10 +267,41 @@ class _Retelling:
             told.append(Piece(kind, raw))
         return told
 
+    def _written(self, events: list[TurnEvent]) -> bytes:
+        return self._writer.write(self._thoughts.told(events) if self._thoughts else events)
 
-def wires_of(client: Format, formats: Mapping[str, Format]) -> dict[str, Wire]:
+
+class Wires:
     """How a client of one format reaches providers of each."""
-    return {
-        name: Passing(client) if name == client.name else Translating(client, provider)
-        for name, provider in formats.items()
-    }
+
+    def __init__(self, client: Format, formats: Mapping[str, Format]) -> None:
+        self._client = client
+        self._formats = formats
+        self._made: dict[tuple[str, bool, bool], Wire] = {}
+
+    def to(self, provider: str, shaping: Shaping = _PLAIN) -> Wire:
+        """The wire to a provider that is asked in a format, over a channel that shapes answers."""
+        known = (provider, shaping.force_format, shaping.thinking_to_content)
+        if known not in self._made:
+            self._made[known] = self._wire(*known)
+        return self._made[known]
+
+    def _wire(self, provider: str, is_rewritten: bool, tells_thoughts_as_text: bool) -> Wire:
+        if provider != self._client.name:
+            return Translating(self._client, self._formats[provider], tells_thoughts_as_text)
+        if is_rewritten or tells_thoughts_as_text:
+            return Rewriting(self._client, tells_thoughts_as_text)
+        return Passing(self._client)
+
+
+def _shaped(dialect: Dialect, document: Mapping[str, Any], asking: Asking) -> Edits | None:
+    """What the channel and the model's name change in a request; None: nothing."""
+    suffix = asking.suffix
+    if not (asking.words or suffix.reasoning or suffix.members):
+        return None
+    edits = Edits()
+    if suffix.reasoning is not None:
+        edits = dialect.think(document, suffix.model, suffix.reasoning)
+    if asking.words:
+        edits = edits.and_set(dialect.lead(document, asking.words, asking.before_own))
+    return edits.and_set(suffix.members)

@@ -10,10 +10,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from gateway.conversation.request import Conversation, Written
+from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
 from gateway.provider_json import UnreadableAnswer as UnreadableAnswer
+from gateway.raw_members import Edits
 from ledger.pricing import STANDARD
 from ledger.usage import Usage
 
@@ -195,6 +196,18 @@ class Dialect(Protocol):
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        ...
+
+    def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
+        """What makes a request of this dialect think as its model's name says, and leaves out what
+        the model refuses beside it.
+        """
+        ...
+
+    def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
+        """The members that give a request of this dialect a system prompt, where it has none or,
+        with `before_own`, in any case.
+        """
         ...
 
     def turn(self, document: Mapping[str, Any]) -> Turn:

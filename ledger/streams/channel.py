@@ -18,13 +18,15 @@ class Shaping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `system_prompt_id`: its own system prompt, whose words lie in the vault; it stands in where the
     client has none, or with `system_prompt_leads` goes before the client's. `thinking_to_content`:
     thoughts are told as part of the text. `force_format`: answers are written anew, with nothing
-    but what their format knows.
+    but what their format knows. `keeps_suffix`: the provider's models whose names end as if they
+    said how much to think, and do not.
     """
 
     thinking_to_content: bool = False
     force_format: bool = False
     system_prompt_id: UUID | None = None
     system_prompt_leads: bool = False
+    keeps_suffix: tuple[str, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

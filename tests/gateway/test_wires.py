@@ -11,7 +11,7 @@ import pytest
 
 from gateway.formats.contract import ChatCall, Format, Piece, StreamReader
 from gateway.formats.registry import FORMATS
-from gateway.wires import Passing, Translating, Wire, wires_of
+from gateway.wires import Passing, Translating, Wire, Wires
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 
@@ -67,7 +67,7 @@ def asking(client: str, is_stream: bool) -> ChatCall:
 
 
 def wire(client: str, provider: str) -> Wire:
-    return wires_of(FORMATS[client], FORMATS)[provider]
+    return Wires(FORMATS[client], FORMATS).to(provider)
 
 
 def read_as(wire_format: Format, call: ChatCall, stream: bytes) -> StreamReader:
@@ -153,8 +153,9 @@ def test_a_recorded_stream_reaches_every_client_with_what_is_billed(
 
 def test_only_the_same_format_passes() -> None:
     for name, wire_format in FORMATS.items():
-        for other, one in wires_of(wire_format, FORMATS).items():
-            assert isinstance(one, Passing if other == name else Translating)
+        wires = Wires(wire_format, FORMATS)
+        for other in FORMATS:
+            assert isinstance(wires.to(other), Passing if other == name else Translating)
 
 
 @pytest.mark.parametrize("client", [name for name in FORMATS if name != "openai_chat"])

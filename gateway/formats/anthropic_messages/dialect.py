@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.conversation.request import Conversation, Written
+from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.anthropic_messages import (
     conversation,
     reading_events,
+    shaping,
     turn,
     writing,
     writing_events,
 )
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
+from gateway.raw_members import Edits
 from ledger.usage import Usage
 
 
@@ -42,3 +44,11 @@ class MessagesDialect:
     def writer(self, call: ChatCall) -> EventWriter:
         """For the stream to a client of this dialect."""
         return writing_events.EventWriter(call)
+
+    def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
+        """What makes a request think as the model's name says."""
+        return shaping.think(document, model, reasoning)
+
+    def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
+        """The members that give a request a system prompt, where it has none or before its own."""
+        return shaping.lead(document, words, before_own)

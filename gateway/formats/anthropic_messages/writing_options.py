@@ -111,16 +111,10 @@ class OptionWriter:
         } | _display(reasoning)
 
     def _effort(self, told: str) -> str:
-        """The word itself, or the nearest that the model knows, below it where there is one."""
-        known = self._traits.efforts
-        if told in known:
-            return told
-        if told != "minimal":
+        """The word itself, or the nearest that the model knows."""
+        if told not in (*self._traits.efforts, "minimal"):
             self.losses.append("reasoning.effort")
-        if told not in _EFFORT_ORDER:
-            return "high"
-        below = [one for one in known if _EFFORT_ORDER.index(one) < _EFFORT_ORDER.index(told)]
-        return below[-1] if below else known[0]
+        return nearest_effort(told, self._traits.efforts)
 
     def _draw(self) -> None:
         """How tokens are drawn: within what this dialect takes, and what goes with thinking."""
@@ -197,6 +191,16 @@ class OptionWriter:
             name: value for name, value in conversation.foreign.items() if "." not in name
         }
         self.losses += sorted(name for name in conversation.foreign if "." in name)
+
+
+def nearest_effort(told: str, known: Sequence[str]) -> str:
+    """The word itself, or of those that a model knows the nearest, below it where there is one."""
+    if told in known:
+        return told
+    if told not in _EFFORT_ORDER:
+        return "high"
+    below = [one for one in known if _EFFORT_ORDER.index(one) < _EFFORT_ORDER.index(told)]
+    return below[-1] if below else known[0]
 
 
 def _display(reasoning: Reasoning) -> dict[str, str]:

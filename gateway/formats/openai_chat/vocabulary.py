@@ -55,6 +55,7 @@ TIER_OF_SERVICE = {service: tier for tier, service in SERVICE_OF_TIER.items()}
 
 _THINKING = re.compile(r"(?:.*/)?(?:o\d|gpt-5|gpt-oss|codex|gemini)")
 _NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-5|codex)")
+_DRAWING_BY_ITSELF = re.compile(r"(?:.*/)?(?:o\d|gpt-5(?!.*-chat))")
 
 
 def takes_effort(model: str) -> bool:
@@ -65,3 +66,8 @@ def takes_effort(model: str) -> bool:
 def takes_completion_limit(model: str) -> bool:
     """Whether a model wants `max_completion_tokens` and refuses `max_tokens`."""
     return _NEW_LIMIT.match(model) is not None
+
+
+def draws_by_itself(model: str) -> bool:
+    """Whether a model, while it thinks, refuses to be told how to draw its tokens."""
+    return _DRAWING_BY_ITSELF.match(model) is not None

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.conversation.request import Conversation, Written
+from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
-from gateway.formats.openai_responses import conversation, turn, writing
+from gateway.formats.openai_responses import conversation, shaping, turn, writing
 from gateway.formats.openai_responses.reading_events import ResponseEventReader
 from gateway.formats.openai_responses.writing_events import ResponseEventWriter
+from gateway.raw_members import Edits
 from ledger.usage import Usage
 
 
@@ -38,3 +39,11 @@ class ResponsesDialect:
     def writer(self, call: ChatCall) -> EventWriter:
         """For the stream to a client of this dialect."""
         return ResponseEventWriter(call)
+
+    def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
+        """What makes a request think as the model's name says."""
+        return shaping.think(document, model, reasoning)
+
+    def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
+        """The members that give a request a system prompt, where it has none or before its own."""
+        return shaping.lead(document, words, before_own)

@@ -1,0 +1,163 @@
+"""Model names that say how much to think: `o3-high`, `claude-opus-4-8-thinking`, `gpt-5-minimal`.
+
+Operators of this family sell such names. What is read is the provider's name for the model, after
+the channel's mapping, and only by the words of the family in whose dialect the provider is asked:
+another gateway may be behind the channel, which wants the whole name.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from gateway.conversation.request import Reasoning
+
+_KEPT = frozenset({"kimi-k2-thinking", "moonshotai/kimi-k2-thinking"})
+"""Models whose own names end like that."""
+
+OUTPUT_TOKENS_LEAST = 1_280
+"""What a call has to have room for that thinks within a budget."""
+
+_OPENAI = re.compile(r"(.*/)?(o\d|gpt-5)[^/]*?(?=-(high|minimal|low|medium|none|xhigh)$)")
+_CLAUDE_EFFORT = re.compile(
+    r"(.*[/.])?claude-[a-z]+-(4[-.]([6-9]|\d\d)|[5-9])(?!\d)[^/]*?"
+    r"(?=-(?P<effort>max|xhigh|high|medium|low|minimal)$)"
+)
+_CLAUDE_THINKING = re.compile(r"(.*[/.])?claude-[^/]+?(?=-thinking$)")
+_GEMINI = re.compile(
+    r"(.*/)?gemini-[^/]+?(?=-(?P<suffix>thinking-(?P<budget>\d{1,7})|thinking|nothinking"
+    r"|max|xhigh|high|medium|low|minimal)$)"
+)
+_DEEPSEEK = re.compile(r"(.*/)?deepseek-v4[^/]*?(?=-(?P<suffix>none|max)$)")
+_GROK_SEARCH = re.compile(r"(.*/)?grok-[^/]+?(?=-search$)")
+_GROK_EFFORT = re.compile(r"(.*/)?grok-3-mini[^/]*?(?=-(?P<effort>high|low)$)")
+_DEEPSEEK_THINKING = re.compile(r"deepseek[^/]*?(?=-thinking$)")
+_ANY_THINKING = re.compile(r".+(?=-thinking$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """What a name says: the model's own name, how it shall think, and members of the request that
+    only its vendor knows. `output_tokens_least`: how much room its answer needs.
+    """
+
+    model: str
+    reasoning: Reasoning | None = None
+    members: Mapping[str, Any] = field(default_factory=dict)
+    output_tokens_least: int = 0
+
+
+@lru_cache(maxsize=10_000)
+def read_suffix(name: str, vendor: str, dialect: str, kept: tuple[str, ...] = ()) -> Suffix:
+    """What the provider's name of a model says to a `vendor` that is asked in `dialect`.
+
+    `kept`: names that mean themselves.
+
+    >>> read_suffix("o3-high", "openai", "openai_chat").model
+    'o3'
+    """
+    if "-" not in name or name in kept or name in _KEPT or vendor in _PEERS:
+        return Suffix(name)
+    readers = (*_OF_VENDOR.get(vendor, ()), *_OF_DIALECT.get(dialect, ()))
+    for read in readers:
+        found = read(name, dialect)
+        if found is not None:
+            return found
+    return Suffix(name)
+
+
+def _openai(name: str, _dialect: str) -> Suffix | None:
+    found = _OPENAI.match(name)
+    return None if found is None else Suffix(found[0], Reasoning(effort=found[3]))
+
+
+def _claude(name: str, _dialect: str) -> Suffix | None:
+    if (found := _CLAUDE_EFFORT.match(name)) is not None:
+        return Suffix(found[0], Reasoning(is_on=True, is_adaptive=True, effort=found["effort"]))
+    if (found := _CLAUDE_THINKING.match(name)) is not None:
+        return Suffix(found[0], Reasoning(is_on=True), output_tokens_least=OUTPUT_TOKENS_LEAST)
+    return None
+
+
+def _gemini(name: str, _dialect: str) -> Suffix | None:
+    found = _GEMINI.match(name)
+    if found is None:
+        return None
+    if found["budget"] is not None:
+        reasoning = Reasoning(is_on=True, budget_tokens=int(found["budget"]))
+    elif found["suffix"] == "nothinking":
+        reasoning = Reasoning(is_on=False)
+    elif found["suffix"] == "thinking":
+        reasoning = Reasoning(is_on=True, tells_thoughts=True)
+    else:
+        reasoning = Reasoning(effort=found["suffix"], tells_thoughts=True)
+    return Suffix(found[0], reasoning)
+
+
+def _deepseek(name: str, dialect: str) -> Suffix | None:
+    """Source: https://api-docs.deepseek.com/guides/thinking_mode."""
+    found = _DEEPSEEK.match(name)
+    if found is None:
+        return None
+    is_off = found["suffix"] == "none"
+    members: dict[str, Any]
+    if dialect == "openai_responses":
+        members = {"reasoning": {"effort": found["suffix"]}}
+    elif is_off:
+        members = {"thinking": {"type": "disabled"}}
+    elif dialect == "anthropic_messages":
+        members = {"thinking": {"type": "enabled"}, "output_config": {"effort": "max"}}
+    else:
+        members = {"thinking": {"type": "enabled"}, "reasoning_effort": "max"}
+    return Suffix(found[0], members=members)
+
+
+def _grok(name: str, dialect: str) -> Suffix | None:
+    """Source: https://docs.x.ai/docs/guides/live-search."""
+    if (found := _GROK_EFFORT.match(name)) is not None:
+        return Suffix(found[0], Reasoning(effort=found["effort"]))
+    found = _GROK_SEARCH.match(name)
+    if found is None or dialect != "openai_chat":
+        return None
+    return Suffix(found[0], members={"search_parameters": {"mode": "on"}})
+
+
+def _volcengine(name: str, dialect: str) -> Suffix | None:
+    found = _DEEPSEEK_THINKING.match(name)
+    if found is None or dialect not in ("openai_chat", "anthropic_messages"):
+        return None
+    return Suffix(found[0], members={"thinking": {"type": "enabled"}})
+
+
+def _qianfan(name: str, dialect: str) -> Suffix | None:
+    if not name.endswith("-search") or dialect != "openai_chat":
+        return None
+    return Suffix(name.removesuffix("-search"), members={"web_search": {"enable": True}})
+
+
+def _openrouter(name: str, dialect: str) -> Suffix | None:
+    """Source: https://openrouter.ai/docs/use-cases/reasoning-tokens."""
+    found = _ANY_THINKING.match(name)
+    if found is None or dialect not in ("openai_chat", "openai_responses"):
+        return None
+    return Suffix(found[0], members={"reasoning": {"enabled": True}})
+
+
+Reader = Callable[[str, str], Suffix | None]
+
+_PEERS = frozenset({"new_api"})
+"""Gateways of this family: they read the name themselves."""
+_OF_VENDOR: Mapping[str, tuple[Reader, ...]] = {
+    "deepseek": (_deepseek,),
+    "xai": (_grok,),
+    "volcengine": (_volcengine, _deepseek),
+    "qianfan": (_qianfan,),
+    "openrouter": (_openrouter,),
+}
+_OF_DIALECT: Mapping[str, tuple[Reader, ...]] = {
+    "openai_chat": (_openai,),
+    "openai_responses": (_openai,),
+    "anthropic_messages": (_claude,),
+    "gemini": (_gemini,),
+}
