@@ -18,8 +18,9 @@ from gateway.conversation.turn import (
     TurnEvent,
 )
 from gateway.formats.contract import ChatCall
+from gateway.formats.gemini.citations import citations_of, grounding_of
 from gateway.formats.gemini.conversation import parts_in
-from gateway.formats.gemini.turn import candidate_of, citations_of, made_up_id, stop_of
+from gateway.formats.gemini.turn import candidate_of, made_up_id, stop_of
 from gateway.formats.gemini.usage import write_usage
 from gateway.formats.gemini.vocabulary import NAME, member
 from gateway.formats.gemini.writing import written_parts
@@ -137,15 +138,20 @@ class ContentEventWriter:
         self._id = ""
         self._parts: dict[tuple[int, int], Part] = {}
         self._stops: list[Stopped] = []
+        self._citations: dict[int, list[Any]] = {}
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
         """The dialect's events; how a candidate ended is held back until the end."""
         return b"".join(told for event in events for told in self._write(event))
 
     def closing(self, usage: Usage) -> bytes:
-        """The last event: finish reasons and usage."""
+        """The last event: finish reasons, pages that were cited, and usage."""
         stops = self._stops or [Stopped(choice=0, stop="stop")]
-        candidates = [candidate_of(each.choice, [], each.stop) for each in stops]
+        candidates = [
+            candidate_of(each.choice, [], each.stop)
+            | grounding_of(self._citations.get(each.choice, ()))
+            for each in stops
+        ]
         return self._event(candidates, usageMetadata=write_usage(usage))
 
     def _write(self, event: TurnEvent) -> Iterator[bytes]:
@@ -165,6 +171,8 @@ class ContentEventWriter:
                 part = self._parts.pop((choice, number))
                 if not isinstance(part, Text | Thinking):
                     yield self._said(choice, part)
+            case CitationDelta(choice=choice, citation=citation):
+                self._citations.setdefault(choice, []).append(citation)
             case Stopped():
                 self._stops.append(event)
             case _:

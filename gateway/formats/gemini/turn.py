@@ -1,6 +1,6 @@
 """A whole GenerateContentResponse as a turn in no dialect, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from gateway.conversation.parts import Part, Text, ToolCall
 from gateway.conversation.turn import Choice, StopReason, Turn
 from gateway.formats.contract import ChatCall
+from gateway.formats.gemini.citations import citations_of, grounding_of
 from gateway.formats.gemini.conversation import parts_in
 from gateway.formats.gemini.usage import write_usage
 from gateway.formats.gemini.vocabulary import FINISH_OF_STOP, NAME, STOP_OF_FINISH, member
@@ -32,6 +33,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
     document = {
         "candidates": [
             candidate_of(index, written_parts(choice.parts), choice.stop)
+            | grounding_of(citations_in(choice.parts))
             for index, choice in enumerate(turn.choices)
         ],
         "usageMetadata": write_usage(usage),
@@ -59,24 +61,17 @@ def stop_of(finish_reason: object, parts: list[Part]) -> StopReason:
     return stop
 
 
-def citations_of(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    """The pages an answer is grounded on, each with its address."""
-    grounding = member(candidate, "groundingMetadata")
-    chunks = member(grounding, "groundingChunks") if type(grounding) is dict else None
-    pages = [each.get("web") for each in chunks or () if type(each) is dict]
-    return tuple(
-        {"url": page["uri"], "title": page.get("title") or ""}
-        for page in pages
-        if type(page) is dict and type(page.get("uri")) is str
-    )
-
-
 def made_up_id(call_id: str, response_id: str, place: str) -> str:
     """The id of a call. Older models give none, and one that is made up for a part alone would
     come again with every answer.
     """
     is_made_up = call_id.startswith("call_") and call_id.removeprefix("call_").isdigit()
     return f"call_{response_id}_{place}" if is_made_up else call_id
+
+
+def citations_in(parts: Iterable[Part]) -> list[Any]:
+    """Everything that the words of an answer cite."""
+    return [cited for part in parts if isinstance(part, Text) for cited in part.citations]
 
 
 def _choice(candidate: Mapping[str, Any], response_id: str) -> Choice:
