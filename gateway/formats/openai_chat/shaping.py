@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.request import Reasoning
-from gateway.formats.openai_chat.vocabulary import draws_by_itself, takes_completion_limit
+from gateway.openai_models import draws_by_itself, takes_completion_limit
 from gateway.raw_members import Edits
 
 _SYSTEM = ("system", "developer")

@@ -6,8 +6,6 @@ on calls https://ai.google.dev/gemini-api/docs/openai (`extra_content`), both of
 back as they got them.
 """
 
-import re
-
 from gateway.conversation.turn import StopReason
 
 NAME = "openai_chat"
@@ -52,22 +50,3 @@ AUDIO_OF_MEDIA_TYPE = {kind: name for name, kind in MEDIA_TYPE_OF_AUDIO.items()}
 
 SERVICE_OF_TIER = {"default": "standard", "flex": "flex", "priority": "priority"}
 TIER_OF_SERVICE = {service: tier for tier, service in SERVICE_OF_TIER.items()}
-
-_THINKING = re.compile(r"(?:.*/)?(?:o\d|gpt-5|gpt-oss|codex|gemini)")
-_NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-5|codex)")
-_DRAWING_BY_ITSELF = re.compile(r"(?:.*/)?(?:o\d|gpt-5(?!.*-chat))")
-
-
-def takes_effort(model: str) -> bool:
-    """Whether a model knows `reasoning_effort`; the others refuse the whole request for it."""
-    return _THINKING.match(model) is not None
-
-
-def takes_completion_limit(model: str) -> bool:
-    """Whether a model wants `max_completion_tokens` and refuses `max_tokens`."""
-    return _NEW_LIMIT.match(model) is not None
-
-
-def draws_by_itself(model: str) -> bool:
-    """Whether a model, while it thinks, refuses to be told how to draw its tokens."""
-    return _DRAWING_BY_ITSELF.match(model) is not None

@@ -1,5 +1,6 @@
 """What a conversation asks for besides its messages, in the words of a chat request."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.conversation.request import (
@@ -17,9 +18,8 @@ from gateway.conversation.request import (
 from gateway.formats.openai_chat.vocabulary import (
     NAME,
     TIER_OF_SERVICE,
-    takes_completion_limit,
-    takes_effort,
 )
+from gateway.openai_models import refused_sampling, takes_completion_limit, takes_effort
 
 _LOW_BUDGET_TOKENS = 2_048
 _MEDIUM_BUDGET_TOKENS = 16_384
@@ -39,7 +39,8 @@ def write_options(
     if conversation.choices > 1:
         document["n"] = conversation.choices
     losses = _write_tools(document, conversation)
-    losses += _write_sampling(document, conversation.sampling)
+    refused = refused_sampling(upstream_model, conversation.sampling, conversation.reasoning)
+    losses += _write_sampling(document, conversation.sampling, refused)
     losses += _write_reasoning(document, conversation.reasoning, upstream_model)
     if conversation.output is not None:
         document["response_format"] = _output(conversation.output)
@@ -148,7 +149,9 @@ def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
     return {"type": "allowed_tools", "allowed_tools": allowed}
 
 
-def _write_sampling(document: dict[str, Any], sampling: Sampling) -> list[str]:
+def _write_sampling(
+    document: dict[str, Any], sampling: Sampling, refused: Sequence[str]
+) -> list[str]:
     said = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -160,8 +163,10 @@ def _write_sampling(document: dict[str, Any], sampling: Sampling) -> list[str]:
         "top_logprobs": sampling.top_logprobs,
         "stop": list(sampling.stop) or None,
     }
-    document |= {name: value for name, value in said.items() if value is not None}
-    return ["top_k"] if sampling.top_k is not None else []
+    document |= {
+        name: value for name, value in said.items() if value is not None and name not in refused
+    }
+    return [*refused, *(["top_k"] if sampling.top_k is not None else [])]
 
 
 def _write_reasoning(

@@ -32,7 +32,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
     for message in conversation.messages:
         items.add(message)
     document: dict[str, Any] = {"model": upstream_model, "input": items.written}
-    losses = items.losses + write_options(document, conversation)
+    losses = items.losses + write_options(document, conversation, upstream_model)
     return Written(document=document, losses=tuple(dict.fromkeys(losses)))
 
 

@@ -16,23 +16,28 @@ from gateway.conversation.request import (
     WebSearch,
 )
 from gateway.formats.openai_responses.vocabulary import NAME, TIER_OF_SERVICE
+from gateway.openai_models import refused_sampling
 
 _LOW_BUDGET_TOKENS = 2_048
 _MEDIUM_BUDGET_TOKENS = 16_384
 _SEALED_THOUGHTS = "reasoning.encrypted_content"
 
 
-def write_options(document: dict[str, Any], conversation: Conversation) -> list[str]:
+def write_options(
+    document: dict[str, Any], conversation: Conversation, upstream_model: str
+) -> list[str]:
     """Add the options to a document; what of them was lost.
 
     Nothing is stored at the provider unless that was asked for: thoughts come back sealed instead.
     """
+    sampling = conversation.sampling
+    refused = refused_sampling(upstream_model, sampling, conversation.reasoning)
     said = {
         "stream": conversation.is_stream,
         "max_output_tokens": conversation.max_output_tokens,
-        "temperature": conversation.sampling.temperature,
-        "top_p": conversation.sampling.top_p,
-        "top_logprobs": conversation.sampling.top_logprobs,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_logprobs": sampling.top_logprobs,
         "service_tier": TIER_OF_SERVICE.get(conversation.service),
         "user": conversation.user,
         "metadata": conversation.metadata,
@@ -40,13 +45,18 @@ def write_options(document: dict[str, Any], conversation: Conversation) -> list[
         "text": _text(conversation),
         "reasoning": _reasoning(conversation.reasoning),
     }
-    document |= {name: value for name, value in said.items() if value not in (None, "", {}, False)}
+    document |= {
+        name: value
+        for name, value in said.items()
+        if value not in (None, "", {}, False) and name not in refused
+    }
     document["store"] = bool(conversation.is_stored)
     include = [_SEALED_THOUGHTS]
-    if conversation.sampling.wants_logprobs:
+    if sampling.wants_logprobs and "logprobs" not in refused:
         include.append("message.output_text.logprobs")
     document["include"] = include
-    losses = _write_tools(document, conversation) + _lost(conversation.sampling)
+    losses = _write_tools(document, conversation) + _lost(sampling)
+    losses += [name for name in refused if name not in losses]
     if conversation.dialect == NAME:
         document |= conversation.foreign
         return losses
