@@ -34,6 +34,7 @@ ITS_OWN: dict[str, dict[str, Any]] = {
     "anthropic_messages": {"system": "Be brief."},
     "gemini": {"systemInstruction": {"parts": [{"text": "Be brief."}]}},
 }
+BARE: dict[str, dict[str, Any]] = ITS_OWN | {"gemini": {"systemInstruction": "Be brief."}}
 IN_PARTS: dict[str, dict[str, Any]] = {
     "openai_chat": {
         "messages": [
@@ -76,7 +77,7 @@ def test_a_channels_prompt_stands_in_where_the_client_has_none(
 
 @pytest.mark.parametrize("provider", FORMATS)
 @pytest.mark.parametrize("client", NONE_OF_ITS_OWN)
-@pytest.mark.parametrize("own", [ITS_OWN, IN_PARTS], ids=["text", "parts"])
+@pytest.mark.parametrize("own", [ITS_OWN, BARE, IN_PARTS], ids=["text", "bare", "parts"])
 def test_a_clients_own_prompt_stays_and_the_channels_goes_before_it_if_it_leads(
     client: str, provider: str, own: dict[str, dict[str, Any]]
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.request import Reasoning
+from gateway.formats.gemini.contents import parts_of
 from gateway.raw_members import Edits
 
 _SHARE_PERCENT = 60
@@ -51,12 +52,11 @@ def lead(document: Mapping[str, Any], words: str, before_own: bool) -> dict[str,
     name, own = _member(document, "systemInstruction", "system_instruction")
     if own and not before_own:
         return {}
-    parts = own.get("parts") or []
-    own_parts = parts if isinstance(parts, list) else [parts]
-    return {name: {**own, "parts": [{"text": words}, *own_parts]}}
+    told = own if isinstance(own, dict) else {}
+    return {name: {**told, "parts": [{"text": words}, *parts_of(own)]}}
 
 
-def _member(document: Mapping[str, Any], name: str, other: str) -> tuple[str, Mapping[str, Any]]:
+def _member(document: Mapping[str, Any], name: str, other: str) -> tuple[str, Any]:
     """A member under the name the client gave it: this dialect takes both spellings."""
     used = other if document.get(name) is None and document.get(other) is not None else name
     return used, document.get(used) or {}
