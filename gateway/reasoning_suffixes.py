@@ -130,7 +130,7 @@ def _volcengine(name: str, dialect: str) -> Suffix | None:
     return Suffix(found[0], members={"thinking": {"type": "enabled"}})
 
 
-def _qianfan(name: str, dialect: str) -> Suffix | None:
+def _baidu(name: str, dialect: str) -> Suffix | None:
     if not name.endswith("-search") or dialect != "openai_chat":
         return None
     return Suffix(name.removesuffix("-search"), members={"web_search": {"enable": True}})
@@ -152,7 +152,7 @@ _OF_VENDOR: Mapping[str, tuple[Reader, ...]] = {
     "deepseek": (_deepseek,),
     "xai": (_grok,),
     "volcengine": (_volcengine, _deepseek),
-    "qianfan": (_qianfan,),
+    "baidu_v2": (_baidu,),
     "openrouter": (_openrouter,),
 }
 _OF_DIALECT: Mapping[str, tuple[Reader, ...]] = {

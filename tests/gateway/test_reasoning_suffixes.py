@@ -81,7 +81,7 @@ def sent(
         ("anthropic/claude-sonnet-4.5-thinking", "openrouter", CHAT, "anthropic/claude-sonnet-4.5"),
         ("moonshotai/kimi-k2-thinking", "openrouter", CHAT, "moonshotai/kimi-k2-thinking"),
         ("kimi-k2-thinking", "moonshot", CHAT, "kimi-k2-thinking"),
-        ("ernie-4.5-search", "qianfan", CHAT, "ernie-4.5"),
+        ("ernie-4.5-search", "baidu_v2", CHAT, "ernie-4.5"),
     ],
 )  # fmt: skip
 def test_a_suffix_is_read_in_the_words_of_its_family(
