@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from ledger.store.migrate import migrate
 from tollgate.embedded.data_directory import DataDirectory
@@ -19,6 +20,15 @@ from tollgate.embedded.valkey import EmbeddedValkey
 
 # A shell starts what it puts into the background with SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No property holds or fails by the clock: on a busy machine an example takes what it takes.
+settings.register_profile(
+    "without_clock",
+    parent=settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("without_clock")
 
 
 @dataclass(frozen=True, slots=True)

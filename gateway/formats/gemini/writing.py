@@ -1,14 +1,17 @@
 """A conversation in no dialect as a generateContent request, for a provider of this dialect."""
 
 import json
+import mimetypes
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.conversation.parts import (
     Address,
     Foreign,
     Inline,
     Media,
+    MediaKind,
     Part,
     PlainDocument,
     Refusal,
@@ -20,10 +23,16 @@ from gateway.conversation.parts import (
 )
 from gateway.conversation.request import Conversation, Message, Written
 from gateway.errors import InvalidRequest
-from gateway.formats.gemini.vocabulary import NAME
+from gateway.formats.gemini.vocabulary import NAME, kind_of_media
 from gateway.formats.gemini.writing_options import write_options
 
 _SYSTEM = ("system", "developer")
+_USUAL_TYPES: dict[MediaKind, str] = {
+    "image": "image/jpeg",
+    "audio": "audio/mpeg",
+    "video": "video/mp4",
+    "document": "application/pdf",
+}
 
 
 def request_of(conversation: Conversation, upstream_model: str) -> Written:
@@ -91,8 +100,7 @@ class _Contents:
             self.written.append({"role": role, "parts": parts})
 
     def _part(self, part: Part) -> list[dict[str, Any]]:
-        if getattr(part, "cache", None) is not None:
-            self.losses.append("cache_control")
+        self._note_cache(part)
         match part:
             case ToolResult():
                 return [self._result(part)]
@@ -110,7 +118,13 @@ class _Contents:
                 self.losses.append("citations")
         return list(_spoken(part))
 
+    def _note_cache(self, part: Part) -> None:
+        if getattr(part, "cache", None) is not None:
+            self.losses.append("cache_control")
+
     def _result(self, result: ToolResult) -> dict[str, Any]:
+        for part in result.content:
+            self._note_cache(part)
         texts = [part.text for part in result.content if isinstance(part, Text | PlainDocument)]
         said = "\n".join(texts)
         told: dict[str, Any] = {
@@ -124,13 +138,15 @@ class _Contents:
         return {"functionResponse": told}
 
     def _media(self, media: Media) -> dict[str, Any]:
+        if media.detail not in ("", "auto"):
+            self.losses.append("image.detail")
         match media.source:
             case Inline(media_type=media_type, data=data):
                 kind = media_type or "application/octet-stream"
                 return {"inlineData": {"mimeType": kind, "data": data}}
             case Address(url=url, media_type=media_type):
-                told = {"mimeType": media_type} if media_type else {}
-                return {"fileData": {**told, "fileUri": url}}
+                kind = media_type or _media_type_of(url, media.kind)
+                return {"fileData": {"mimeType": kind, "fileUri": url}}
             case Stored():
                 raise inexpressible("A file that another provider stores")
 
@@ -151,6 +167,12 @@ def _spoken(part: Part) -> Iterable[dict[str, Any]]:
             return [{"inlineData": {"mimeType": media_type, "data": data}}]
         case _:
             return []
+
+
+def _media_type_of(url: str, kind: MediaKind) -> str:
+    """What an address ends like; this dialect wants to know before it looks."""
+    told = mimetypes.guess_type(urlsplit(url).path)[0]
+    return told if told and kind_of_media(told) == kind else _USUAL_TYPES[kind]
 
 
 def _arguments(text: str) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
         if isinstance(tool, FunctionTool):
             declared.append(_function(tool))
             losses += [] if tool.cache is None else ["cache_control"]
+            losses += ["tools.strict"] if tool.is_strict else []
             continue
         written, loss = _hosted(tool)
         hosted += written
@@ -146,12 +147,12 @@ def _thinking(reasoning: Reasoning | None, upstream_model: str) -> dict[str, Any
         told["thinkingBudget"] = 0
     elif reasoning.budget_tokens is not None:
         told["thinkingBudget"] = reasoning.budget_tokens
-    elif reasoning.is_adaptive:
-        told["thinkingBudget"] = -1
     elif reasoning.effort and is_by_budget:
         told["thinkingBudget"] = _BUDGETS.get(reasoning.effort, _BUDGETS["high"])
     elif reasoning.effort:
         told["thinkingLevel"] = _LEVELS.get(reasoning.effort, reasoning.effort)
+    elif reasoning.is_adaptive:
+        told["thinkingBudget"] = -1
     if reasoning.tells_thoughts is not None:
         told["includeThoughts"] = reasoning.tells_thoughts
     elif told.get("thinkingBudget") != 0 and (reasoning.is_on or reasoning.effort):

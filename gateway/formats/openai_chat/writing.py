@@ -41,6 +41,9 @@ def inexpressible(what: str) -> InvalidRequest:
     )
 
 
+_SHOWN_NEXT = "(shown in the next message)"
+
+
 class _Messages:
     """Collects messages, and what they lose."""
 
@@ -63,12 +66,15 @@ class _Messages:
 
     def _result(self, result: ToolResult) -> list[Part]:
         """Write a tool's message, which holds text alone; what is to be shown beside it."""
-        texts = [part.text for part in result.content if isinstance(part, Text | PlainDocument)]
+        texts = [part for part in result.content if isinstance(part, Text | PlainDocument)]
         media = [part for part in result.content if isinstance(part, Media)]
         if result.is_error:
             self.losses.append("tool_result.is_error")
-        self._cache(result)
-        said = "\n".join(texts) or ("(shown in the next message)" if media else "")
+        for part in (result, *texts):
+            self._cache(part)
+        said = "\n".join(part.text for part in texts) or (
+            "(shown in the next message)" if media else ""
+        )
         self.written.append({"role": "tool", "tool_call_id": result.call_id, "content": said})
         return [Text(text=f"Shown by the tool call {result.call_id}:"), *media] if media else []
 
