@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.conversation.losses import of_document
 from gateway.conversation.parts import (
     Address,
     Foreign,
@@ -107,6 +108,7 @@ class _Contents:
             case Media():
                 return [self._media(part)]
             case PlainDocument(text=text, title=title):
+                self.losses += of_document(part)
                 return [{"text": f"{title}\n\n{text}" if title else text}]
             case Foreign(dialect=dialect, kind=kind) if dialect != NAME:
                 self.losses.append(kind)
@@ -138,6 +140,7 @@ class _Contents:
         return {"functionResponse": told}
 
     def _media(self, media: Media) -> dict[str, Any]:
+        self.losses += of_document(media)
         if media.detail not in ("", "auto"):
             self.losses.append("image.detail")
         match media.source:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.conversation.losses import of_search
 from gateway.conversation.request import (
     CodeExecution,
     Conversation,
@@ -117,8 +118,7 @@ def _function(tool: FunctionTool) -> dict[str, Any]:
 def _hosted(tool: Tool) -> tuple[list[dict[str, Any]], list[str]]:
     match tool:
         case WebSearch():
-            narrowed = tool != WebSearch()
-            return [{"googleSearch": {}}], ["tools.web_search.settings"] if narrowed else []
+            return [{"googleSearch": {}}], of_search(tool)
         case CodeExecution():
             return [{"codeExecution": {}}], []
         case ForeignTool(dialect=dialect, value=value) if dialect == NAME:

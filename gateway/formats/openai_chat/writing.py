@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from gateway.conversation.losses import of_document
 from gateway.conversation.parts import (
     Address,
     CacheMark,
@@ -116,6 +117,7 @@ class _Messages:
                     self.losses.append("citations")
                 return {"type": "text", "text": text}
             case PlainDocument(text=text, title=title):
+                self.losses += of_document(part)
                 return {"type": "text", "text": f"{title}\n\n{text}" if title else text}
             case Media():
                 return self._media(part)
@@ -131,6 +133,7 @@ class _Messages:
 
     def _media(self, media: Media) -> dict[str, Any]:
         source = media.source
+        self.losses += of_document(media)
         if isinstance(source, Stored) and not self._is_own:
             raise inexpressible("A file that another provider stores")
         if media.kind in ("image", "video"):

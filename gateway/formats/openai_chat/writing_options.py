@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.conversation.losses import of_search
 from gateway.conversation.request import (
     CodeExecution,
     Conversation,
@@ -24,6 +25,7 @@ from gateway.openai_models import refused_sampling, takes_completion_limit, take
 _LOW_BUDGET_TOKENS = 2_048
 _MEDIUM_BUDGET_TOKENS = 16_384
 _EFFORTS = {"max": "xhigh"}
+_PLACE = ("country", "city", "region", "time_zone")
 
 
 def write_options(
@@ -67,6 +69,7 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
     for tool in conversation.tools:
         if isinstance(tool, WebSearch):
             document["web_search_options"] = _web_search(tool)
+            losses += of_search(tool, *_PLACE, "context_size")
             continue
         written, loss = _tool(tool)
         tools += written

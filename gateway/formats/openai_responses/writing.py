@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.conversation.losses import of_document
 from gateway.conversation.parts import (
     Address,
     Foreign,
@@ -135,6 +136,7 @@ class _Items:
                     else {}
                 )
             case PlainDocument(text=text, title=title):
+                self.losses += of_document(part)
                 return {"type": "input_text", "text": f"{title}\n\n{text}" if title else text}
             case Refusal(text=text):
                 return {"type": "refusal", "refusal": text}
@@ -150,6 +152,7 @@ class _Items:
 
     def _media(self, media: Media) -> dict[str, Any]:
         source = media.source
+        self.losses += of_document(media)
         if isinstance(source, Stored) and not self._is_own:
             raise inexpressible("A file that another provider stores")
         if media.kind == "image":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.conversation.losses import of_search
 from gateway.conversation.request import (
     CodeExecution,
     Conversation,
@@ -20,6 +21,7 @@ from gateway.openai_models import refused_sampling
 
 _LOW_BUDGET_TOKENS = 2_048
 _MEDIUM_BUDGET_TOKENS = 16_384
+_SEARCH = ("country", "city", "region", "time_zone", "context_size", "allowed_domains")
 _SEALED_THOUGHTS = "reasoning.encrypted_content"
 
 
@@ -72,6 +74,8 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
             continue
         if isinstance(tool, FunctionTool) and tool.cache is not None:
             losses.append("cache_control")
+        if isinstance(tool, WebSearch):
+            losses += of_search(tool, *_SEARCH)
         tools.append(_tool(tool))
     if tools:
         document["tools"] = tools
