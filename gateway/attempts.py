@@ -135,7 +135,8 @@ class Asker:
 
     def _spoken(self, candidate: Candidate) -> str:
         """The format in which it is asked: the client's own if it speaks that."""
-        spoken = self._providers[candidate.type].formats(candidate.base_url)
+        provider = self._providers[candidate.type]
+        spoken = provider.formats(candidate.base_url, candidate.upstream_model, candidate.settings)
         return self._own_format if self._own_format in spoken else spoken[0]
 
     def _suffix(self, candidate: Candidate) -> Suffix:
@@ -161,6 +162,7 @@ class Asker:
                 is_stream=call.stream,
                 format=spoken_here,
                 headers=outgoing.headers,
+                settings=candidate.settings,
             ),
             self._upstream,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
+from yarl import URL
 
 from gateway.errors import UpstreamFailed, UpstreamTimeout
 
@@ -26,7 +27,7 @@ class UpstreamTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """A POST to a provider."""
+    """A POST to a provider. `url` is sent as it is, so it must be quoted where it has to be."""
 
     url: str
     headers: Mapping[str, str]
@@ -70,13 +71,14 @@ class Upstream:
         Raises UpstreamTimeout when they do not come in time, UpstreamFailed for everything else
         that keeps them from coming.
         """
-        posting = self._session.post(
-            request.url,
-            data=request.body,
-            headers={"accept-encoding": "identity", **request.headers},
-            allow_redirects=False,
-        )
         try:
+            posting = self._session.post(
+                # Quoted otherwise it would not be what was signed, or another path altogether.
+                URL(request.url, encoded=True),
+                data=request.body,
+                headers={"accept-encoding": "identity", **request.headers},
+                allow_redirects=False,
+            )
             async with asyncio.timeout(self._timeouts.first_byte_s):
                 response = await posting
         except TimeoutError as error:

@@ -5,7 +5,7 @@ Source: https://docs.anthropic.com/en/api/overview
 
 from collections.abc import Sequence
 
-from gateway.providers.contract import Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 VERSION = "2023-06-01"
@@ -16,11 +16,15 @@ class Anthropic:
 
     name = "anthropic"
     base_url = "https://api.anthropic.com"
+    is_whole_url = False
     needs_key = True
+    key_form = ONE_WORD
+    spoken = ("anthropic_messages",)
+    settings = NO_SETTINGS
 
-    def formats(self, base_url: str) -> Sequence[str]:  # noqa: ARG002 - everywhere the same
+    def formats(self, *_where: object) -> Sequence[str]:
         """Messages."""
-        return ("anthropic_messages",)
+        return self.spoken
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""

@@ -14,6 +14,7 @@ class Attempt:
     `format`.
 
     `headers`: what the client sent along with its body, where its dialect is the provider's.
+    `settings`: what the channel says besides, by the names of `Provider.settings`.
     """
 
     channel_id: UUID
@@ -24,19 +25,93 @@ class Attempt:
     is_stream: bool
     format: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Something a channel may have to say besides its address: a region, a version, ...
+
+    `pattern` is what its whole value must match. With `leads_keys` it has a say in where the
+    channel's keys go, so that another value takes the keys away as another address does.
+    """
+
+    name: str
+    description: str
+    is_required: bool = False
+    default: str = ""
+    pattern: str = r"[\x21-\x7e]{1,512}"
+    leads_keys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """What a key looks like: for people, and as a pattern that a whole key must match.
+
+    `may_be_json`: a key may be a JSON object as well, such as a service account's.
+    """
+
+    description: str = ""
+    pattern: str = r"[\x21-\x7e]+"
+    may_be_json: bool = False
+
+
+ONE_WORD = KeyForm()
+NO_SETTINGS: Sequence[Setting] = ()
 
 
 class Provider(Protocol):
     """A vendor."""
 
-    name: str
-    base_url: str
-    """Where it is when the channel does not say; empty: the channel must say."""
-    needs_key: bool
+    @property
+    def name(self) -> str:
+        """Stored in channels."""
+        ...
 
-    def formats(self, base_url: str) -> Sequence[str]:
-        """The names of the wire formats it speaks at an address (empty: its own), best first."""
+    @property
+    def base_url(self) -> str:
+        """Where it is when the channel does not say; empty: the channel must say.
+
+        `{name}` in it stands for a setting, or for what is found in the key.
+        """
+        ...
+
+    @property
+    def is_whole_url(self) -> bool:
+        """Whether a channel's `base_url` is the whole address, a query included."""
+        ...
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a channel without keys is of no use."""
+        ...
+
+    @property
+    def key_form(self) -> KeyForm:
+        """What its keys look like."""
+        ...
+
+    @property
+    def spoken(self) -> Sequence[str]:
+        """The names of all wire formats it can speak, best first."""
+        ...
+
+    @property
+    def settings(self) -> Sequence[Setting]:
+        """What a channel may or must say besides."""
+        ...
+
+    def formats(
+        self, base_url: str, upstream_model: str, settings: Mapping[str, str], /
+    ) -> Sequence[str]:
+        """Those of `spoken` in which it offers a model at an address (empty: its own), best first;
+        never none.
+        """
         ...
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
-        """Ask. Raises UpstreamFailed, UpstreamTimeout when no answer begins."""
+        """Ask. An answer of status 401 says that the key is refused.
+
+        Raises UpstreamFailed, UpstreamTimeout when no answer begins.
+        """
+        ...

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamFailed
-from gateway.providers.contract import Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer
 
 _HANG_S = 3600.0
@@ -37,11 +37,15 @@ class Echo:
 
     name = "echo"
     base_url = "echo:"
+    is_whole_url = False
     needs_key = False
+    key_form = ONE_WORD
+    spoken = ("openai_chat",)
+    settings = NO_SETTINGS
 
-    def formats(self, base_url: str) -> Sequence[str]:  # noqa: ARG002 - it is nowhere
+    def formats(self, *_where: object) -> Sequence[str]:
         """Chat completions."""
-        return ("openai_chat",)
+        return self.spoken
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:  # noqa: ARG002 - a contract
         """Build the answer that the request's `metadata.echo` asks for."""

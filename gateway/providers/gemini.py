@@ -6,7 +6,7 @@ Source: https://ai.google.dev/api
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from gateway.providers.contract import Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
@@ -15,11 +15,15 @@ class Gemini:
 
     name = "gemini"
     base_url = "https://generativelanguage.googleapis.com"
+    is_whole_url = False
     needs_key = True
+    key_form = ONE_WORD
+    spoken = ("gemini",)
+    settings = NO_SETTINGS
 
-    def formats(self, base_url: str) -> Sequence[str]:  # noqa: ARG002 - everywhere the same
+    def formats(self, *_where: object) -> Sequence[str]:
         """generateContent."""
-        return ("gemini",)
+        return self.spoken
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""

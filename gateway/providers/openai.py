@@ -3,9 +3,9 @@
 Sources: https://platform.openai.com/docs/api-reference/chat and .../responses
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from gateway.providers.contract import Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
@@ -14,12 +14,21 @@ class OpenAI:
 
     name = "openai"
     base_url = "https://api.openai.com/v1"
+    is_whole_url = False
     needs_key = True
+    key_form = ONE_WORD
+    spoken = ("openai_chat", "openai_responses")
+    settings = NO_SETTINGS
 
-    def formats(self, base_url: str) -> Sequence[str]:
+    def formats(
+        self,
+        base_url: str,
+        upstream_model: str,  # noqa: ARG002 - it offers all in both
+        settings: Mapping[str, str],  # noqa: ARG002 - it has none
+    ) -> Sequence[str]:
         """Chat completions everywhere; Responses where they come from."""
         is_own = not base_url or base_url == self.base_url
-        return ("openai_chat", "openai_responses") if is_own else ("openai_chat",)
+        return self.spoken if is_own else ("openai_chat",)
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.providers.contract import Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
@@ -11,11 +11,15 @@ class OpenAIResponses:
 
     name = "openai_responses"
     base_url = "https://api.openai.com/v1"
+    is_whole_url = False
     needs_key = True
+    key_form = ONE_WORD
+    spoken = ("openai_responses",)
+    settings = NO_SETTINGS
 
-    def formats(self, base_url: str) -> Sequence[str]:  # noqa: ARG002 - everywhere the same
+    def formats(self, *_where: object) -> Sequence[str]:
         """Responses."""
-        return ("openai_responses",)
+        return self.spoken
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""
