@@ -37,8 +37,15 @@ class UpstreamRequest:
 class UpstreamAnswer(Protocol):
     """What a provider began to answer; header names are lower case."""
 
-    status: int
-    headers: Mapping[str, str]
+    @property
+    def status(self) -> int:
+        """The status of its HTTP answer."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
+        ...
 
     async def read(self) -> bytes:
         """The whole body. Raises UpstreamFailed, UpstreamTimeout."""
@@ -48,6 +55,30 @@ class UpstreamAnswer(Protocol):
 
     def close(self) -> None:
         """Give up what was not read; the provider sees the connection end."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer that is here already, as an UpstreamAnswer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    async def read(self) -> bytes:
+        """The body."""
+        return self.body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body, in one piece."""
+        yield self.body
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+KEY_REFUSED = WholeAnswer(401, {}, b"")
+"""What a provider is taken to say when it gives no token for a key."""
 
 
 class Upstream:

@@ -17,7 +17,11 @@ NOT_VARIANTS = {"__init__", "contract", "registry"}
 FAMILIES = [
     ("gateway/formats", set(FORMATS)),
     ("projections/views", {projection.name for projection in PROJECTIONS}),
-    ("gateway/providers", set(PROVIDERS)),
+    # Vendors that are nothing but data share a file.
+    (
+        "gateway/providers",
+        {type(one).__module__.rpartition(".")[2] for one in PROVIDERS.values()},
+    ),
     ("admin_api/jobs/kinds", {kind.name for kind in KINDS}),
     ("ledger/export/formats", set(EXPORTED)),
     (
@@ -32,6 +36,12 @@ def test_every_variant_is_registered_under_its_own_name(folder: str, registered:
     files = {path.stem for path in (ROOT / folder).glob("*.py")} - NOT_VARIANTS
     folders = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
     assert files | folders == registered
+
+
+def test_a_provider_with_a_file_of_its_own_has_its_name() -> None:
+    homes = {name: type(one).__module__.rpartition(".")[2] for name, one in PROVIDERS.items()}
+    strangers = {name for name, home in homes.items() if home not in (name, "compatible")}
+    assert strangers == set()
 
 
 @pytest.mark.parametrize("folder", [family[0] for family in FAMILIES])

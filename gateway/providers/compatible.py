@@ -1,0 +1,218 @@
+"""Vendors that speak formats of others, where only the address differs: nothing but data.
+
+Sources are the vendors' own pages on compatibility with OpenAI and Anthropic.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from gateway.credentials import request_headers
+from gateway.older_chat import NO_QUIRKS, ChatQuirks, for_older
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt, KeyForm, Setting
+from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
+
+CHAT, RESPONSES, MESSAGES = "openai_chat", "openai_responses", "anthropic_messages"
+GEMINI = "gemini"
+
+_ACTIONS = {False: "generateContent", True: "streamGenerateContent?alt=sse"}
+_OLDER = ChatQuirks(is_older=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Compatible:
+    """One vendor. `paths`: below the base URL, by the format that is spoken there, best first;
+    `{model}` and `{action}` stand for what Gemini has in its addresses.
+
+    `only`: patterns of the models that a format is offered for, where that is not all of them.
+    `second_header`: where the part of a key after `|` goes.
+    """
+
+    name: str
+    base_url: str
+    paths: Mapping[str, str]
+    only: Mapping[str, str] = field(default_factory=dict)
+    quirks: ChatQuirks = NO_QUIRKS
+    needs_key: bool = True
+    key_form: KeyForm = ONE_WORD
+    second_header: str = ""
+    settings: Sequence[Setting] = NO_SETTINGS
+    is_whole_url: bool = False
+
+    @property
+    def spoken(self) -> Sequence[str]:
+        """Every format there is a path for."""
+        return tuple(self.paths)
+
+    def formats(
+        self, _base_url: str, upstream_model: str, _settings: Mapping[str, str], /
+    ) -> Sequence[str]:
+        """Those that are offered for the model."""
+        return tuple(
+            name
+            for name in self.paths
+            if name not in self.only or re.fullmatch(self.only[name], upstream_model)
+        )
+
+    async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
+        """POST the body, as the vendor reads it."""
+        key, _, second = attempt.key.partition("|") if self.second_header else (attempt.key, "", "")
+        headers = request_headers(attempt.format, key, attempt.headers)
+        if second:
+            headers[self.second_header] = second
+        is_chat = attempt.format == CHAT
+        body = for_older(attempt.body, self.quirks) if is_chat else attempt.body
+        return await upstream.send(UpstreamRequest(self._url(attempt), headers, body))
+
+    def _url(self, attempt: Attempt) -> str:
+        base_url = attempt.base_url
+        for setting in self.settings:
+            value = attempt.settings.get(setting.name, setting.default)
+            base_url = base_url.replace(f"{{{setting.name}}}", quote(value, safe=""))
+        path = self.paths[attempt.format]
+        if "{" in path:
+            model = quote(attempt.upstream_model.removeprefix("models/"), safe="")
+            path = path.replace("{model}", model).replace("{action}", _ACTIONS[attempt.is_stream])
+        return base_url + path
+
+
+VENDORS = (
+    Compatible(
+        "deepseek",
+        "https://api.deepseek.com",
+        {CHAT: "/chat/completions", MESSAGES: "/anthropic/v1/messages"},
+        quirks=_OLDER,
+    ),
+    Compatible(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        {CHAT: "/chat/completions"},
+        # It tells its usage unasked, and refuses members it does not know.
+        quirks=ChatQuirks(
+            is_older=True,
+            refused=("stream_options", "user", "store"),
+            short_tool_call_ids=True,
+        ),
+    ),
+    Compatible("xai", "https://api.x.ai/v1", {CHAT: "/chat/completions", RESPONSES: "/responses"}),
+    Compatible(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        {CHAT: "/chat/completions", RESPONSES: "/responses", MESSAGES: "/messages"},
+    ),
+    Compatible(
+        "ollama",
+        "http://localhost:11434",
+        {CHAT: "/v1/chat/completions", MESSAGES: "/v1/messages"},
+        quirks=_OLDER,
+        needs_key=False,
+    ),
+    Compatible(
+        "ali",
+        "https://dashscope.aliyuncs.com",
+        {
+            CHAT: "/compatible-mode/v1/chat/completions",
+            RESPONSES: "/api/v2/apps/protocols/compatible-mode/v1/responses",
+            MESSAGES: "/apps/anthropic/v1/messages",
+        },
+        only={RESPONSES: "qwen.*", MESSAGES: "qwen.*"},
+        quirks=_OLDER,
+    ),
+    Compatible(
+        "zhipu",
+        "https://open.bigmodel.cn",
+        {CHAT: "/api/paas/v4/chat/completions", MESSAGES: "/api/anthropic/v1/messages"},
+        only={MESSAGES: "glm-(4[.][5-9]|[5-9]).*"},
+        quirks=_OLDER,
+    ),
+    Compatible(
+        "moonshot",
+        "https://api.moonshot.cn",
+        {CHAT: "/v1/chat/completions", MESSAGES: "/anthropic/v1/messages"},
+        only={MESSAGES: "kimi-.*"},
+        quirks=_OLDER,
+    ),
+    Compatible(
+        "minimax",
+        "https://api.minimax.io",
+        {CHAT: "/v1/chat/completions", MESSAGES: "/anthropic/v1/messages"},
+        only={MESSAGES: "MiniMax-M[2-9].*"},
+        quirks=_OLDER,
+    ),
+    Compatible(
+        "volcengine",
+        "https://ark.cn-beijing.volces.com",
+        {
+            CHAT: "/api/v3/chat/completions",
+            RESPONSES: "/api/v3/responses",
+            MESSAGES: "/api/compatible/v1/messages",
+        },
+        only={RESPONSES: "doubao-seed-.*", MESSAGES: "doubao-seed-.*"},
+        quirks=_OLDER,
+    ),
+    Compatible(
+        "siliconflow",
+        "https://api.siliconflow.cn/v1",
+        {CHAT: "/chat/completions", MESSAGES: "/messages"},
+        quirks=_OLDER,
+    ),
+    Compatible("groq", "https://api.groq.com/openai/v1", {CHAT: "/chat/completions"}),
+    Compatible(
+        "perplexity",
+        "https://api.perplexity.ai",
+        {CHAT: "/chat/completions", RESPONSES: "/v1/responses"},
+        # Models of others, told by their vendor's name before a slash, are offered elsewhere.
+        only={CHAT: "[^/]+", RESPONSES: ".+/.+"},
+        quirks=ChatQuirks(is_older=True, refused=("stream_options",)),
+    ),
+    Compatible(
+        "cohere",
+        "https://api.cohere.ai/compatibility/v1",
+        {CHAT: "/chat/completions"},
+        quirks=_OLDER,
+    ),
+    Compatible(
+        "cloudflare",
+        "https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1",
+        {CHAT: "/chat/completions", RESPONSES: "/responses"},
+        only={RESPONSES: "@cf/openai/.*"},
+        quirks=_OLDER,
+        settings=(
+            Setting(
+                "account_id",
+                "The Cloudflare account that owns the key.",
+                is_required=True,
+                pattern="[0-9A-Za-z]{1,64}",
+            ),
+        ),
+    ),
+    Compatible(
+        "baidu_v2",
+        "https://qianfan.baidubce.com/v2",
+        {CHAT: "/chat/completions"},
+        quirks=_OLDER,
+        key_form=KeyForm("`key` or `key|appid`", r"[\x21-\x7b\x7d\x7e]+(\|[\x21-\x7b\x7d\x7e]+)?"),
+        second_header="appid",
+    ),
+    Compatible(
+        "tencent",
+        "https://api.hunyuan.cloud.tencent.com/v1",
+        {CHAT: "/chat/completions"},
+        quirks=_OLDER,
+    ),
+    Compatible("lingyiwanwu", "https://api.lingyiwanwu.com/v1", {CHAT: "/chat/completions"}),
+    Compatible("ai360", "https://api.360.cn/v1", {CHAT: "/chat/completions"}, quirks=_OLDER),
+    Compatible("submodel", "https://llm.submodel.ai/v1", {CHAT: "/chat/completions"}),
+    Compatible("xinference", "", {CHAT: "/v1/chat/completions"}, quirks=_OLDER, needs_key=False),
+    Compatible(
+        "new_api",
+        "",
+        {
+            CHAT: "/v1/chat/completions",
+            RESPONSES: "/v1/responses",
+            MESSAGES: "/v1/messages",
+            GEMINI: "/v1beta/models/{model}:{action}",
+        },
+    ),
+)
