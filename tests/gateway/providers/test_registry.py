@@ -11,6 +11,7 @@ from gateway.providers.registry import PROVIDERS
 from tests.gateway.providers.asking import asked, attempt, setting_values
 
 ALL = sorted(PROVIDERS.items())
+SENDING = [one for one in ALL if one[0] != "echo"]
 MODELS = (
     "gpt-5", "claude-sonnet-4-5", "gemini-2.5-pro", "qwen3-max", "glm-4.6", "sonar",
     "meta/llama-3.3-70b", "anthropic.claude-sonnet-4-5-20250929-v1:0", "@cf/openai/gpt-oss-20b",
@@ -46,13 +47,11 @@ def test_it_offers_every_model_in_some_format_it_speaks(name: str, provider: Pro
             assert set(offered) <= set(provider.spoken)
 
 
-@pytest.mark.parametrize(("name", "provider"), ALL, ids=[name for name, _ in ALL])
+@pytest.mark.parametrize(("name", "provider"), SENDING, ids=[name for name, _ in SENDING])
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_it_asks_a_whole_address_at_the_place_the_channel_says(
     name: str, provider: Provider, is_stream: bool
 ) -> None:
-    if name == "echo":
-        pytest.skip("it is nowhere")
     for wire_format in provider.spoken:
         for base_url in (provider.base_url, ELSEWHERE):
             one = attempt(
@@ -154,3 +153,42 @@ def test_a_clients_version_and_betas_go_with_its_messages() -> None:
         asked(deepseek, attempt(deepseek, "anthropic_messages")).headers["anthropic-version"]
         == "2023-06-01"
     )
+
+
+@pytest.mark.parametrize(
+    ("base_url", "settings", "is_stream", "url"),
+    [
+        ("https://x.io/chat?v=1", {}, True, "https://x.io/chat?v=1"),
+        ("https://x.io/{model}/run", {}, False, "https://x.io/a%2Fb/run"),
+        (
+            "https://x.io/{model}:{action}?v=1",
+            {"format": "gemini"},
+            True,
+            "https://x.io/a%2Fb:streamGenerateContent?v=1&alt=sse",
+        ),
+        (
+            "https://x.io/{model}:{action}",
+            {"format": "gemini"},
+            False,
+            "https://x.io/a%2Fb:generateContent",
+        ),
+    ],
+)
+def test_a_custom_channel_has_the_whole_address(
+    base_url: str, settings: dict[str, str], is_stream: bool, url: str
+) -> None:
+    custom = PROVIDERS["custom"]
+    (wire_format,) = custom.formats(base_url, "a/b", settings)
+    one = attempt(
+        custom, wire_format, model="a/b", base_url=base_url, settings=settings, is_stream=is_stream
+    )
+    assert asked(custom, one).url == url
+
+
+def test_a_custom_channel_may_have_its_key_in_a_header_of_its_own() -> None:
+    custom = PROVIDERS["custom"]
+    settings = {"key_header": "Api-Key"}
+    headers = asked(
+        custom, attempt(custom, "openai_chat", base_url="https://x.io", settings=settings)
+    ).headers
+    assert headers == {"api-key": "k", "content-type": "application/json"}

@@ -1,0 +1,172 @@
+"""Bedrock: what InvokeModel is sent, and AWS's signature over it."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from gateway.providers.bedrock import Bedrock
+from gateway.upstream import WholeAnswer
+from tests.gateway.providers.asking import Sent, answer, asked, attempt, sent_json
+from tests.gateway.providers.event_streams import MESSAGE, chunk
+from tests.gateway.providers.signatures import as_received, is_signed, signing_key
+
+PROFILE = "arn:aws:bedrock:us-east-1:1:p/x"
+CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+KEY = f"AKIDEXAMPLE|{SECRET}|us-east-1"
+BODY = {"model": CLAUDE, "stream": True, "max_tokens": 5, "messages": []}
+HOST = "https://bedrock-runtime.us-east-1.amazonaws.com"
+
+
+def test_the_check_of_signatures_agrees_with_awss_published_example() -> None:
+    key = signing_key(SECRET, "20150830", "us-east-1", "iam")
+    assert key.hex() == "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"
+    headers = {
+        "host": "iam.amazonaws.com",
+        "content-type": "application/x-www-form-urlencoded; charset=utf-8",
+        "x-amz-date": "20150830T123600Z",
+        "authorization": (
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, "
+            "SignedHeaders=content-type;host;x-amz-date, "
+            "Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
+        ),
+    }
+    target = "/?Action=ListUsers&Version=2010-05-08"
+    assert is_signed("GET", target, headers, b"", SECRET)
+    assert not is_signed("GET", target, headers, b"x", SECRET)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize(
+    "model", [CLAUDE, "openai.gpt-oss-120b-1:0", "arn:aws:bedrock:us-east-1:1:p/x"]
+)
+def test_a_request_is_signed_as_it_is_sent(model: str, is_stream: bool) -> None:
+    bedrock = Bedrock()
+    (wire_format,) = bedrock.formats("", model, {})
+    one = attempt(bedrock, wire_format, model=model, key=KEY, is_stream=is_stream, body=BODY)
+    request = asked(bedrock, one)
+    target, headers = as_received(request.url, request.headers)
+    assert "/us-east-1/bedrock/aws4_request" in headers["authorization"]
+    assert is_signed("POST", target, headers, request.body, SECRET)
+    assert not is_signed("POST", target, headers, request.body + b" ", SECRET)
+    assert not is_signed("POST", target + "x", headers, request.body, SECRET)
+    assert SECRET not in str(request)
+
+
+def test_a_large_body_is_signed_all_the_same() -> None:
+    bedrock = Bedrock()
+    body = {**BODY, "system": "x" * 2_000_000}
+    request = asked(
+        bedrock, attempt(bedrock, "anthropic_messages", model=CLAUDE, key=KEY, body=body)
+    )
+    assert is_signed("POST", *as_received(request.url, request.headers), request.body, SECRET)
+
+
+def test_an_api_key_is_sent_as_it_is() -> None:
+    bedrock = Bedrock()
+    one = attempt(bedrock, "openai_chat", model="openai.gpt-oss-20b-1:0", key="ABSK=|eu-west-1")
+    request = asked(bedrock, one)
+    assert request.headers["authorization"] == "Bearer ABSK="
+    assert request.url == (
+        "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1/chat/completions"
+    )
+    assert request.body == one.body
+
+
+def test_what_invoke_model_is_sent() -> None:
+    bedrock = Bedrock()
+    betas = "context-1m-2025-08-07, claude-code-20250219"
+    one = attempt(
+        bedrock,
+        "anthropic_messages",
+        model=CLAUDE,
+        key=KEY,
+        is_stream=True,
+        body=BODY,
+        headers={"anthropic-beta": betas, "anthropic-version": "2023-06-01"},
+    )
+    request = asked(bedrock, one)
+    assert request.url == (
+        f"{HOST}/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke-with-response-stream"
+    )
+    assert sent_json(request) == {
+        "max_tokens": 5,
+        "messages": [],
+        "anthropic_version": "bedrock-2023-05-31",
+        "anthropic_beta": ["context-1m-2025-08-07"],
+    }
+    everything = attempt(
+        bedrock,
+        "anthropic_messages",
+        key=KEY,
+        body=BODY,
+        headers={"anthropic-beta": betas},
+        settings={"betas": "*"},
+    )
+    told = sent_json(asked(bedrock, everything))["anthropic_beta"]
+    assert told == ["context-1m-2025-08-07", "claude-code-20250219"]
+
+
+@pytest.mark.parametrize(
+    ("region", "chosen", "model", "profile"),
+    [
+        ("us-east-1", "", CLAUDE, f"us.{CLAUDE}"),
+        ("us-gov-west-1", "", CLAUDE, f"us-gov.{CLAUDE}"),
+        ("eu-central-1", "", CLAUDE, f"eu.{CLAUDE}"),
+        ("ap-southeast-2", "", CLAUDE, f"apac.{CLAUDE}"),
+        ("ap-southeast-2", "au", CLAUDE, f"au.{CLAUDE}"),
+        ("sa-east-1", "", CLAUDE, f"global.{CLAUDE}"),
+        ("us-east-1", "none", CLAUDE, CLAUDE),
+        ("us-east-1", "", f"global.{CLAUDE}", f"global.{CLAUDE}"),
+        ("us-east-1", "eu", PROFILE, PROFILE),
+    ],
+)
+def test_the_profile_that_is_asked_for(region: str, chosen: str, model: str, profile: str) -> None:
+    bedrock = Bedrock()
+    one = attempt(
+        bedrock,
+        "anthropic_messages",
+        model=model,
+        key=f"A|S|{region}",
+        settings={"inference_profile": chosen} if chosen else {},
+    )
+    quoted = profile.replace(":", "%3A").replace("/", "%2F")
+    assert asked(bedrock, one).url.endswith(f".{region}.amazonaws.com/model/{quoted}/invoke")
+
+
+@pytest.mark.parametrize("key", ["one", "a|b|c|us-east-1", "a|b|us-east-1.evil.example.com/", ""])
+def test_a_key_of_another_form_goes_nowhere(key: str) -> None:
+    upstream = Sent()
+    assert answer(Bedrock(), attempt(Bedrock(), "openai_chat", key=key), upstream).status == 401
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "told"),
+    [
+        (400, "max_tokens: too many", (400, {"error": {"message": "max_tokens: too many"}})),
+        (403, "You don't have access to the model", (403, None)),
+        (403, "The security token included in the request is invalid.", (401, None)),
+    ],
+)
+def test_a_complaint_is_told_in_the_envelope_of_the_formats(
+    status: int, message: str, told: tuple[int, object]
+) -> None:
+    body = msgspec.json.encode({"message": message})
+    upstream = Sent(lambda _: WholeAnswer(status, {}, body))
+    one = attempt(Bedrock(), "anthropic_messages", model=CLAUDE, key=KEY)
+    failure = answer(Bedrock(), one, upstream)
+    assert failure.status == told[0]
+    if told[1] is not None:
+        assert msgspec.json.decode(asyncio.run(failure.read())) == told[1]
+
+
+def test_a_stream_of_events_is_read_as_server_sent_events() -> None:
+    stream = b"".join(chunk(event) for event in MESSAGE)
+    headers = {"content-type": "application/vnd.amazon.eventstream"}
+    upstream = Sent(lambda _: WholeAnswer(200, headers, stream))
+    one = attempt(Bedrock(), "anthropic_messages", model=CLAUDE, key=KEY, is_stream=True)
+    told = answer(Bedrock(), one, upstream)
+    assert told.headers["content-type"] == "text/event-stream"
+    assert asyncio.run(told.read()).startswith(b"event: message_start\ndata: {")
