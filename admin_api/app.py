@@ -13,6 +13,7 @@ from admin_api.envelope import Envelope
 from admin_api.routes.accounts import router as accounts
 from admin_api.routes.adjustments import router as adjustments
 from admin_api.routes.books import router as books
+from admin_api.routes.channel_types import router as channel_types
 from admin_api.routes.channels import router as channels
 from admin_api.routes.configuration_as_of import router as configuration_as_of
 from admin_api.routes.corrections import router as corrections
@@ -40,6 +41,7 @@ ROUTERS = (
     credits_,
     keys,
     channels,
+    channel_types,
     prices,
     costs,
     price_books,

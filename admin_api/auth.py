@@ -82,9 +82,13 @@ class Operator:
         """How events name this operator."""
         return f"operator:{self.user_id}"
 
+    def may(self, permission: Permission) -> bool:
+        """Whether the role allows it."""
+        return permission in PERMISSIONS[self.role]
+
     def require(self, permission: Permission) -> None:
         """For what a route cannot know before it has read the request. Raises Forbidden."""
-        if permission not in PERMISSIONS[self.role]:
+        if not self.may(permission):
             raise Forbidden(f"the role {self.role} does not allow {permission}")
 
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from admin_api.channel_types import ChannelType
 from admin_api.errors import NotCaughtUp, QueryTooSlow
 from ledger import clock
 from ledger.application import Ledger
@@ -36,18 +37,6 @@ _LAST_CHANGE = (
     "select position from ledger.event "
     "where topic not like 'charge.%' and topic not like 'credit.%' order by position desc limit 1"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelType:
-    """A kind of provider: where it is unless the channel says otherwise, and what it needs.
-
-    An empty `base_url`: the channel must say, if `needs_base_url`.
-    """
-
-    base_url: str = ""
-    needs_base_url: bool = False
-    needs_key: bool = True
 
 
 class Commands:

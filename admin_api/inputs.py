@@ -19,6 +19,7 @@ REASON_MAX = 1_000
 MODEL_MAX = 256
 URL_MAX = 2_048
 SECRET_MAX = 8_192
+PASSAGE_MAX = 100_000
 LIST_MAX = 1_000
 
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -32,6 +33,7 @@ _MOMENT = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Format characters (Cf) include the text-direction controls, which make a text look like another.
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_UNSPEAKABLE = frozenset({"Cc", "Cs"})
 _JOINERS = frozenset("\u200c\u200d")  # Cf as well, but Persian and emoji are written with them
 _VISIBLE_CATEGORIES = frozenset("LNPS")
 
@@ -46,6 +48,18 @@ def text(field: str, value: str, longest: int = NAME_MAX) -> str:
     if any(_is_refused(character) for character in normal):
         raise InvalidInput(field, "must not contain control or format characters")
     return normal
+
+
+def passage(field: str, value: str, longest: int = PASSAGE_MAX) -> str:
+    """Several lines for a model, as they are, but for the line ends of other systems."""
+    lines = value.replace("\r\n", "\n").replace("\r", "\n")
+    if len(lines) > longest:
+        raise InvalidInput(field, f"must not be longer than {longest} characters")
+    if not lines.strip():
+        raise InvalidInput(field, "must not be blank")
+    if any(unicodedata.category(one) in _UNSPEAKABLE and one not in "\n\t" for one in lines):
+        raise InvalidInput(field, "must not contain control characters")
+    return lines
 
 
 def positive_amount(value: str) -> int:
@@ -128,7 +142,8 @@ def format_moment(moment: int | datetime) -> str:
 
 
 def base_url(field: str, value: str) -> str:
-    """Where a provider is: scheme, host, port and path, without a slash at the end.
+    """Where a provider is: scheme, host, port and path, without a slash at the end; for the kinds
+    that want the whole address, a query as well.
 
     Private and loopback addresses are accepted: whoever may add channels decides where our
     requests go, and a model server in one's own network is an ordinary case. What is refused is
@@ -143,12 +158,13 @@ def base_url(field: str, value: str) -> str:
         raise InvalidInput(field, "is not a URL") from error
     if parts.scheme.lower() not in ("https", "http"):
         raise InvalidInput(field, "must begin with https:// or http://")
-    if "@" in parts.netloc or any(mark in value for mark in "?#"):
-        raise InvalidInput(field, "must not contain a user, a query or a fragment")
+    if "@" in parts.netloc or "#" in value:
+        raise InvalidInput(field, "must not contain a user or a fragment")
     if any(part in (".", "..") for part in unquote(parts.path).split("/")):
         raise InvalidInput(field, "must not contain '.' or '..' in its path")
     host = _host(field, parts)
-    return f"{parts.scheme.lower()}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    origin = f"{parts.scheme.lower()}://{host}{f':{port}' if port else ''}"
+    return f"{origin}{parts.path.rstrip('/')}{'?' if '?' in value else ''}{parts.query}"
 
 
 def _host(field: str, parts: SplitResult) -> str:

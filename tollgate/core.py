@@ -8,7 +8,9 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from admin_api.desk import ChannelType, Desk
+from admin_api.channel_types import ChannelSetting, ChannelType
+from admin_api.desk import Desk
+from gateway.providers.contract import Provider
 from gateway.providers.registry import PROVIDERS
 from ledger.application import Ledger
 from ledger.store.writer import Writer
@@ -101,11 +103,23 @@ async def open_core(
 
 def channel_types() -> Mapping[str, ChannelType]:
     """What the desk needs to know of the providers that the gateway has."""
-    return {
-        name: ChannelType(
-            base_url=provider.base_url,
-            needs_base_url=not provider.base_url,
-            needs_key=provider.needs_key,
-        )
-        for name, provider in PROVIDERS.items()
-    }
+    return {name: _channel_type(provider) for name, provider in PROVIDERS.items()}
+
+
+def _channel_type(provider: Provider) -> ChannelType:
+    return ChannelType(
+        base_url=provider.base_url,
+        needs_base_url=not provider.base_url,
+        is_whole_url=provider.is_whole_url,
+        needs_key=provider.needs_key,
+        key_format=provider.key_form.description,
+        key_pattern=provider.key_form.pattern,
+        key_may_be_json=provider.key_form.may_be_json,
+        formats=tuple(provider.spoken),
+        settings=tuple(
+            ChannelSetting(
+                one.name, one.description, one.is_required, one.default, one.pattern, one.leads_keys
+            )
+            for one in provider.settings
+        ),
+    )

@@ -33,14 +33,14 @@ _OLD_REFUSALS = """
         select refusal_id from operations.refusal
         where refused_at < clock_timestamp() - make_interval(days => %s) limit %s)
 """
-# A cell stands for a stream of its row's id; a provider's key for its mention in its channel.
+# A cell stands for a stream of its row's id; a channel's keys and texts for their mention in it.
 _ORPHANS = """
     select kind, row_id, field, subject from vault.cell c
-    where case kind
-        when 'channel_key' then not exists (
+    where case
+        when kind in ('channel_key', 'channel_text') then not exists (
             select from ledger.event e where e.originator_id = c.subject
             and position(convert_to(c.row_id::text, 'UTF8') in e.state) > 0)
-        when 'credit' then true
+        when kind = 'credit' then true
         else not exists (select from ledger.event e where e.originator_id = c.row_id)
     end
 """

@@ -8,9 +8,15 @@ from pydantic import Field, SecretStr
 
 from admin_api.auth import Operator, Permit, TheDesk
 from admin_api.errors import InvalidInput
-from admin_api.inputs import LIST_MAX, SECRET_MAX, URL_MAX
+from admin_api.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
 from admin_api.operations import channels
-from admin_api.operations.channels import GROUPS_MAX, KEYS_MAX, ChannelInput, ChannelView
+from admin_api.operations.channels import (
+    GROUPS_MAX,
+    KEYS_MAX,
+    SETTINGS_MAX,
+    ChannelInput,
+    ChannelView,
+)
 from admin_api.schemas import GroupName, Input, ModelName, Name, Output
 from admin_api.strict_route import StrictRoute
 
@@ -27,14 +33,36 @@ class ModelMapping(Input):
     upstream: ModelName
 
 
-ProviderKey = Annotated[SecretStr, Field(min_length=1, max_length=SECRET_MAX)]
-Type = Annotated[str, Field(min_length=1, max_length=64, description="A kind of provider.")]
+ProviderKey = Annotated[SecretStr, Field(min_length=1, max_length=2 * SECRET_MAX)]
+Type = Annotated[
+    str, Field(min_length=1, max_length=64, description="A kind of provider: see /channel-types.")
+]
 BaseUrl = Annotated[str, Field(max_length=URL_MAX, description="Empty: the provider's own.")]
 Keys = Annotated[list[ProviderKey], Field(max_length=KEYS_MAX)]
 Models = Annotated[list[ModelName | ModelMapping], Field(min_length=1, max_length=LIST_MAX)]
 Groups = Annotated[list[GroupName], Field(min_length=1, max_length=GROUPS_MAX)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Highest first.")]
 Weight = Annotated[int, Field(ge=0, le=1_000_000, description="Share within one priority.")]
+SettingName = Annotated[str, Field(min_length=1, max_length=64)]
+SettingValue = Annotated[str, Field(min_length=1, max_length=4_096)]
+Settings = Annotated[
+    dict[SettingName, SettingValue],
+    Field(max_length=SETTINGS_MAX, description="All settings of its type: see /channel-types."),
+]
+ThinkingToContent = Annotated[bool, Field(description="Thoughts are told as part of the text.")]
+ForceFormat = Annotated[
+    bool, Field(description="Answers are written anew, with nothing but what their format knows.")
+]
+SystemPrompt = Annotated[
+    str,
+    Field(
+        max_length=PASSAGE_MAX,
+        description="Stands in where the client has no system prompt. Empty: none.",
+    ),
+]
+SystemPromptLeads = Annotated[
+    bool, Field(description="It goes before the client's system prompt instead.")
+]
 
 
 class NewChannel(Input):
@@ -48,12 +76,18 @@ class NewChannel(Input):
     groups: Groups | None = None
     priority: Priority | None = None
     weight: Weight | None = None
+    settings: Settings | None = None
+    thinking_to_content: ThinkingToContent | None = None
+    force_format: ForceFormat | None = None
+    system_prompt: SystemPrompt | None = None
+    system_prompt_leads: SystemPromptLeads | None = None
 
 
 class ChannelChange(Input):
     """Changes to a channel: what is absent or null stays.
 
-    Another type or base_url takes the keys away unless new ones are given with it.
+    Another type or base_url takes the keys away unless new ones are given with it; so does a
+    setting that has a say in where keys go. Another type takes the settings away likewise.
     """
 
     name: Name | None = None
@@ -64,6 +98,11 @@ class ChannelChange(Input):
     groups: Groups | None = None
     priority: Priority | None = None
     weight: Weight | None = None
+    settings: Settings | None = None
+    thinking_to_content: ThinkingToContent | None = None
+    force_format: ForceFormat | None = None
+    system_prompt: SystemPrompt | None = None
+    system_prompt_leads: SystemPromptLeads | None = None
     is_paused: bool | None = None
 
 
@@ -93,6 +132,12 @@ class ChannelOutput(Output):
     groups: list[str]
     priority: int
     weight: int
+    settings: dict[str, str]
+    thinking_to_content: bool
+    force_format: bool
+    has_system_prompt: bool
+    system_prompt: str | None = Field(description="For those who may change the channel.")
+    system_prompt_leads: bool
     is_paused: bool
 
 
@@ -107,19 +152,20 @@ async def add_channel(desk: TheDesk, operator: Writer, given: NewChannel) -> Cha
     """Add a channel."""
     command = channels.add_channel(desk, _input(given), actor=operator.actor)
     channel_id = await desk.commands.finish(command)
-    return _output(await channels.read_channel(desk, channel_id))
+    return _output(await channels.read_channel(desk, channel_id), operator)
 
 
 @router.get("/channels")
-async def list_channels(desk: TheDesk, _operator: Reader) -> ChannelList:
+async def list_channels(desk: TheDesk, operator: Reader) -> ChannelList:
     """Every channel."""
-    return ChannelList(channels=[_output(view) for view in await channels.list_channels(desk)])
+    views = await channels.list_channels(desk)
+    return ChannelList(channels=[_output(view, operator) for view in views])
 
 
 @router.get("/channels/{channel_id}")
-async def read_channel(desk: TheDesk, _operator: Reader, channel_id: UUID) -> ChannelOutput:
+async def read_channel(desk: TheDesk, operator: Reader, channel_id: UUID) -> ChannelOutput:
     """One channel."""
-    return _output(await channels.read_channel(desk, channel_id))
+    return _output(await channels.read_channel(desk, channel_id), operator)
 
 
 @router.patch("/channels/{channel_id}")
@@ -128,7 +174,7 @@ async def change_channel(
 ) -> ChannelOutput:
     """Change a channel."""
     command = channels.change_channel(desk, channel_id, _input(given), actor=operator.actor)
-    return _output(await desk.commands.finish(command))
+    return _output(await desk.commands.finish(command), operator)
 
 
 @router.delete("/channels/{channel_id}", status_code=204)
@@ -147,6 +193,11 @@ def _input(given: NewChannel | ChannelChange) -> ChannelInput:
         groups=given.groups,
         priority=given.priority,
         weight=given.weight,
+        settings=given.settings,
+        thinking_to_content=given.thinking_to_content,
+        force_format=given.force_format,
+        system_prompt=given.system_prompt,
+        system_prompt_leads=given.system_prompt_leads,
         is_paused=given.is_paused if isinstance(given, ChannelChange) else None,
     )
 
@@ -159,8 +210,9 @@ def _mapping(models: list[ModelName | ModelMapping]) -> dict[str, str]:
     return mapping
 
 
-def _output(view: ChannelView) -> ChannelOutput:
+def _output(view: ChannelView, operator: Operator) -> ChannelOutput:
     route = view.state.route
+    shaping = route.shaping
     unusable = view.state.unusable_keys
     return ChannelOutput(
         id=view.channel_id,
@@ -175,5 +227,11 @@ def _output(view: ChannelView) -> ChannelOutput:
         groups=list(route.groups),
         priority=route.priority,
         weight=route.weight,
+        settings=route.settings,
+        thinking_to_content=shaping.thinking_to_content,
+        force_format=shaping.force_format,
+        has_system_prompt=shaping.system_prompt_id is not None,
+        system_prompt=view.system_prompt if operator.may("channels:write") else None,
+        system_prompt_leads=shaping.system_prompt_leads,
         is_paused=view.state.is_paused,
     )

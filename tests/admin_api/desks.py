@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
 from admin_api.app import PREFIX, build_desk
-from admin_api.desk import ChannelType, Desk
+from admin_api.channel_types import ChannelSetting, ChannelType
+from admin_api.desk import Desk
 from admin_api.operations import operators
 from ledger.application import Ledger
 from ledger.ids import charge_id, entity_id
@@ -38,6 +39,24 @@ CHANNEL_TYPES: Mapping[str, ChannelType] = {
     "openai": ChannelType(base_url="https://api.openai.com/v1"),
     "compatible": ChannelType(needs_base_url=True),
     "echo": ChannelType(needs_key=False),
+    "regional": ChannelType(
+        base_url="https://{region}.example.com",
+        key_format="`access|secret` or a JSON object",
+        key_pattern=r"[^|]+\|[^|]+",
+        key_may_be_json=True,
+        formats=("openai_chat", "gemini"),
+        settings=(
+            ChannelSetting("region", "Where it is.", is_required=True, pattern="[a-z0-9-]{1,20}"),
+            ChannelSetting(
+                "login_url",
+                "Where tokens come from.",
+                default="https://login.example.com",
+                pattern="https://.*",
+                leads_keys=True,
+            ),
+        ),
+    ),
+    "whole": ChannelType(needs_base_url=True, is_whole_url=True, needs_key=False),
 }
 SECRET = "a secret of the tests, and of nothing else"
 

@@ -18,6 +18,14 @@ CHANNEL: dict[str, Any] = {
     "priority": 5,
     "weight": 3,
 }
+UNSHAPED: dict[str, Any] = {
+    "settings": {},
+    "thinking_to_content": False,
+    "force_format": False,
+    "has_system_prompt": False,
+    "system_prompt": None,
+    "system_prompt_leads": False,
+}
 
 
 def test_a_channel_comes_back_without_its_keys(servers: Servers) -> None:
@@ -28,6 +36,7 @@ def test_a_channel_comes_back_without_its_keys(servers: Servers) -> None:
         assert [set(key) for key in added["keys"]] == [{"id", "state"}] * 2
         expected = {
             **CHANNEL,
+            **UNSHAPED,
             "id": added["id"],
             "keys": added["keys"],
             "models": [

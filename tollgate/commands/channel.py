@@ -1,12 +1,15 @@
 """`tollgate channel`: the ways to providers. Provider keys are read from standard input."""
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 from admin_api.operations import channels
 from admin_api.operations.channels import ChannelInput
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.contract import DATA_DIR, OK, Action, Group, UsageRefused, argument
+from tollgate.core import channel_types
 
 
 def _add(arguments: argparse.Namespace) -> int:
@@ -19,21 +22,79 @@ def _add(arguments: argparse.Namespace) -> int:
         groups=arguments.group,
         priority=arguments.priority,
         weight=arguments.weight,
+        settings=_settings(arguments.setting),
+        thinking_to_content=arguments.thinking_to_content,
+        force_format=arguments.force_format,
+        system_prompt=_text(arguments.system_prompt_file),
+        system_prompt_leads=arguments.system_prompt_leads,
     )
     print(perform(arguments, lambda desk: channels.add_channel(desk, given, actor=ACTOR)))
     return OK
 
 
 def _keys() -> list[str]:
-    """One key a line. Never an argument: command lines are there for everybody to read."""
+    """One key a line, or a key that is a JSON object over several, up to the first empty line.
+
+    Never an argument: command lines are there for everybody to read.
+    """
     if sys.stdin.isatty():
         print("The provider's keys, one a line; an empty line ends:", file=sys.stderr)
     keys = []
     for line in sys.stdin:
         if not line.strip():
             break
-        keys.append(line.strip())
+        key = line.strip()
+        while key.startswith("{") and not _is_json(key):
+            more = sys.stdin.readline()
+            if not more:
+                raise UsageRefused("a key begins like a JSON object and does not end")
+            key += more
+        keys.append(key.strip())
     return keys
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _settings(texts: list[str] | None) -> dict[str, str] | None:
+    """`name=value` each. Raises UsageRefused."""
+    if texts is None:
+        return None
+    pairs = [text.partition("=") for text in texts]
+    if any(not mark for _, mark, _ in pairs):
+        raise UsageRefused("--setting takes NAME=VALUE, as in --setting region=eu-west-1")
+    return {name: value for name, _, value in pairs}
+
+
+def _text(path: Path | None) -> str | None:
+    """What a file says. Raises UsageRefused."""
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageRefused(f"{path} cannot be read as text: {error}") from error
+
+
+def _types(_arguments: argparse.Namespace) -> int:
+    print_table(
+        ("TYPE", "ADDRESS", "FORMATS", "SETTINGS"),
+        (
+            (
+                name,
+                kind.base_url or "(to be given)",
+                ",".join(kind.formats),
+                ",".join(f"{one.name}{'!' * one.is_required}" for one in kind.settings) or "-",
+            )
+            for name, kind in sorted(channel_types().items())
+        ),
+    )
+    return OK
 
 
 def _models(texts: list[str]) -> dict[str, str]:
@@ -91,7 +152,7 @@ def _remove(arguments: argparse.Namespace) -> int:
 _ONE = (argument("channel", metavar="CHANNEL", help="the channel's id"), DATA_DIR)
 _ADD = (
     argument("name"),
-    argument("--type", required=True, help="the kind of provider, as in openai"),
+    argument("--type", required=True, help="the kind of provider: see `tollgate channel types`"),
     argument("--base-url", metavar="URL", help="where it is, if not at its usual address"),
     argument(
         "--model",
@@ -104,6 +165,36 @@ _ADD = (
     argument("--group", action="append", help="serves this price group; repeat for more"),
     argument("--priority", type=int),
     argument("--weight", type=int),
+    argument(
+        "--setting",
+        action="append",
+        metavar="NAME=VALUE",
+        help="what its type needs besides, as in region=eu-west-1; repeat for more",
+    ),
+    argument(
+        "--thinking-to-content",
+        action="store_true",
+        default=None,
+        help="tell thoughts as part of the text",
+    ),
+    argument(
+        "--force-format",
+        action="store_true",
+        default=None,
+        help="write answers anew, with nothing but what their format knows",
+    ),
+    argument(
+        "--system-prompt-file",
+        type=Path,
+        metavar="FILE",
+        help="the system prompt where a client has none",
+    ),
+    argument(
+        "--system-prompt-leads",
+        action="store_true",
+        default=None,
+        help="put it before the client's system prompt",
+    ),
     DATA_DIR,
 )
 
@@ -113,6 +204,7 @@ COMMAND = Group(
     (
         Action("add", "add a channel; prints its id", _add, _ADD),
         Action("list", "list channels", _list, (DATA_DIR,)),
+        Action("types", "list the kinds of providers", _types),
         Action("pause", "send a channel no calls", _pause, _ONE),
         Action("resume", "send it calls again", _resume, _ONE),
         Action("remove", "remove a channel for ever, and its keys", _remove, _ONE),
