@@ -152,6 +152,7 @@ class Books:
         groups: tuple[str, ...] = ("default",),
         priority: int = 0,
         weight: int = 1,
+        settings: Mapping[str, str] | None = None,
     ) -> UUID:
         channel_id = entity_id()
         key_ids = tuple(entity_id() for _ in keys)
@@ -165,6 +166,7 @@ class Books:
             priority=priority,
             weight=weight,
             key_ids=key_ids,
+            settings=dict(settings or {}),
         )
         self.command(channel.STREAM, channel_id, channel.Add(channel_id, route, ACTOR), seen=True)
         return channel_id
