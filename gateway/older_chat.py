@@ -25,12 +25,13 @@ class ChatQuirks:
     """What a service does not know.
 
     `is_older`: limits are `max_tokens` only, instructions come from `system` only.
-    `refused`: top-level members it refuses. `short_tool_call_ids`: ids of tool calls are nine
-    letters and digits.
+    `refused`: top-level members it refuses, none of which changes the answer; likewise
+    `refused_in_messages`. `short_tool_call_ids`: ids of tool calls are nine letters and digits.
     """
 
     is_older: bool = False
     refused: tuple[str, ...] = ()
+    refused_in_messages: tuple[str, ...] = ()
     short_tool_call_ids: bool = False
 
 
@@ -68,16 +69,20 @@ def short_id(tool_call_id: str) -> str:
 def _messages(body: bytes, members: dict[str, msgspec.Raw], quirks: ChatQuirks) -> list[Any] | None:
     """The messages where they have to change."""
     may_have_ids = quirks.short_tool_call_ids and b"tool_call" in body
-    if not may_have_ids and not (quirks.is_older and _DEVELOPER in body):
+    may_instruct = quirks.is_older and _DEVELOPER in body
+    refused = [name for name in quirks.refused_in_messages if name.encode() in body]
+    if not (may_have_ids or may_instruct or refused):
         return None
     messages: list[Any] = msgspec.json.decode(members["messages"])
     changed = False
     for message in messages:
         if not isinstance(message, dict):
             continue
-        if quirks.is_older and message.get("role") == "developer":
+        if may_instruct and message.get("role") == "developer":
             message["role"] = "system"
             changed = True
+        for name in refused:
+            changed = message.pop(name, refused) is not refused or changed
         if may_have_ids:
             changed = _shorten(_with_ids(message)) or changed
     return messages if changed else None

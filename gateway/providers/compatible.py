@@ -91,7 +91,8 @@ VENDORS = (
         # It tells its usage unasked, and refuses members it does not know.
         quirks=ChatQuirks(
             is_older=True,
-            refused=("stream_options", "user", "store"),
+            refused=("stream_options", "user", "store", "metadata"),
+            refused_in_messages=("reasoning_content", "refusal", "annotations"),
             short_tool_call_ids=True,
         ),
     ),
@@ -116,7 +117,7 @@ VENDORS = (
             RESPONSES: "/api/v2/apps/protocols/compatible-mode/v1/responses",
             MESSAGES: "/apps/anthropic/v1/messages",
         },
-        only={RESPONSES: "qwen.*", MESSAGES: "qwen.*"},
+        only={RESPONSES: "qwen(3-max|3[.]|3-coder|-plus|-flash).*", MESSAGES: "qwen.*"},
         quirks=_OLDER,
     ),
     Compatible(
@@ -148,7 +149,7 @@ VENDORS = (
             RESPONSES: "/api/v3/responses",
             MESSAGES: "/api/compatible/v1/messages",
         },
-        only={RESPONSES: "doubao-seed-.*", MESSAGES: "doubao-seed-.*"},
+        only={RESPONSES: "doubao-seed-.*", MESSAGES: "doubao-seed-code.*"},
         quirks=_OLDER,
     ),
     Compatible(

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from gateway.older_chat import NO_QUIRKS, ChatQuirks, for_older, short_id
 
 OLDER = ChatQuirks(is_older=True)
-MISTRAL = ChatQuirks(is_older=True, refused=("stream_options",), short_tool_call_ids=True)
+MISTRAL = ChatQuirks(
+    is_older=True,
+    refused=("stream_options",),
+    refused_in_messages=("reasoning_content",),
+    short_tool_call_ids=True,
+)
 
 
 def test_bytes_stay_where_there_is_nothing_to_change() -> None:
@@ -37,6 +42,13 @@ def test_a_limit_and_instructions_are_told_in_the_older_words() -> None:
 def test_what_is_refused_is_left_out_and_numbers_keep_their_digits() -> None:
     body = b'{"stream_options":{"include_usage":true},"temperature":0.10000000000000000001}'
     assert for_older(body, MISTRAL) == b'{"temperature":0.10000000000000000001}'
+
+
+def test_what_is_refused_in_messages_is_left_out_of_each() -> None:
+    thought = {"role": "assistant", "content": "4", "reasoning_content": "2 and 2"}
+    told = _told({"messages": [thought, {"role": "user", "content": "why?"}]}, MISTRAL)
+    kept = {"role": "assistant", "content": "4"}
+    assert told == {"messages": [kept, {"role": "user", "content": "why?"}]}
 
 
 def test_ids_of_tool_calls_stay_pairs() -> None:

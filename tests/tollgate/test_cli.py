@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from admin_api.desk import Desk
+from admin_api.operations import channels
 from admin_api.operations.operators import find_operator
 from ledger.streams import channel
 from tests.conftest import FreshDatabase
@@ -295,6 +296,47 @@ def test_servers_that_are_away_are_findings(tool: Tool) -> None:
     assert "Postgres cannot be reached" in tool.said
 
 
+def test_a_channel_says_what_its_type_needs(tool: Tool) -> None:
+    tool.type('{\n  "type": "service_account",\n  "project_id": "p"\n}\nplain-key\n')
+    prompt = tool.folder.parent / "prompt.txt"
+    prompt.write_text("Be brief.\nAlways.")
+    tool.ok(
+        *("channel", "add", "V", "--type", "vertex", "--model", "gemini-2.5-pro", "--keys"),
+        *("--setting", "region=europe-west1", "--setting", "project=acme"),
+        *("--system-prompt-file", str(prompt), "--system-prompt-leads", "--force-format"),
+    )
+    (view,) = channels_of(tool)
+    route = view.state.route
+    assert route.settings == {"project": "acme", "region": "europe-west1"}
+    assert len(route.key_ids) == 2
+    assert view.system_prompt == "Be brief.\nAlways."
+    assert (route.shaping.system_prompt_leads, route.shaping.force_format) == (True, True)
+    assert route.shaping.thinking_to_content is False
+
+
+def test_a_channel_that_lacks_or_misspells_a_setting_is_refused(tool: Tool) -> None:
+    cloudflare = ("channel", "add", "C", "--type", "cloudflare", "--model", "m", "--keys")
+    tool.type("key\n")
+    assert tool.run(*cloudflare) == 2
+    assert "settings.account_id: is required" in tool.complained
+    tool.type("key\n")
+    assert tool.run(*cloudflare, "--setting", "acount_id=1") == 2
+    assert tool.run(*cloudflare, "--setting", "account_id") == 2
+    assert "name=value" in tool.complained
+    tool.type('{"not closed\n')
+    assert tool.run(*cloudflare) == 2
+
+
+def test_the_kinds_of_providers_are_listed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["channel", "types"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "account_id!" in rows["cloudflare"]
+    assert "openai_chat,openai_responses,anthropic_messages" in rows["openrouter"]
+    assert "(to be given)" in rows["azure"]
+
+
 def log_of(database: FreshDatabase) -> list[tuple[object, ...]]:
     with psycopg.connect(database.owner_dsn) as connection:
         if connection.execute("select to_regclass('ledger.event')").fetchone() == (None,):
@@ -312,6 +354,12 @@ def roles(tool: Tool, *tokens: str) -> list[str | None]:
     settings = Settings.from_environment(argparse.Namespace(data_dir=str(tool.folder)))
     with installation.open_installation(settings) as opened:
         return installation.at_desk(opened, ask)
+
+
+def channels_of(tool: Tool) -> list[channels.ChannelView]:
+    settings = Settings.from_environment(argparse.Namespace(data_dir=str(tool.folder)))
+    with installation.open_installation(settings) as opened:
+        return installation.at_desk(opened, channels.list_channels)
 
 
 def refuse_keys_of(tool: Tool, channel_id: UUID) -> None:

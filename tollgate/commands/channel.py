@@ -7,7 +7,7 @@ from pathlib import Path
 
 from admin_api.operations import channels
 from admin_api.operations.channels import ChannelInput
-from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
+from tollgate.commands.at_the_desk import ACTOR, identifier, pairs, perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action, Group, UsageRefused, argument
 from tollgate.core import channel_types
 
@@ -22,7 +22,7 @@ def _add(arguments: argparse.Namespace) -> int:
         groups=arguments.group,
         priority=arguments.priority,
         weight=arguments.weight,
-        settings=_settings(arguments.setting),
+        settings=pairs(arguments.setting) if arguments.setting else None,
         thinking_to_content=arguments.thinking_to_content,
         force_format=arguments.force_format,
         system_prompt=_text(arguments.system_prompt_file),
@@ -59,16 +59,6 @@ def _is_json(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _settings(texts: list[str] | None) -> dict[str, str] | None:
-    """`name=value` each. Raises UsageRefused."""
-    if texts is None:
-        return None
-    pairs = [text.partition("=") for text in texts]
-    if any(not mark for _, mark, _ in pairs):
-        raise UsageRefused("--setting takes NAME=VALUE, as in --setting region=eu-west-1")
-    return {name: value for name, _, value in pairs}
 
 
 def _text(path: Path | None) -> str | None:
