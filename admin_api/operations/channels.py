@@ -55,6 +55,7 @@ class ChannelInput:
     force_format: bool | None = None
     system_prompt: str | None = field(default=None, repr=False)
     system_prompt_leads: bool | None = None
+    keeps_suffix: Sequence[str] | None = None
     is_paused: bool | None = None
 
 
@@ -207,6 +208,8 @@ def _told(kind: ChannelType, given: ChannelInput) -> _Told:
         keys = {ids.entity_id(): kind.key("keys", key) for key in given.keys}
     names = ("thinking_to_content", "force_format", "system_prompt_leads")
     shaping = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    if given.keeps_suffix is not None:
+        shaping["keeps_suffix"] = _names("keeps_suffix", given.keeps_suffix)
     texts = {}
     if given.system_prompt == "":
         shaping["system_prompt_id"] = None
@@ -214,6 +217,14 @@ def _told(kind: ChannelType, given: ChannelInput) -> _Told:
         text_id = shaping["system_prompt_id"] = ids.entity_id()
         texts[text_id] = inputs.passage("system_prompt", given.system_prompt)
     return _Told(_fields(given), shaping, keys, texts)
+
+
+def _names(field_name: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Providers' names of models, none or more."""
+    if len(given) > inputs.LIST_MAX:
+        raise InvalidInput(field_name, f"must not be more than {inputs.LIST_MAX}")
+    named = (inputs.text(field_name, name, inputs.MODEL_MAX) for name in given)
+    return tuple(dict.fromkeys(named))
 
 
 def _fields(given: ChannelInput) -> dict[str, Any]:

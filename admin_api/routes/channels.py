@@ -60,6 +60,13 @@ SystemPrompt = Annotated[
         description="Stands in where the client has no system prompt. Empty: none.",
     ),
 ]
+KeepsSuffix = Annotated[
+    list[ModelName],
+    Field(
+        max_length=LIST_MAX,
+        description="The provider's models whose names end like -thinking or -high and mean it so.",
+    ),
+]
 SystemPromptLeads = Annotated[
     bool, Field(description="It goes before the client's system prompt instead.")
 ]
@@ -81,6 +88,7 @@ class NewChannel(Input):
     force_format: ForceFormat | None = None
     system_prompt: SystemPrompt | None = None
     system_prompt_leads: SystemPromptLeads | None = None
+    keeps_suffix: KeepsSuffix | None = None
 
 
 class ChannelChange(Input):
@@ -103,6 +111,7 @@ class ChannelChange(Input):
     force_format: ForceFormat | None = None
     system_prompt: SystemPrompt | None = None
     system_prompt_leads: SystemPromptLeads | None = None
+    keeps_suffix: KeepsSuffix | None = None
     is_paused: bool | None = None
 
 
@@ -138,6 +147,7 @@ class ChannelOutput(Output):
     has_system_prompt: bool
     system_prompt: str | None = Field(description="For those who may change the channel.")
     system_prompt_leads: bool
+    keeps_suffix: list[str]
     is_paused: bool
 
 
@@ -198,6 +208,7 @@ def _input(given: NewChannel | ChannelChange) -> ChannelInput:
         force_format=given.force_format,
         system_prompt=given.system_prompt,
         system_prompt_leads=given.system_prompt_leads,
+        keeps_suffix=given.keeps_suffix,
         is_paused=given.is_paused if isinstance(given, ChannelChange) else None,
     )
 
@@ -233,5 +244,6 @@ def _output(view: ChannelView, operator: Operator) -> ChannelOutput:
         has_system_prompt=shaping.system_prompt_id is not None,
         system_prompt=view.system_prompt if operator.may("channels:write") else None,
         system_prompt_leads=shaping.system_prompt_leads,
+        keeps_suffix=list(shaping.keeps_suffix),
         is_paused=view.state.is_paused,
     )

@@ -141,6 +141,7 @@ def test_a_system_prompt_comes_back_to_those_who_may_change_it(servers: Servers)
             "system_prompt_leads": True,
             "thinking_to_content": True,
             "force_format": True,
+            "keeps_suffix": ["acme/always-thinking"],
         }
         answer = await desk.post("/channels", json={**REGIONAL, **shaped})
         added = answer.json()

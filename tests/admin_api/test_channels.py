@@ -25,6 +25,7 @@ UNSHAPED: dict[str, Any] = {
     "has_system_prompt": False,
     "system_prompt": None,
     "system_prompt_leads": False,
+    "keeps_suffix": [],
 }
 
 

@@ -27,8 +27,8 @@ ANSWERS: Mapping[str, str] = {
     "AttemptOutput": "channel_id duration_ms outcome status ttft_ms",
     "ChannelList": "channels",
     "ChannelOutput": (
-        "base_url force_format groups has_system_prompt id is_paused keys models name priority "
-        "settings system_prompt system_prompt_leads thinking_to_content type weight"
+        "base_url force_format groups has_system_prompt id is_paused keeps_suffix keys models name "
+        "priority settings system_prompt system_prompt_leads thinking_to_content type weight"
     ),
     "ChannelSettingOutput": "default description is_required name pattern",
     "ChannelTypeList": "channel_types",

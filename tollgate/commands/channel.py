@@ -27,6 +27,7 @@ def _add(arguments: argparse.Namespace) -> int:
         force_format=arguments.force_format,
         system_prompt=_text(arguments.system_prompt_file),
         system_prompt_leads=arguments.system_prompt_leads,
+        keeps_suffix=arguments.keeps_suffix,
     )
     print(perform(arguments, lambda desk: channels.add_channel(desk, given, actor=ACTOR)))
     return OK
@@ -184,6 +185,12 @@ _ADD = (
         action="store_true",
         default=None,
         help="put it before the client's system prompt",
+    ),
+    argument(
+        "--keeps-suffix",
+        action="append",
+        metavar="UPSTREAM",
+        help="its model's name ends like -thinking and is the whole name; repeat for more",
     ),
     DATA_DIR,
 )

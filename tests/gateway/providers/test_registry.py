@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gateway import reasoning_suffixes
 from gateway.formats.registry import FORMATS
 from gateway.providers.contract import Provider
 from gateway.providers.registry import PROVIDERS
@@ -131,10 +132,10 @@ def test_a_peer_gateway_gets_the_key_where_each_format_has_it() -> None:
 
 
 def test_what_follows_the_bar_in_a_key_of_qianfan_is_the_application() -> None:
-    baidu = PROVIDERS["baidu_v2"]
-    headers = asked(baidu, attempt(baidu, "openai_chat", key="bce-1|app-2")).headers
+    qianfan = PROVIDERS["baidu_v2"]
+    headers = asked(qianfan, attempt(qianfan, "openai_chat", key="bce-1|app-2")).headers
     assert (headers["authorization"], headers["appid"]) == ("Bearer bce-1", "app-2")
-    assert "appid" not in asked(baidu, attempt(baidu, "openai_chat", key="bce-1")).headers
+    assert "appid" not in asked(qianfan, attempt(qianfan, "openai_chat", key="bce-1")).headers
 
 
 def test_without_a_key_nothing_is_sent_for_one() -> None:
@@ -192,3 +193,7 @@ def test_a_custom_channel_may_have_its_key_in_a_header_of_its_own() -> None:
         custom, attempt(custom, "openai_chat", base_url="https://x.io", settings=settings)
     ).headers
     assert headers == {"api-key": "k", "content-type": "application/json"}
+
+
+def test_whose_models_names_are_read_is_known_by_its_name_here() -> None:
+    assert {*reasoning_suffixes._OF_VENDOR, *reasoning_suffixes._PEERS} <= set(PROVIDERS)
