@@ -4,8 +4,10 @@ A candidate has answered once there is something to give to the client: a whole 
 read, or the first content of a stream. Until then its failure costs the client nothing.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -13,6 +15,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from gateway.channel_keys import ChannelKeys
+from gateway.channel_texts import ChannelTexts
 from gateway.charges import OwnedTasks
 from gateway.cutting import Cut
 from gateway.errors import (
@@ -86,6 +89,13 @@ class Opened:
         return (*self.attempts, last)
 
 
+class ChannelVault(NamedTuple):
+    """What channels keep sealed: their providers' keys, and their own system prompts."""
+
+    keys: ChannelKeys
+    texts: ChannelTexts
+
+
 class Asker:
     """Asks candidates in order."""
 
@@ -95,14 +105,14 @@ class Asker:
         wires: Wires,
         providers: Mapping[str, Provider],
         upstream: Upstream,
-        keys: ChannelKeys,
+        vault: ChannelVault,
         key_refused: "KeyRefused",
     ) -> None:
         self._own_format = own_format
         self._wires = wires
         self._providers = providers
         self._upstream = upstream
-        self._keys = keys
+        self._vault = vault
         self._key_refused = key_refused
 
     async def first_answer(
@@ -133,6 +143,16 @@ class Asker:
         """The room an answer needs at one of the candidates, by what their models' names say."""
         return max(self._suffix(option).output_tokens_least for option in options)
 
+    async def own_words(self, options: Sequence[Candidate]) -> list[str]:
+        """The system prompts that candidates may add to a call; one that cannot be read now keeps
+        its channel from answering.
+        """
+        words: list[str] = []
+        for option in options:
+            with contextlib.suppress(UpstreamFailed):
+                words.append(await self._vault.texts.read(option) or "")
+        return [each for each in words if each]
+
     def _spoken(self, candidate: Candidate) -> str:
         """The format in which it is asked: the client's own if it speaks that."""
         provider = self._providers[candidate.type]
@@ -149,9 +169,10 @@ class Asker:
         provider = self._providers[candidate.type]
         spoken_here = self._spoken(candidate)
         wire = self._wires.to(spoken_here, candidate.shaping)
-        asking = Asking(self._suffix(candidate))
+        words = await self._vault.texts.read(candidate) or ""
+        asking = Asking(self._suffix(candidate), words, candidate.shaping.system_prompt_leads)
         outgoing = wire.outgoing(call, asking)
-        key_id, key = await self._keys.pick(candidate)
+        key_id, key = await self._vault.keys.pick(candidate)
         answer = await provider.open(
             ProviderAttempt(
                 channel_id=candidate.channel_id,

@@ -7,16 +7,15 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from gateway.attempts import Asker, KeyRefused, Unanswered, elapsed_ms
+from gateway.attempts import Asker, ChannelVault, KeyRefused, Unanswered, elapsed_ms
 from gateway.body import BodyLimits, ClientGone, read_body, require_json_type
 from gateway.callers import Caller, Network, identify
-from gateway.channel_keys import ChannelKeys
 from gateway.charges import ChargeBook, OpenCharge
 from gateway.cutting import Cut, Cutter
 from gateway.delivery import Delivering, Delivery, Drains
 from gateway.errors import GatewayError, KeyNotAllowed, ServiceNotPriced, UnknownModel
 from gateway.exchange import Exchange
-from gateway.formats.contract import ChatCall, Format
+from gateway.formats.contract import ChatCall, Format, Prompt
 from gateway.gemini_paths import require_events
 from gateway.providers.contract import Provider
 from gateway.refusals import Refusals
@@ -36,6 +35,10 @@ log = structlog.get_logger()
 
 OUTPUT_TOKENS_DEFAULT = 4_096
 """Held for the answer where neither the client nor the model sets a limit."""
+
+
+_ADDED_MESSAGE_TOKENS = 16
+"""What surrounds a system prompt, in any dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Parts:
     configuration: Configuration
     book: ChargeBook
     upstream: Upstream
-    keys: ChannelKeys
+    vault: ChannelVault
     tokenizer: Tokenizer
     providers: Mapping[str, Provider]
     formats: Mapping[str, Format]
@@ -103,7 +106,7 @@ class Relay:
         self._limits = limits
         wires = Wires(wire, parts.formats)
         self._asker = Asker(
-            wire.name, wires, parts.providers, parts.upstream, parts.keys, parts.key_refused
+            wire.name, wires, parts.providers, parts.upstream, parts.vault, parts.key_refused
         )
         cost_price = parts.configuration.cost_price
         self._delivery = Delivery(wire, parts.tokenizer, limits.drains, cost_price)
@@ -166,6 +169,7 @@ class Relay:
         )
         prompt = self._wire.prompt(call)
         input_tokens = await self._tokenizer.count_bounded(call.model, prompt)
+        input_tokens += await self._most_added_tokens(call.model, options)
         output_tokens = (call.max_output_tokens or OUTPUT_TOKENS_DEFAULT) * call.choices
         reserve = Reserve(
             hold_nanos=worst_case_nanos(
@@ -196,6 +200,18 @@ class Relay:
             return call
         least = self._asker.output_tokens_least(options)
         return call if limit >= least else replace(call, max_output_tokens=least)
+
+    async def _most_added_tokens(self, model: str, options: Sequence[Candidate]) -> int:
+        """The longest system prompt that a channel may add: whoever serves the call, the hold
+        covers it.
+        """
+        if all(option.shaping.system_prompt_id is None for option in options):
+            return 0
+        counted = [
+            await self._tokenizer.count_bounded(model, Prompt((words,), _ADDED_MESSAGE_TOKENS))
+            for words in await self._asker.own_words(options)
+        ]
+        return max(counted, default=0)
 
     async def _paid(self, exchange: Exchange, admission: Admission) -> None:
         """From the hold to the end of the body; runs to its end whoever goes away.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 import uvloop
 
 from ledger import vault
@@ -20,6 +21,7 @@ from ledger.ids import entity_id, key_digest
 from ledger.pricing import Multiplier, Price
 from ledger.store.reader import RECORDED_COLUMNS, Balance, Recorded, read_balance, recorded
 from ledger.streams import account, api_key, channel, credit, group, price
+from ledger.streams.channel import Shaping
 from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
 from ledger.streams.contract import Stream
 from ledger.vault import Place
@@ -153,10 +155,18 @@ class Books:
         priority: int = 0,
         weight: int = 1,
         settings: Mapping[str, str] | None = None,
+        shaping: Shaping | None = None,
+        system_prompt: str = "",
     ) -> UUID:
+        """With a `system_prompt`, the channel's shaping names the id under which it is sealed."""
         channel_id = entity_id()
         key_ids = tuple(entity_id() for _ in keys)
         self._loop.run(self._seal(channel_id, dict(zip(key_ids, keys, strict=True))))
+        shaping = shaping or Shaping()
+        if system_prompt:
+            text_id = entity_id()
+            self._loop.run(self._seal_text(channel_id, text_id, system_prompt))
+            shaping = msgspec.structs.replace(shaping, system_prompt_id=text_id)
         mapping = dict(models) if isinstance(models, Mapping) else {name: name for name in models}
         route = channel.Route(
             type=type_,
@@ -167,6 +177,7 @@ class Books:
             weight=weight,
             key_ids=key_ids,
             settings=dict(settings or {}),
+            shaping=shaping,
         )
         self.command(channel.STREAM, channel_id, channel.Add(channel_id, route, ACTOR), seen=True)
         return channel_id
@@ -222,6 +233,11 @@ class Books:
             for key_id, key in keys.items():
                 place = Place("channel_key", key_id, "key", channel_id)
                 await vault.put(connection, self._core.vault, place, key)
+
+    async def _seal_text(self, channel_id: UUID, text_id: UUID, text: str) -> None:
+        async with self._core.pool.connection() as connection:
+            place = Place("channel_text", text_id, "text", channel_id)
+            await vault.put(connection, self._core.vault, place, text)
 
     async def _balance(self, scope: UUID) -> Balance | None:
         async with self._core.pool.connection() as connection:

@@ -12,10 +12,11 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from gateway.app import Gateway
-from gateway.attempts import KeyRefused
+from gateway.attempts import ChannelVault, KeyRefused
 from gateway.body import BodyLimits
 from gateway.callers import Network, client_address
 from gateway.channel_keys import ChannelKeys
+from gateway.channel_texts import ChannelTexts
 from gateway.charges import ChargeBook, OwnedTasks
 from gateway.counting import CountingWords, TokenCounting
 from gateway.cutting import Cutter
@@ -114,7 +115,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         configuration=core.configuration,
         book=ChargeBook(core.writer, core.cache, core.pool, lease, owned),
         upstream=Upstream(UpstreamTimeouts(idle_s=given.streaming_timeout_s)),
-        keys=ChannelKeys(core.vault, core.pool),
+        vault=ChannelVault(ChannelKeys(core.vault, core.pool), ChannelTexts(core.vault, core.pool)),
         tokenizer=Tokenizer(),
         providers=PROVIDERS,
         formats=FORMATS,
