@@ -13,7 +13,7 @@ import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 HANG_S = 60.0
 
@@ -71,10 +71,20 @@ class FakeProvider:
         return self.scripts.get(f"{prefix}/{name}") or self.scripts[name]
 
 
+Provider = TypeVar("Provider", bound=FakeProvider)
+
+
 @contextlib.contextmanager
 def fake_provider(scripts: Mapping[str, Script] | None = None) -> Iterator[FakeProvider]:
     """A provider on a free port of loopback, in a thread of this process."""
-    provider = FakeProvider(scripts={"fine": whole(), "fine_stream": stream(), **(scripts or {})})
+    given = {"fine": whole(), "fine_stream": stream(), **(scripts or {})}
+    with serving(FakeProvider(scripts=given)) as provider:
+        yield provider
+
+
+@contextlib.contextmanager
+def serving(provider: Provider) -> Iterator[Provider]:
+    """Any provider, served likewise."""
     started = threading.Event()
     stopping: list[Any] = []
 

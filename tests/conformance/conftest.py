@@ -1,9 +1,12 @@
-"""One gateway for a module's tests, with a real provider behind it."""
+"""One gateway for a module's tests, with a real provider behind it; and one for the real clients
+that are programs of their own."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.conformance import node_clients
+from tests.conformance.reached import Reached, reached
 from tests.fake_provider import FakeProvider, fake_provider
 from tests.running import InProcess, in_process, migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
@@ -25,3 +28,16 @@ def gateway(
 def provider() -> Iterator[FakeProvider]:
     with fake_provider() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def everywhere() -> Iterator[Reached]:
+    """`tollgate serve` before a provider of each dialect."""
+    with reached() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def node() -> None:
+    """The clients for Node are installed."""
+    node_clients.install()

@@ -1,0 +1,110 @@
+"""`tollgate serve` before an obedient provider of each dialect, and what clients did with it."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ledger.pricing import Price
+from ledger.streams import price
+from ledger.usage import Usage
+from tests.bookkeeping import ACTOR, USD, ChargeStory, Payer
+from tests.conformance import node_clients
+from tests.fake_provider import serving
+from tests.obedient.provider import DIALECTS, Exchange, ObedientProvider
+from tests.running import Served, served
+
+MODELS = {f"over-{dialect}": dialect for dialect in DIALECTS}
+"""By the name that clients use: the dialect of the provider behind it."""
+
+CHANNELS = {
+    "openai_chat": ("openai", "gpt-5.1"),
+    "openai_responses": ("openai_responses", "gpt-5.1"),
+    "anthropic_messages": ("anthropic", "claude-sonnet-4-5"),
+    "gemini": ("gemini", "gemini-2.5-pro"),
+}
+"""Of a dialect's channel: its type, and the provider's name for the model."""
+SECRET = "secret-of-the-provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The running program, the providers behind it, and who pays."""
+
+    gateway: Served
+    provider: ObedientProvider
+    payer: Payer
+
+    def stories(self) -> list[ChargeStory]:
+        """Every charge, in the order of their opening."""
+        return self.gateway.books.stories(self.payer.account_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What an SDK told of a scenario, what the provider saw of it, and what was billed for it."""
+
+    model: str
+    scenario: str
+    told: dict[str, Any]
+    error: dict[str, Any] | None
+    exchanges: Sequence[Exchange]
+    billed: Sequence[Usage]
+
+
+@contextlib.contextmanager
+def reached() -> Iterator[Reached]:
+    """All of it, with a channel and a price for each of `MODELS`."""
+    with serving(ObedientProvider()) as provider, served() as gateway:
+        books = gateway.books
+        rates = {"input": 3 * USD, "cache_read": USD, "output": 15 * USD}
+        for model in MODELS:
+            command = price.SetPrice(model, Price(rates=rates), 0, ACTOR)
+            books.command(price.STREAM, price.price_stream_id(model), command)
+        payer = books.payer(500)
+        for model, dialect in MODELS.items():
+            version = "/v1" if dialect.startswith("openai") else ""
+            type_, upstream_model = CHANNELS[dialect]
+            books.channel(
+                {model: upstream_model},
+                type_=type_,
+                base_url=f"http://127.0.0.1:{provider.port}/{dialect}{version}",
+                keys=[SECRET],
+            )
+        yield Reached(gateway, provider, payer)
+
+
+def run_sdk(everywhere: Reached, script: str) -> dict[tuple[str, str], Line]:
+    """Every scenario of a script of `tests/conformance/node`, by model and name."""
+    given = {
+        "baseUrl": everywhere.gateway.base_url,
+        "key": everywhere.payer.key,
+        "models": list(MODELS),
+    }
+    before = len(everywhere.provider.exchanges)
+    with TemporaryDirectory() as home:
+        done = node_clients.run(
+            [str(node_clients.NODE), str(node_clients.HERE / script), json.dumps(given)],
+            home=Path(home),
+        )
+    assert not everywhere.provider.refused, everywhere.provider.refused
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    exchanges = everywhere.provider.exchanges[before:]
+    return {(line["model"], line["scenario"]): _line(everywhere, line, exchanges) for line in lines}
+
+
+def _line(everywhere: Reached, line: dict[str, Any], exchanges: Sequence[Exchange]) -> Line:
+    mark = f"{line['scenario']}@{line['model']}"
+    stories = [everywhere.gateway.books.story(request_id) for request_id in line["requests"]]
+    usages = [story.settled.usage for story in stories]
+    return Line(
+        model=line["model"],
+        scenario=line["scenario"],
+        told=line.get("told", {}),
+        error=line.get("error"),
+        exchanges=[one for one in exchanges if one.asked.marker == mark],
+        billed=[usage for usage in usages if isinstance(usage, Usage)],
+    )

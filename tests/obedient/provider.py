@@ -1,0 +1,52 @@
+"""Providers of the four dialects on one port, each with the same obedient model behind it."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.fake_provider import FakeProvider, Script, event_chunk, opened, whole
+from tests.obedient import model
+from tests.obedient.anthropic_messages import AnthropicMessages
+from tests.obedient.contract import Asked, Dialect, IllFormed, Said
+from tests.obedient.gemini import Gemini
+from tests.obedient.openai_chat import OpenAIChat
+from tests.obedient.openai_responses import OpenAIResponses
+
+DIALECTS: Final[dict[str, Dialect]] = {
+    "openai_chat": OpenAIChat(),
+    "openai_responses": OpenAIResponses(),
+    "anthropic_messages": AnthropicMessages(),
+    "gemini": Gemini(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that was understood, and what the model said."""
+
+    dialect: str
+    asked: Asked
+    said: Said
+
+
+@dataclass
+class ObedientProvider(FakeProvider):
+    """The first part of a path names the dialect. What is ill-formed is refused, and kept."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def named(self, path: str, body: bytes) -> Script:
+        name = path.split("/")[1]
+        dialect = DIALECTS[name]
+        number = len(self.exchanges) + len(self.refused)
+        try:
+            asked = dialect.read(path.removeprefix(f"/{name}"), json.loads(body))
+        except (IllFormed, KeyError, TypeError, ValueError) as error:
+            self.refused.append(f"{name}: {error!r}: {body.decode()[:4_000]}")
+            return whole(dialect.failure(400, "ill-formed"), status=400)
+        said = model.answer(asked, number)
+        self.exchanges.append(Exchange(name, asked, said))
+        if not asked.is_stream:
+            return whole(dialect.whole(said))
+        return (opened(), *map(event_chunk, dialect.events(said)), b"0\r\n\r\n")
