@@ -24,7 +24,7 @@ CHANNELS = {
     "openai_chat": ("openai", "gpt-5.1"),
     "openai_responses": ("openai_responses", "gpt-5.1"),
     "anthropic_messages": ("anthropic", "claude-sonnet-4-5"),
-    "gemini": ("gemini", "gemini-2.5-pro"),
+    "gemini": ("gemini", "gemini-3-pro-preview"),
 }
 """Of a dialect's channel: its type, and the provider's name for the model."""
 SECRET = "secret-of-the-provider"

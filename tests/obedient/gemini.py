@@ -21,6 +21,7 @@ from tests.obedient.contract import (
 from tests.obedient.shapes import check
 
 _KIND_OF_STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}
+_UNSIGNED = "skip_thought_signature_validator"
 
 
 class Gemini:
@@ -98,13 +99,15 @@ def _read_parts(parts: Sequence[Mapping[str, Any]], asked: Asked) -> None:
 
 
 def _calls(parts: Sequence[Mapping[str, Any]], before: int) -> list[Call]:
-    calls = []
+    calls: list[Call] = []
     for number, part in enumerate(parts):
-        if "thoughtSignature" in part:
-            sealed = base64.b64decode(part["thoughtSignature"], validate=True)
-            known = sealed.startswith((b"sealed", b"skip_thought_signature"))
-            require(known, "a thought signed by another")
+        signature = part.get("thoughtSignature", _UNSIGNED)
+        if signature != _UNSIGNED:
+            sealed = base64.b64decode(signature, validate=True)
+            require(sealed.startswith(b"sealed"), "a thought signed by another")
         if "functionCall" in part:
+            signed = bool(calls) or "thoughtSignature" in part
+            require(signed, "the first call of a step is missing a thought_signature")
             told = part["functionCall"]
             own_id = told.get("id") or f"unnamed-{before + number}"
             calls.append(Call(own_id, told["name"], told.get("args") or {}))
@@ -153,7 +156,7 @@ def _frame(said: Said, parts: list[dict[str, Any]], is_last: bool) -> dict[str, 
     return {
         "candidates": [candidate],
         "usageMetadata": _usage(said.figures, is_last),
-        "modelVersion": "gemini-2.5-pro",
+        "modelVersion": "gemini-3-pro-preview",
         "responseId": f"response-{said.number}",
     }
 

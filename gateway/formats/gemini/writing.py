@@ -2,6 +2,7 @@
 
 import json
 import mimetypes
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,13 @@ _USUAL_TYPES: dict[MediaKind, str] = {
     "video": "video/mp4",
     "document": "application/pdf",
 }
+_SIGNING = re.compile(r"(?:.*/)?gemini-(?:[3-9]|\d\d)")
+"""Models that refuse a request whose first call of a tool in a step bears no signature."""
+_UNSIGNED = "skip_thought_signature_validator"
+"""Stands for the signature of a call that another model made, or whose client did not keep it.
+
+Source: https://ai.google.dev/gemini-api/docs/thought-signatures
+"""
 
 
 def request_of(conversation: Conversation, upstream_model: str) -> Written:
@@ -41,6 +49,8 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
     contents = _Contents(conversation)
     for message in conversation.messages:
         contents.add(message)
+    if _SIGNING.match(upstream_model) and conversation.dialect != NAME:
+        _sign_calls(contents.written)
     document: dict[str, Any] = {"contents": contents.written}
     if contents.system:
         document["systemInstruction"] = {"parts": contents.system}
@@ -152,6 +162,14 @@ class _Contents:
                 return {"fileData": {"mimeType": kind, "fileUri": url}}
             case Stored():
                 raise inexpressible("A file that another provider stores")
+
+
+def _sign_calls(contents: Iterable[dict[str, Any]]) -> None:
+    """Of calls side by side the first one bears the signature."""
+    for content in contents:
+        calls = [part for part in content["parts"] if "functionCall" in part]
+        if calls:
+            calls[0].setdefault("thoughtSignature", _UNSIGNED)
 
 
 def _spoken(part: Part) -> Iterable[dict[str, Any]]:

@@ -6,6 +6,8 @@ on calls https://ai.google.dev/gemini-api/docs/openai (`extra_content`), both of
 back as they got them.
 """
 
+import re
+
 from gateway.conversation.turn import StopReason
 
 NAME = "openai_chat"
@@ -50,3 +52,12 @@ AUDIO_OF_MEDIA_TYPE = {kind: name for name, kind in MEDIA_TYPE_OF_AUDIO.items()}
 
 SERVICE_OF_TIER = {"default": "standard", "flex": "flex", "priority": "priority"}
 TIER_OF_SERVICE = {service: tier for tier, service in SERVICE_OF_TIER.items()}
+
+_SIGNING = re.compile(r"(?:.*/)?gemini")
+
+
+def signs_calls(model: str) -> bool:
+    """Whether a model knows `extra_content`, where its signatures stand; others refuse the whole
+    request for a member of a call that they do not know.
+    """
+    return _SIGNING.match(model) is not None

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from gateway.conversation.losses import of_document
 from gateway.conversation.parts import (
     Address,
@@ -21,13 +23,13 @@ from gateway.conversation.parts import (
 )
 from gateway.conversation.request import Conversation, Message, Written
 from gateway.errors import InvalidRequest
-from gateway.formats.openai_chat.vocabulary import AUDIO_OF_MEDIA_TYPE, NAME
+from gateway.formats.openai_chat.vocabulary import AUDIO_OF_MEDIA_TYPE, NAME, signs_calls
 from gateway.formats.openai_chat.writing_options import write_options
 
 
 def request_of(conversation: Conversation, upstream_model: str) -> Written:
     """The request as a provider reads it. Raises InvalidRequest for what it has no words for."""
-    messages = _Messages(conversation.dialect)
+    messages = _Messages(conversation.dialect, signs_calls(upstream_model))
     for message in conversation.messages:
         messages.add(message)
     document: dict[str, Any] = {"model": upstream_model, "messages": messages.written}
@@ -48,8 +50,9 @@ _SHOWN_NEXT = "(shown in the next message)"
 class _Messages:
     """Collects messages, and what they lose."""
 
-    def __init__(self, dialect: str) -> None:
+    def __init__(self, dialect: str, signs_calls: bool) -> None:
         self._is_own = dialect == NAME
+        self._signs_calls = signs_calls
         self.written: list[dict[str, Any]] = []
         self.losses: list[str] = []
 
@@ -86,7 +89,7 @@ class _Messages:
         for part in parts:
             match part:
                 case ToolCall():
-                    calls.append(written_call(part))
+                    calls.append(self._call(part))
                 case Refusal(text=text):
                     said["refusal"] = text
                 case Thinking():
@@ -101,6 +104,12 @@ class _Messages:
         elif said["content"] is None and "refusal" not in said and "audio" not in said:
             said["content"] = ""
         return said
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        if call.signature and not self._signs_calls:
+            self.losses.append("tool_calls.signature")
+            call = msgspec.structs.replace(call, signature="")
+        return written_call(call)
 
     def _content(self, parts: list[Part]) -> str | list[dict[str, Any]]:
         written = [

@@ -381,6 +381,28 @@ def test_how_much_to_think_is_told_as_the_model_knows_it(
     assert document["generationConfig"]["thinkingConfig"] == told
 
 
+@pytest.mark.parametrize(
+    ("model", "signature", "told"),
+    [
+        ("gemini-3-pro-preview", "", ["skip_thought_signature_validator", None]),
+        ("google/gemini-3.5-flash", "s", ["s", None]),
+        ("gemini-2.5-pro", "", [None, None]),
+    ],
+)
+def test_the_first_call_of_a_step_bears_a_signature(
+    model: str, signature: str, told: list[str | None]
+) -> None:
+    calls = (
+        ToolCall(id="1", name="f", arguments="{}", signature=signature),
+        ToolCall(id="2", name="f", arguments="{}"),
+    )
+    conversation = Conversation(
+        dialect="openai_chat", messages=(Message(role="assistant", parts=calls),)
+    )
+    (content,) = DIALECT.request(conversation, model).document["contents"]
+    assert [part.get("thoughtSignature") for part in content["parts"]] == told
+
+
 def test_losses_are_named() -> None:
     conversation = Conversation(
         dialect="anthropic_messages",

@@ -54,6 +54,24 @@ def conversed(*messages: Message, **members: object) -> Conversation:
     return Conversation(dialect="anthropic_messages", messages=messages, **members)
 
 
+@pytest.mark.parametrize(
+    ("model", "losses"),
+    [("google/gemini-3-pro", ()), ("gpt-5.1", ("tool_calls.signature",))],
+)
+def test_a_calls_signature_is_told_to_models_that_know_it_alone(
+    model: str, losses: tuple[str, ...]
+) -> None:
+    signed = ToolCall(id="1", name="f", arguments="{}", signature="s")
+    conversation = conversed(Message(role="assistant", parts=(signed,)))
+    written = DIALECT.request(conversation, model)
+    (told,) = written.document["messages"][0]["tool_calls"]
+    extra = {"extra_content": {"google": {"thought_signature": "s"}}}
+    function = {"name": "f", "arguments": "{}"}
+    plain = {"id": "1", "type": "function", "function": function}
+    assert told == plain | ({} if losses else extra)
+    assert written.losses == losses
+
+
 @pytest.mark.parametrize("recording", WHOLE + STREAMS, ids=lambda each: each.name)
 def test_a_recorded_request_comes_back_as_it_was(recording: Recording) -> None:
     document = recording.document
