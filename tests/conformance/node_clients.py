@@ -42,7 +42,12 @@ def run(
     done = subprocess.run(
         command,
         cwd=home,
-        env={"PATH": path(), "HOME": str(home), "TMPDIR": str(home), **(environment or {})},
+        env={
+            "PATH": path(),
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            **(environment or {}),
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

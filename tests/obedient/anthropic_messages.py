@@ -17,10 +17,13 @@ from tests.obedient.contract import (
     picture,
     require,
     require_answered,
+    without,
 )
 from tests.obedient.shapes import check
 
 _SIGNATURE = "EqQBCkYIBxgC"
+_SAMPLING = ("temperature", "top_p", "top_k")
+"""Taken by models before version 4.7, and no longer among the SDK's types."""
 
 
 class AnthropicMessages:
@@ -28,7 +31,7 @@ class AnthropicMessages:
 
     def read(self, path: str, document: dict[str, Any]) -> Asked:
         require(path.endswith("/v1/messages"), f"no such address: {path}")
-        check("anthropic_messages", document)
+        check("anthropic_messages", without(document, *_SAMPLING))
         asked = Asked(document, document.get("stream", False))
         asked.instructions = _text_of(document.get("system") or "")
         open_calls: Sequence[Call] = ()
@@ -139,6 +142,7 @@ def _require_room_for_thoughts(document: Mapping[str, Any]) -> None:
         budget = thinking["budget_tokens"]
         require(1_024 <= budget < document["max_tokens"], "no room for the thoughts")
         require(document.get("temperature", 1) == 1, "thoughts have a temperature of 1")
+        require("top_k" not in document, "thoughts are drawn from all tokens")
 
 
 def _content(said: Said) -> list[dict[str, Any]]:
