@@ -19,7 +19,8 @@ from gateway.conversation.parts import (
     ToolCall,
     ToolResult,
 )
-from gateway.formats.anthropic_messages.signing import read_call_id, read_signature
+from gateway.conversation.signatures import read_call_id
+from gateway.formats.anthropic_messages.signing import read_signature
 from gateway.formats.anthropic_messages.vocabulary import NAME, arguments_of, cache_mark
 
 

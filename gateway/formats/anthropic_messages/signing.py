@@ -2,11 +2,10 @@
 
 - On a thought: in its own `signature` or `data`, under the signer's name. A thought that nobody
   signed is marked too, for a provider of this dialect refuses what it did not sign itself.
-- On a call of a tool (Gemini's thought signatures): within its id, which every client sends back.
+- On a call of a tool (Gemini's thought signatures): within its id, see
+  `gateway.conversation.signatures`.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from typing import Any
@@ -19,7 +18,6 @@ from gateway.raw_members import edited, members_of
 
 MARK = "tollgate-signed:"
 _UNSIGNED = f"{MARK}:"
-_SIGNED_CALL = "-tollgate-signed-"
 _THOUGHTS = ("thinking", "redacted_thinking")
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _ID_MAX_CHARACTERS = 64
@@ -33,26 +31,6 @@ def told_signature(signature: str, signed_by: str) -> str:
 def read_signature(told: object) -> tuple[str, str]:
     """A thought's signature as our client sends it, and the dialect of who signed it."""
     return restored(told, NAME) if type(told) is str else ("", "")
-
-
-def told_call_id(call_id: str, signature: str) -> str:
-    """A call's id as our client sees it."""
-    if not signature:
-        return call_id
-    return (
-        call_id + _SIGNED_CALL + base64.urlsafe_b64encode(signature.encode()).decode().rstrip("=")
-    )
-
-
-def read_call_id(told: str) -> tuple[str, str]:
-    """A call's id as it was given, and the signature within."""
-    call_id, _, signed = told.partition(_SIGNED_CALL)
-    try:
-        signature = base64.urlsafe_b64decode(signed + "=" * (-len(signed) % 4)).decode()
-    except (binascii.Error, ValueError):
-        return told, ""
-    is_ours = told_call_id(call_id, signature) == told
-    return (call_id, signature) if is_ours else (told, "")
 
 
 def provider_call_id(call_id: str) -> str:

@@ -7,10 +7,11 @@ from uuid import uuid4
 import msgspec
 
 from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
+from gateway.conversation.signatures import signed_call_id
 from gateway.conversation.turn import Choice, StopReason, Turn
 from gateway.formats.anthropic_messages.citations import told_citation
 from gateway.formats.anthropic_messages.reading_blocks import parts_of
-from gateway.formats.anthropic_messages.signing import told_call_id, told_signature
+from gateway.formats.anthropic_messages.signing import told_signature
 from gateway.formats.anthropic_messages.usage import write_usage
 from gateway.formats.anthropic_messages.vocabulary import (
     NAME,
@@ -94,7 +95,7 @@ def told_blocks(part: Part) -> Iterator[dict[str, Any]]:
         case ToolCall(name=name):
             yield {
                 "type": "tool_use",
-                "id": told_call_id(part.id, part.signature),
+                "id": signed_call_id(part.id, part.signature),
                 "name": name,
                 "input": input_of(part.arguments, part.is_custom),
             }

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
+from gateway.conversation.signatures import signed_call_id
 from gateway.conversation.turn import (
     Begun,
     CitationDelta,
@@ -23,7 +24,7 @@ from gateway.conversation.turn import (
     TurnEvent,
 )
 from gateway.formats.anthropic_messages.citations import told_citation
-from gateway.formats.anthropic_messages.signing import told_call_id, told_signature
+from gateway.formats.anthropic_messages.signing import told_signature
 from gateway.formats.anthropic_messages.stream import END_MARKER
 from gateway.formats.anthropic_messages.turn import message_id, told_blocks, told_stop
 from gateway.formats.anthropic_messages.usage import write_usage
@@ -232,7 +233,7 @@ class EventWriter:
 def _begun(part: Part) -> dict[str, Any]:
     match part:
         case ToolCall(name=name):
-            call_id = told_call_id(part.id, part.signature)
+            call_id = signed_call_id(part.id, part.signature)
             return {"type": "tool_use", "id": call_id, "name": name, "input": {}}
         case Thinking():
             return {"type": "thinking", "thinking": "", "signature": ""}

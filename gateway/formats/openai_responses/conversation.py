@@ -18,7 +18,7 @@ from gateway.conversation.parts import (
     ToolResult,
 )
 from gateway.conversation.request import Conversation, Message, Role
-from gateway.conversation.signatures import restored
+from gateway.conversation.signatures import read_call_id, restored
 from gateway.formats.contract import ChatCall
 from gateway.formats.openai_responses.options import options_of
 from gateway.formats.openai_responses.vocabulary import NAME, sealed
@@ -42,12 +42,14 @@ def output_part(item: Mapping[str, Any]) -> list[Part]:
     if kind == "message":
         return list(_content(item.get("content")))
     if kind in _CALLS:
+        call_id, signature = read_call_id(item.get("call_id") or item.get("id") or "")
         return [
             ToolCall(
-                id=item.get("call_id") or item.get("id") or "",
+                id=call_id,
                 name=item.get("name") or "",
                 arguments=item.get(_CALLS[kind]) or "",
                 is_custom=kind == "custom_tool_call",
+                signature=signature,
             )
         ]
     if kind == "reasoning":
@@ -83,7 +85,7 @@ def _item(item: dict[str, Any]) -> tuple[Role, list[Part]]:
     if kind in _RESULTS:
         return "user", [
             ToolResult(
-                call_id=item.get("call_id") or "",
+                call_id=read_call_id(item.get("call_id") or "")[0],
                 content=tuple(_result(part) for part in _content(item.get("output"))),
                 is_custom=kind == "custom_tool_call_output",
             )

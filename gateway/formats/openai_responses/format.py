@@ -15,9 +15,15 @@ from gateway.formats.contract import (
     ServedModel,
     StreamReader,
 )
-from gateway.formats.openai_responses import answer, as_stream, prompt, request, stream
+from gateway.formats.openai_responses import (
+    answer,
+    as_stream,
+    prompt,
+    provider_body,
+    request,
+    stream,
+)
 from gateway.formats.openai_responses.dialect import ResponsesDialect
-from gateway.raw_members import edited
 
 
 class OpenAIResponses:
@@ -36,10 +42,8 @@ class OpenAIResponses:
         return prompt.prompt(call)
 
     def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:  # noqa: ARG002 - usage is always told
-        """The client's bytes, with the provider's name for the model, without what is stripped."""
-        if upstream_model == call.model and not call.stripped:
-            return call.body
-        return edited(call.body, {"model": upstream_model}, call.stripped)
+        """The client's bytes with the declared edits."""
+        return provider_body.provider_body(call, upstream_model)
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

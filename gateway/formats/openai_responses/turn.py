@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
+from gateway.conversation.signatures import signed_call_id
 from gateway.conversation.turn import Choice, StopReason, Turn
 from gateway.formats.contract import ChatCall, UnreadableAnswer
 from gateway.formats.openai_responses.conversation import output_part
@@ -96,7 +97,10 @@ def written_item(part: Part, own_id: str) -> dict[str, Any] | None:
     match part:
         case Text() | Refusal():
             return message_item(own_id, [content_of(part)])
-        case Thinking() | ToolCall():
+        case ToolCall():
+            call_id = signed_call_id(part.id, part.signature)
+            return item_of(msgspec.structs.replace(part, id=call_id), own_id)
+        case Thinking():
             return item_of(part, own_id)
         case Foreign(dialect=dialect, value=value) if dialect == NAME:
             return dict(value)

@@ -99,6 +99,8 @@ class _Items:
         """Parts that are items of their own; None for what stands in a message."""
         match part:
             case ToolCall():
+                if part.signature:
+                    self.losses.append("tool_calls.signature")
                 item = item_of(part, "")
                 del item["id"], item["status"]
                 return item
