@@ -40,6 +40,7 @@ class Gateway:
         self._count_gemini = counting["gemini"]
         self._routes: dict[str, dict[str, Handler]] = {
             "/v1/chat/completions": {"POST": relays["openai_chat"].serve},
+            "/v1/completions": {"POST": relays["openai_completions"].serve},
             "/v1/responses": {"POST": relays["openai_responses"].serve},
             "/v1/messages": {"POST": relays["anthropic_messages"].serve},
             "/v1/messages/count_tokens": {"POST": counting["anthropic_messages"].serve},

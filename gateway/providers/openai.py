@@ -1,12 +1,14 @@
 """OpenAI, and every service that speaks its Chat Completions at another address.
 
-Sources: https://platform.openai.com/docs/api-reference/chat and .../responses
+Sources: https://platform.openai.com/docs/api-reference/chat, .../responses and .../completions
 """
 
 from collections.abc import Mapping, Sequence
 
 from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
+
+_PATHS = {"openai_responses": "responses", "openai_completions": "completions"}
 
 
 class OpenAI:
@@ -17,22 +19,22 @@ class OpenAI:
     is_whole_url = False
     needs_key = True
     key_form = ONE_WORD
-    spoken = ("openai_chat", "openai_responses")
+    spoken = ("openai_chat", "openai_completions", "openai_responses")
     settings = NO_SETTINGS
 
     def formats(
         self,
         base_url: str,
-        upstream_model: str,  # noqa: ARG002 - it offers all in both
+        upstream_model: str,  # noqa: ARG002 - it offers all in all
         settings: Mapping[str, str],  # noqa: ARG002 - it has none
     ) -> Sequence[str]:
-        """Chat completions everywhere; Responses where they come from."""
+        """Chat completions and the legacy ones everywhere; Responses where they come from."""
         is_own = not base_url or base_url == self.base_url
-        return self.spoken if is_own else ("openai_chat",)
+        return self.spoken if is_own else ("openai_chat", "openai_completions")
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""
-        path = "responses" if attempt.format == "openai_responses" else "chat/completions"
+        path = _PATHS.get(attempt.format, "chat/completions")
         return await upstream.send(
             UpstreamRequest(
                 url=f"{attempt.base_url}/{path}",

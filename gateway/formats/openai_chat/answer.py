@@ -2,8 +2,8 @@
 
 from gateway.formats.contract import Answer, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
-from gateway.formats.openai_chat.usage import read_usage
 from gateway.openai_envelope import failure_in_answer
+from gateway.openai_usage import read_usage
 from gateway.provider_json import read_object
 from gateway.service_tiers import service_of
 

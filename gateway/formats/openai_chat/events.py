@@ -27,8 +27,8 @@ from gateway.formats.openai_chat.turn import (
     details_of,
     now_s,
 )
-from gateway.formats.openai_chat.usage import write_usage
 from gateway.formats.openai_chat.vocabulary import FINISH_OF_STOP, NAME, STOP_OF_FINISH
+from gateway.openai_usage import write_usage
 from gateway.provider_json import read_object
 from ledger.usage import Usage
 

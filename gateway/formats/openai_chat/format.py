@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway import openai_envelope
+from gateway import openai_body, openai_envelope
 from gateway.errors import GatewayError
 from gateway.formats.contract import (
     Answer,
@@ -17,7 +17,6 @@ from gateway.formats.openai_chat import (
     answer,
     as_stream,
     prompt,
-    provider_body,
     request,
     stream,
 )
@@ -41,7 +40,7 @@ class OpenAIChat:
 
     def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:
         """The client's bytes with the declared edits."""
-        return provider_body.provider_body(call, upstream_model, ask_usage)
+        return openai_body.provider_body(call, upstream_model, ask_usage)
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

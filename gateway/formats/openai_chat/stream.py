@@ -12,8 +12,8 @@ from gateway.delivered_text import DeliveredText
 from gateway.errors import GatewayError, UpstreamFailed
 from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
-from gateway.formats.openai_chat.usage import read_usage, write_usage
 from gateway.openai_envelope import failure_in_answer
+from gateway.openai_usage import read_usage, write_usage
 from gateway.provider_json import read_object
 from gateway.service_tiers import service_of
 from gateway.sse import SSEEvent, SSEParser, SSETooLong

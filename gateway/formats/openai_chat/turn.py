@@ -9,7 +9,6 @@ from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, T
 from gateway.conversation.turn import Choice, Turn
 from gateway.formats.contract import ChatCall, UnreadableAnswer
 from gateway.formats.openai_chat.conversation import assistant_parts
-from gateway.formats.openai_chat.usage import write_usage
 from gateway.formats.openai_chat.vocabulary import (
     FINISH_OF_STOP,
     FORMAT_OF_SIGNER,
@@ -17,6 +16,7 @@ from gateway.formats.openai_chat.vocabulary import (
     STOP_OF_FINISH,
 )
 from gateway.formats.openai_chat.writing import written_call
+from gateway.openai_usage import write_usage
 from ledger import clock
 from ledger.usage import Usage
 

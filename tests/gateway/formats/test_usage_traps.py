@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.formats.openai_chat.usage import COUNT_MAX, read_usage, write_usage
 from gateway.formats.registry import FORMATS
+from gateway.openai_usage import COUNT_MAX, read_usage, write_usage
 from ledger.usage import CLASSES, Usage
 from tests.recorded import Recording, recordings
 

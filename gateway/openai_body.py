@@ -1,4 +1,6 @@
-"""The bytes that go to the provider: the client's own, but for the declared edits."""
+"""The bytes that go to a provider of OpenAI's chat or legacy completions: the client's own, but for
+the declared edits.
+"""
 
 from gateway.formats.contract import ChatCall
 from gateway.raw_members import edited, members_of

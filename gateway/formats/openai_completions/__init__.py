@@ -1,0 +1,1 @@
+"""OpenAI's legacy completions: a prompt, and what follows it."""

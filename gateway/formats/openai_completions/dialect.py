@@ -1,0 +1,38 @@
+"""Legacy completions to and from the conversation in no dialect."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.conversation.request import Conversation, Written
+from gateway.conversation.turn import Turn
+from gateway.formats.contract import ChatCall, EventReader, EventWriter
+from gateway.formats.openai_completions import answer, conversation, events
+from ledger.usage import Usage
+
+
+class CompletionsDialect:
+    """See `gateway.formats.contract.Dialect`."""
+
+    def conversation(self, call: ChatCall) -> Conversation:
+        """What the client asks for. Raises InvalidRequest for what only this dialect can say."""
+        return conversation.conversation_of(call)
+
+    def request(self, told: Conversation, upstream_model: str) -> Written:
+        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        return conversation.request_of(told, upstream_model)
+
+    def turn(self, document: Mapping[str, Any]) -> Turn:
+        """The provider's whole answer. Raises UnreadableAnswer."""
+        return answer.turn_of(document)
+
+    def answer(self, call: ChatCall, told: Turn, usage: Usage) -> bytes:
+        """The whole answer for the client."""
+        return answer.answer_of(call, told, usage)
+
+    def reader(self) -> EventReader:
+        """For the stream of a provider of this dialect."""
+        return events.CompletionReader()
+
+    def writer(self, call: ChatCall) -> EventWriter:
+        """For the stream to a client of this dialect."""
+        return events.CompletionWriter(call)

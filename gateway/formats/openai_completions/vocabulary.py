@@ -1,0 +1,66 @@
+"""Words of the dialect that reading and writing share.
+
+Source: https://platform.openai.com/docs/api-reference/completions/object
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.conversation.turn import StopReason
+from gateway.errors import InvalidRequest
+
+NAME = "openai_completions"
+
+STOP_OF_FINISH: dict[str, StopReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+}
+FINISH_OF_STOP: dict[StopReason, str] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "pause": "stop",
+    "tool_calls": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+}
+
+
+def inexpressible(what: str, param: str | None = None) -> InvalidRequest:
+    """The request would mean something else without it."""
+    return InvalidRequest(
+        f"{what} cannot be told to the provider of this model.",
+        param=param,
+        code="not_expressible",
+    )
+
+
+def completion_id(told: str) -> str:
+    """An id of this dialect."""
+    return told if told.startswith("cmpl") else f"cmpl-{told}"
+
+
+def logprobs_of(told: object, offset: int) -> dict[str, Any] | None:
+    """Probabilities as chat completions tell them, in this dialect's rows; None: there are none.
+
+    `offset` is how many characters were said before.
+    """
+    content = told.get("content") if isinstance(told, Mapping) else None
+    if not isinstance(content, list) or not content:
+        return None
+    rows: dict[str, list[Any]] = {
+        "tokens": [],
+        "token_logprobs": [],
+        "top_logprobs": [],
+        "text_offset": [],
+    }
+    for one in content:
+        token = str(one["token"])
+        rows["tokens"].append(token)
+        rows["token_logprobs"].append(one.get("logprob"))
+        top = one.get("top_logprobs") or ()
+        rows["top_logprobs"].append({each["token"]: each["logprob"] for each in top})
+        rows["text_offset"].append(offset)
+        offset += len(token)
+    return rows
