@@ -1,5 +1,6 @@
 """The front's ASGI application: a few routes, matched by hand, with nothing between them and us."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -8,18 +9,23 @@ from gateway.counting import TokenCounting
 from gateway.errors import GatewayError, InternalError, UnknownRoute
 from gateway.exchange import Exchange, Header, Receive, Scope, Send
 from gateway.formats.contract import Format
-from gateway.gemini_paths import OPENAI_PREFIX, ModelAction, model_action
+from gateway.gemini_paths import MODELS, OPENAI_PREFIX, ModelAction, is_gemini, model_action
 from gateway.health import Health
-from gateway.models import Models
+from gateway.models import Models, dialect_of_caller
 from gateway.relay import Place, Relay
 from ledger.ids import charge_id
 
 _DIALECT_OF = {
+    "/v1/chat/completions": "openai_chat",
+    "/v1/completions": "openai_completions",
     "/v1/responses": "openai_responses",
     "/v1/messages": "anthropic_messages",
     "/v1/messages/count_tokens": "anthropic_messages",
 }
-"""In whose words errors of a path are told, where that is not OpenAI's."""
+"""In whose words errors of a path are told; at others it depends on who asks."""
+
+_PREFLIGHT_LASTS_S = 86_400
+_NAMES = re.compile(r"[A-Za-z0-9_, -]{1,4096}")
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
@@ -59,7 +65,7 @@ class Gateway:
         handler = methods.get(exchange.method) if methods else None
         try:
             if handler is None:
-                await self._refuse(exchange, methods)
+                await self._answer_ourselves(exchange, methods)
             else:
                 await handler(exchange)
         except BaseException:
@@ -73,7 +79,7 @@ class Gateway:
         if path.startswith(OPENAI_PREFIX):
             path = "/v1/" + path.removeprefix(OPENAI_PREFIX)
         methods = self._routes.get(path)
-        if methods is None and path.startswith(("/v1/models/", "/v1beta/models/")):
+        if methods is None and path.startswith(MODELS):
             asked = model_action(path)
             return self._one_model if asked is None else {"POST": self._about(asked)}
         return methods
@@ -85,28 +91,55 @@ class Gateway:
         place = Place(asked.model, asked.action == "streamGenerateContent")
         return partial(self._gemini.serve, place=place)
 
-    async def _refuse(self, exchange: Exchange, methods: dict[str, Handler] | None) -> None:
+    async def _answer_ourselves(
+        self, exchange: Exchange, methods: dict[str, Handler] | None
+    ) -> None:
+        """A browser's question before the real one, or a refusal."""
         if methods is None:
             error = UnknownRoute(f"unknown request URL: {exchange.method} {exchange.path[:200]}")
-        else:
-            error = UnknownRoute(
-                f"{exchange.method} is not allowed here", status=HTTPStatus.METHOD_NOT_ALLOWED
-            )
-        allow = [(b"allow", ", ".join(sorted(methods)).encode())] if methods else []
-        await self._tell(exchange, error, allow)
+            await self._tell(exchange, error)
+            return
+        allowed = ", ".join(sorted([*methods, "OPTIONS"])).encode()
+        if exchange.method == "OPTIONS":
+            await exchange.start(204, _preflight(exchange, allowed))
+            await exchange.end()
+            return
+        error = UnknownRoute(
+            f"{exchange.method} is not allowed here", status=HTTPStatus.METHOD_NOT_ALLOWED
+        )
+        await self._tell(exchange, error, [(b"allow", allowed)])
 
     async def _tell(
         self, exchange: Exchange, error: GatewayError, more: Sequence[Header] = ()
     ) -> None:
-        wire = self._formats[_dialect_of(exchange.path)]
+        wire = self._formats[dialect_of(exchange)]
         status, headers, body = wire.error_body(error, exchange.request_id)
         await exchange.respond(status, [*headers, *more], body)
 
 
-def _dialect_of(path: str) -> str:
-    if path.startswith("/v1beta/") and not path.startswith(OPENAI_PREFIX):
+def dialect_of(exchange: Exchange) -> str:
+    """The wire format in which an exchange is told what is wrong with its address or with us."""
+    path = exchange.path
+    if path.startswith(OPENAI_PREFIX):
+        path = "/v1/" + path.removeprefix(OPENAI_PREFIX)
+    elif is_gemini(path):
         return "gemini"
-    return _DIALECT_OF.get(path, "openai_chat")
+    if path.startswith("/v1/responses/"):
+        path = "/v1/responses"
+    return _DIALECT_OF.get(path) or dialect_of_caller(exchange)
+
+
+def _preflight(exchange: Exchange, allowed: bytes) -> list[Header]:
+    """What the Fetch standard has a browser ask first; the answer to it opens nothing by itself."""
+    asked = exchange.header(b"access-control-request-headers") or ""
+    return [
+        (b"allow", allowed),
+        (b"access-control-allow-methods", allowed),
+        # A wildcard would not cover `Authorization`.
+        (b"access-control-allow-headers", asked.encode() if _NAMES.fullmatch(asked) else b"*"),
+        (b"access-control-max-age", str(_PREFLIGHT_LASTS_S).encode()),
+        (b"vary", b"Access-Control-Request-Headers"),
+    ]
 
 
 async def _here(exchange: Exchange) -> None:

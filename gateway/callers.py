@@ -1,6 +1,6 @@
 """Who calls: exactly one credential, wherever it is carried, and the address it comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import parse_qsl
@@ -54,17 +54,15 @@ async def identify(
 
 
 def credential(exchange: Exchange) -> str:
-    """The one key presented: Bearer, x-api-key, x-goog-api-key or ?key=.
+    """The one key presented: Authorization (Bearer, or the key alone), x-api-key, x-goog-api-key,
+    mj-api-secret, ?key=, or a realtime client's subprotocol.
 
     Raises InvalidKey where there is none, InvalidRequest where there are different ones.
     """
     presented: set[str] = set()
     for name, raw in exchange.headers:
-        if name == b"authorization":
-            scheme, _, token = raw.decode("latin-1").partition(" ")
-            presented.add(token.strip() if scheme.lower() == "bearer" else "")
-        elif name in (b"x-api-key", b"x-goog-api-key"):
-            presented.add(raw.decode("latin-1").strip())
+        if name in _READ_KEY:
+            presented.update(_READ_KEY[name](raw.decode("latin-1").strip()))
     if b"key=" in exchange.query:
         query = parse_qsl(exchange.query.decode("latin-1"))
         presented.update(value for name, value in query if name == "key")
@@ -74,6 +72,34 @@ def credential(exchange: Exchange) -> str:
     if not secret:
         raise InvalidKey("no API key was sent: use the header `Authorization: Bearer <key>`")
     return secret
+
+
+_ELSEWHERE = "midjourney-proxy"
+"""Said by clients whose secret goes into a header of its own."""
+
+
+def _authorization(told: str) -> tuple[str, ...]:
+    scheme, space, key = told.partition(" ")
+    if scheme.lower() != "bearer":
+        key = "" if space else scheme
+    key = key.strip()
+    return () if not told or key == _ELSEWHERE else (key,)
+
+
+def _subprotocols(told: str) -> list[str]:
+    """Browsers cannot set headers on a WebSocket; OpenAI's SDK names the key as a protocol."""
+    mark = "openai-insecure-api-key."
+    offered = [each.strip() for each in told.split(",")]
+    return [each.removeprefix(mark) for each in offered if each.startswith(mark)]
+
+
+_READ_KEY: Mapping[bytes, Callable[[str], Iterable[str]]] = {
+    b"authorization": _authorization,
+    b"x-api-key": lambda told: (told,),
+    b"x-goog-api-key": lambda told: (told,),
+    b"mj-api-secret": lambda told: (told,),
+    b"sec-websocket-protocol": _subprotocols,
+}
 
 
 def client_address(exchange: Exchange, trusted_proxies: Sequence[Network]) -> Address | None:

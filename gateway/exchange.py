@@ -11,6 +11,11 @@ Send = Callable[[Message], Awaitable[None]]
 Scope = MutableMapping[str, Any]
 Header = tuple[bytes, bytes]
 
+FOR_EVERY_ORIGIN: tuple[Header, ...] = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"*"),
+)
+"""Programs in browsers may call from anywhere: what counts is the key, and no browser adds one."""
 WRITE_STALL_S = 30.0
 """A client that does not read for this long is gone."""
 
@@ -43,6 +48,10 @@ class Exchange:
                 return value.decode("latin-1")
         return None
 
+    def send_through(self, wrapped: Callable[[Send], Send]) -> None:
+        """Tell what is still to be told by way of another sender."""
+        self._send = wrapped(self._send)
+
     def watch(self, when_gone: Callable[[], None]) -> None:
         """Call back once when the client leaves; the whole body must have been read."""
         self._when_gone = when_gone
@@ -63,6 +72,8 @@ class Exchange:
         """Status and headers; what follows cannot change them."""
         self.has_started = True
         names = list(headers)
+        if self.header(b"origin") is not None:
+            names += FOR_EVERY_ORIGIN
         if not any(name == b"x-request-id" for name, _ in names):
             names.append((b"x-request-id", self.request_id.encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": names})

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gateway.errors import InvalidRequest
 
-_PREFIXES = ("/v1beta/models/", "/v1/models/", "/v1beta1/models/")
+MODELS = ("/v1/models/", "/v1beta/models/", "/v1beta1/models/")
 _ACTIONS = frozenset({"generateContent", "streamGenerateContent", "countTokens"})
 OPENAI_PREFIX = "/v1beta/openai/"
 """Below it Google answers in OpenAI's dialect."""
@@ -20,20 +20,34 @@ class ModelAction(NamedTuple):
     action: str
 
 
+def is_gemini(path: str) -> bool:
+    """Whether a path is Google's, so that whoever calls it reads Google's words."""
+    is_googles = path.startswith(("/v1beta/", "/v1beta1/")) and not path.startswith(OPENAI_PREFIX)
+    return is_googles or model_action(path) is not None
+
+
 def model_action(path: str) -> ModelAction | None:
     """`/v1beta/models/{model}:{action}`; the model may hold slashes and colons. None: another."""
-    prefix = next((each for each in _PREFIXES if path.startswith(each)), None)
+    prefix = next((each for each in MODELS if path.startswith(each)), None)
     if prefix is None:
         return None
     model, colon, action = path.removeprefix(prefix).rpartition(":")
     return ModelAction(model, action) if colon and model and action in _ACTIONS else None
 
 
-def require_events(query: bytes) -> None:
-    """Streams are told as server-sent events alone. Raises InvalidRequest."""
-    if b"alt=sse" not in query.split(b"&"):
+def wants_array(query: bytes) -> bool:
+    """Whether a stream is told as one JSON array: so it is unless events were asked for.
+
+    Raises InvalidRequest for other forms.
+    """
+    pairs = [pair.partition(b"=") for pair in query.split(b"&")]
+    forms = {value for name, _, value in pairs if name in (b"alt", b"$alt", b"%24alt")}
+    if forms == {b"sse"}:
+        return False
+    if forms - {b"json"}:
         raise InvalidRequest(
-            "Streams are served as server-sent events: add '?alt=sse' to the address.",
+            "Streams are told as server-sent events ('alt=sse') or as a JSON array ('alt=json').",
             param="alt",
             code="unsupported_parameter",
         )
+    return True

@@ -11,6 +11,7 @@ from gateway.callers import Caller, Network, identify
 from gateway.errors import GatewayError, UnknownModel
 from gateway.exchange import Exchange
 from gateway.formats.contract import Format, ServedModel
+from gateway.gemini_paths import OPENAI_PREFIX, is_gemini
 from gateway.routing import models_served
 from ledger import clock
 from projections.configuration import Configuration
@@ -33,7 +34,7 @@ class Models:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer `/v1/models` or `/v1/models/{id}`; an id may contain slashes."""
-        wire = self._formats[_dialect(exchange)]
+        wire = self._formats[dialect_of_caller(exchange)]
         try:
             caller = await identify(exchange, self._configuration, self._trusted_proxies)
             _, _, model = exchange.path.partition("/models/")
@@ -69,9 +70,12 @@ class Models:
         return ServedModel(model, first_price.effective_from_us // 1_000_000)
 
 
-def _dialect(exchange: Exchange) -> str:
-    has_googles_key = exchange.header(b"x-goog-api-key") is not None
-    if has_googles_key or exchange.path.startswith("/v1beta/"):
+def dialect_of_caller(exchange: Exchange) -> str:
+    """The wire format of who asks at an address that several SDKs share."""
+    if exchange.path.startswith(OPENAI_PREFIX):
+        return "openai_chat"
+    asks_google = exchange.header(b"x-goog-api-key") is not None or b"key=" in exchange.query
+    if asks_google or is_gemini(exchange.path):
         return "gemini"
     is_anthropic = exchange.header(b"anthropic-version") is not None
     return "anthropic_messages" if is_anthropic else "openai_chat"

@@ -16,7 +16,8 @@ from gateway.delivery import Delivering, Delivery, Drains
 from gateway.errors import GatewayError, KeyNotAllowed, ServiceNotPriced, UnknownModel
 from gateway.exchange import Exchange
 from gateway.formats.contract import ChatCall, Format, Prompt
-from gateway.gemini_paths import require_events
+from gateway.gemini_paths import wants_array
+from gateway.json_array import as_array
 from gateway.providers.contract import Provider
 from gateway.refusals import Refusals
 from gateway.routing import Candidate, candidates, in_order
@@ -136,8 +137,8 @@ class Relay:
         body = await read_body(exchange.headers, exchange.receive, self._limits.body)
         call = self._wire.read_request(await parse_off_loop(body), body)
         if place is not None:
-            if place.stream:
-                require_events(exchange.query)
+            if place.stream and wants_array(exchange.query):
+                exchange.send_through(as_array)
             call = replace(call, model=place.model, stream=place.stream)
         names = self._wire.forwarded_headers
         if not names:
