@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.conversation.request import Conversation, Written
+from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
-from gateway.formats.openai_completions import answer, conversation, events
+from gateway.formats.openai_completions import answer, conversation, events, shaping
+from gateway.raw_members import Edits
 from ledger.usage import Usage
 
 
@@ -36,3 +37,11 @@ class CompletionsDialect:
     def writer(self, call: ChatCall) -> EventWriter:
         """For the stream to a client of this dialect."""
         return events.CompletionWriter(call)
+
+    def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:  # noqa: ARG002 - a contract
+        """Nothing: the dialect is older than thinking."""
+        return Edits(lost=("reasoning",) if reasoning.effort else ())
+
+    def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:  # noqa: ARG002 - no prompt has one of its own
+        """The members that give a request a system prompt."""
+        return shaping.lead(document, words)

@@ -8,7 +8,8 @@ import pytest
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall, Piece
 from gateway.formats.registry import FORMATS
-from gateway.wires import Passing, Translating, wires_of
+from gateway.reasoning_suffixes import Suffix
+from gateway.wires import Asking, Passing, Wires
 from ledger.usage import Usage
 
 LEGACY = FORMATS["openai_completions"]
@@ -18,6 +19,10 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 def call_of(**fields: object) -> ChatCall:
     document: dict[str, Any] = {"model": "m", "prompt": "once upon", **fields}
     return LEGACY.read_request(document, msgspec.json.encode(document))
+
+
+def asking(model: str, words: str = "") -> Asking:
+    return Asking(Suffix(model), words)
 
 
 def count_words(texts: Any) -> int:  # noqa: ANN401 - a sequence of strings
@@ -120,13 +125,15 @@ def test_the_clients_bytes_pass_but_for_the_declared_edits() -> None:
 def test_what_a_translation_cannot_say_is_refused_by_its_name(
     fields: dict[str, Any], param: str
 ) -> None:
-    wires = wires_of(LEGACY, FORMATS)
+    wires = Wires(LEGACY, FORMATS)
     call = call_of(**fields)
-    assert wires["openai_completions"].outgoing(call, "m").body == call.body
-    for name, wire in wires.items():
-        if not isinstance(wire, Passing):
+    for name in FORMATS:
+        wire = wires.to(name)
+        if isinstance(wire, Passing):
+            assert wire.outgoing(call, asking("m")).body == call.body
+        else:
             with pytest.raises(InvalidRequest) as refusal:
-                wire.outgoing(call, "up")
+                wire.outgoing(call, asking("up"))
             assert (refusal.value.param, refusal.value.code) == (param, "not_expressible"), name
 
 
@@ -135,7 +142,7 @@ def test_a_prompt_becomes_what_a_user_says() -> None:
         n=2, best_of=2, max_tokens=9, temperature=0.5, stop="x", logprobs=3, echo=False, suffix="",
         user="u", seed=4, odd=1,
     )  # fmt: skip
-    outgoing = Translating(LEGACY, FORMATS["openai_chat"]).outgoing(call, "up")
+    outgoing = Wires(LEGACY, FORMATS).to("openai_chat").outgoing(call, asking("up"))
     assert msgspec.json.decode(outgoing.body) == {
         "model": "up",
         "messages": [{"role": "user", "content": "once upon"}],
@@ -149,6 +156,23 @@ def test_a_prompt_becomes_what_a_user_says() -> None:
         "user": "u",
     }
     assert outgoing.losses == ("odd",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "prompt"),
+    [
+        ({"prompt": "a"}, "be brief\n\na"),
+        ({"prompt": ["a", "b"]}, ["be brief\n\na", "be brief\n\nb"]),
+        ({"prompt": [1, 2]}, [1, 2]),
+        ({"prompt": "a", "echo": True}, "a"),
+    ],
+)
+def test_a_channels_system_prompt_is_what_a_prompt_begins_with(
+    fields: dict[str, Any], prompt: object
+) -> None:
+    wire = Wires(LEGACY, FORMATS).to("openai_completions")
+    sent = wire.outgoing(call_of(**fields), asking("m", "be brief")).body
+    assert msgspec.json.decode(sent)["prompt"] == prompt
 
 
 def test_a_request_in_its_own_dialect_loses_nothing() -> None:
@@ -171,7 +195,7 @@ def test_probabilities_of_a_chat_model_are_told_in_rows() -> None:
         "finish_reason": "length",
     }
     answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 7, "model": "up"}
-    wire = Translating(LEGACY, FORMATS["openai_chat"])
+    wire = Wires(LEGACY, FORMATS).to("openai_chat")
     whole = wire.whole(msgspec.json.encode({**answer, "choices": [choice], "usage": USAGE}))
     told = msgspec.json.decode(wire.told(call_of(logprobs=1), whole, Usage(input=5, output=2)))
     assert (told["object"], told["created"], told["model"]) == ("text_completion", 7, "m")
@@ -260,7 +284,7 @@ def test_an_odd_event_breaks_the_stream(broken: bytes) -> None:
 
 
 def test_several_choices_are_told_apart_in_a_stream() -> None:
-    wire = Translating(LEGACY, FORMATS["openai_chat"])
+    wire = Wires(LEGACY, FORMATS).to("openai_chat")
     call = call_of(stream=True, n=2)
     reader = wire.stream(call, count_words)
     told = b""
