@@ -11,6 +11,7 @@ from gateway.exchange import Exchange, Header, Receive, Scope, Send
 from gateway.formats.contract import Format
 from gateway.gemini_paths import MODELS, OPENAI_PREFIX, ModelAction, is_gemini, model_action
 from gateway.health import Health
+from gateway.kept_answers import RESPONSES, KeptAnswers
 from gateway.models import Models, dialect_of_caller
 from gateway.relay import Place, Relay
 from ledger.ids import charge_id
@@ -39,15 +40,18 @@ class Gateway:
         relays: Mapping[str, Relay],
         counting: Mapping[str, TokenCounting],
         models: Models,
+        kept: KeptAnswers,
         health: Health,
     ) -> None:
+        self._kept = kept
         self._formats = formats
         self._gemini = relays["gemini"]
         self._count_gemini = counting["gemini"]
-        self._routes: dict[str, dict[str, Handler]] = {
+        self._routes: dict[str, Mapping[str, Handler]] = {
             "/v1/chat/completions": {"POST": relays["openai_chat"].serve},
             "/v1/completions": {"POST": relays["openai_completions"].serve},
             "/v1/responses": {"POST": relays["openai_responses"].serve},
+            "/v1/responses/compact": {"POST": relays["compact"].serve},
             "/v1/messages": {"POST": relays["anthropic_messages"].serve},
             "/v1/messages/count_tokens": {"POST": counting["anthropic_messages"].serve},
             "/": {"HEAD": _here},
@@ -56,7 +60,7 @@ class Gateway:
             "/livez": {"GET": health.live, "HEAD": health.live},
             "/readyz": {"GET": health.ready, "HEAD": health.ready},
         }
-        self._one_model: dict[str, Handler] = {"GET": models.serve, "HEAD": models.serve}
+        self._one_model: Mapping[str, Handler] = {"GET": models.serve, "HEAD": models.serve}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI, HTTP only."""
@@ -74,7 +78,7 @@ class Gateway:
                 await self._tell(exchange, InternalError("something went wrong here"))
             raise
 
-    def _methods(self, path: str) -> dict[str, Handler] | None:
+    def _methods(self, path: str) -> Mapping[str, Handler] | None:
         """What a path answers, by method."""
         if path.startswith(OPENAI_PREFIX):
             path = "/v1/" + path.removeprefix(OPENAI_PREFIX)
@@ -82,6 +86,8 @@ class Gateway:
         if methods is None and path.startswith(MODELS):
             asked = model_action(path)
             return self._one_model if asked is None else {"POST": self._about(asked)}
+        if methods is None and path.startswith(RESPONSES):
+            return self._kept.methods(path)
         return methods
 
     def _about(self, asked: ModelAction) -> Handler:
@@ -92,7 +98,7 @@ class Gateway:
         return partial(self._gemini.serve, place=place)
 
     async def _answer_ourselves(
-        self, exchange: Exchange, methods: dict[str, Handler] | None
+        self, exchange: Exchange, methods: Mapping[str, Handler] | None
     ) -> None:
         """A browser's question before the real one, or a refusal."""
         if methods is None:
@@ -124,8 +130,8 @@ def dialect_of(exchange: Exchange) -> str:
         path = "/v1/" + path.removeprefix(OPENAI_PREFIX)
     elif is_gemini(path):
         return "gemini"
-    if path.startswith("/v1/responses/"):
-        path = "/v1/responses"
+    if path.startswith(RESPONSES):
+        path = RESPONSES.rstrip("/")
     return _DIALECT_OF.get(path) or dialect_of_caller(exchange)
 
 

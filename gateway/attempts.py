@@ -20,6 +20,7 @@ from gateway.charges import OwnedTasks
 from gateway.cutting import Cut
 from gateway.errors import (
     GatewayError,
+    InvalidRequest,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimeout,
@@ -32,7 +33,7 @@ from gateway.formats.contract import (
     UnreadableAnswer,
 )
 from gateway.providers.contract import Attempt as ProviderAttempt
-from gateway.providers.contract import Provider
+from gateway.providers.contract import Keeper, Provider
 from gateway.reasoning_suffixes import Suffix, read_suffix
 from gateway.routing import Candidate
 from gateway.upstream import Upstream, UpstreamAnswer
@@ -41,6 +42,7 @@ from ledger import clock
 from ledger.application import Ledger
 from ledger.errors import LedgerError
 from ledger.streams import channel
+from ledger.streams.channel import Shaping
 from ledger.streams.charge.events import Attempt
 from ledger.usage import Usage
 
@@ -49,6 +51,7 @@ log = structlog.get_logger()
 _FAILURE_BYTES_MAX = 64 * 1024
 _COMMITTED_AFTER_MS = 10_000
 _COMMITTED_PIECES = 256
+_UNSHAPED = Shaping()
 
 
 class Unanswered(Exception):
@@ -71,6 +74,7 @@ class Opened:
     started_s: float
     ttft_ms: int
     upstream_model: str
+    key_id: UUID | None = None
     losses: tuple[str, ...] = ()
     whole: Whole | None = None
     reader: StreamReader | None = None
@@ -168,7 +172,8 @@ class Asker:
     ) -> Opened:
         provider = self._providers[candidate.type]
         spoken_here = self._spoken(candidate)
-        wire = self._wires.to(spoken_here, candidate.shaping)
+        # What a variant answers is no turn: nothing of it could be written anew.
+        wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else candidate.shaping)
         words = await self._vault.texts.read(candidate) or ""
         asking = Asking(self._suffix(candidate), words, candidate.shaping.system_prompt_leads)
         outgoing = wire.outgoing(call, asking)
@@ -184,13 +189,14 @@ class Asker:
                 format=spoken_here,
                 headers=outgoing.headers,
                 settings=candidate.settings,
+                variant=_known_variant(call, provider),
             ),
             self._upstream,
         )
         opened = Opened(
             candidate, wire, answer, (), started_s, elapsed_ms(started_s), asking.suffix.model
         )
-        opened.losses = outgoing.losses
+        opened.key_id, opened.losses = key_id, outgoing.losses
         try:
             if answer.status != 200:
                 await self._raise_failure(opened, key_id)
@@ -311,6 +317,15 @@ def _cut_short(candidate: Candidate, started_s: float) -> Attempt:
     return Attempt(
         channel_id=candidate.channel_id, outcome="cut", duration_ms=elapsed_ms(started_s)
     )
+
+
+def _known_variant(call: ChatCall, provider: Provider) -> str:
+    """Raises InvalidRequest for a variant the provider would take for the usual thing."""
+    if call.variant and not isinstance(provider, Keeper):
+        raise InvalidRequest(
+            "The provider of this model cannot do this.", code="unsupported_operation"
+        )
+    return call.variant
 
 
 def _with_status(error: GatewayError, status: int) -> GatewayError:

@@ -21,11 +21,19 @@ from gateway.errors import (
 )
 from gateway.exchange import Exchange
 from gateway.formats.contract import ChatCall, Format, Piece, StreamReader
+from gateway.kept_responses import KeptResponse, KeptResponses
 from gateway.running_cover import OutputLimit, RunningCover
 from gateway.tokens import Tokenizer
 from gateway.wires import Whole
 from ledger import clock
-from ledger.pricing import STANDARD, Price, cost_nanos, dearest_service
+from ledger.pricing import (
+    INPUT_CLASSES,
+    OUTPUT_CLASSES,
+    STANDARD,
+    Price,
+    cost_nanos,
+    dearest_service,
+)
 from ledger.streams.charge.events import Basis, Cost
 from ledger.streams.charge.rules import Settle
 from ledger.streams.price import PriceSet
@@ -42,6 +50,7 @@ _EVENT_STREAM = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+_CONTEXT_CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 _PASSING = ("content", "comment")
 _LOST_MAX = 1_024
 _DRAINED = "client_gone_drained"
@@ -100,9 +109,15 @@ class Delivery:
     """Delivers what was opened, over one wire format."""
 
     def __init__(
-        self, wire: Format, tokenizer: Tokenizer, drains: Drains, cost_price: CostPrice
+        self,
+        wire: Format,
+        tokenizer: Tokenizer,
+        drains: Drains,
+        cost_price: CostPrice,
+        kept: KeptResponses,
     ) -> None:
         self._wire = wire
+        self._kept = kept
         self._cost_price = cost_price
         self._tokenizer = tokenizer
         self._drains = drains
@@ -126,6 +141,8 @@ class Delivery:
         count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
         told = Told(answer.usage, answer.anomaly, answer.service)
         metered = await self._meter(one, told, count)
+        if not await self._remember(one, metered.usage, answer.kept_id):
+            raise Overloaded("where the answer is kept could not be recorded", retry_after_s=5)
         if not await one.charge.settle_in_time(self._settle(one, metered, "complete")):
             one.charge.give_back_when_settled()
             raise Overloaded("the charge could not be recorded in time", retry_after_s=5)
@@ -162,9 +179,29 @@ class Delivery:
         told = Told(usage, reader.anomaly, reader.service)
         metered = await self._meter(one, told, reader.delivered.count)
         code = "client_gone" if one.exchange.is_gone else ending.code
+        if not await self._remember(one, metered.usage, reader.kept_id):
+            ending.error = Overloaded("where the answer is kept could not be recorded")
         if not await one.charge.settle_in_time(self._settle(one, metered, code)):
             ending.error = Overloaded("the charge could not be recorded in time")
         return reader.closing(metered.usage)
+
+    async def _remember(self, one: Delivering, usage: Usage, kept_id: str) -> bool:
+        """Where an answer is that its provider keeps, before the client can ask for it again; False
+        if that cannot be recorded. Other answers cost nothing here.
+        """
+        if not (one.call.keeps and kept_id):
+            return True
+        opening, opened = one.charge.opening, one.opened
+        kept = KeptResponse(
+            account_id=opening.account_id,
+            response_id=kept_id,
+            key_id=opening.key_id,
+            channel_id=opened.candidate.channel_id,
+            channel_key_id=opened.key_id,
+            model=one.call.model,
+            context_tokens=sum(getattr(usage, each) for each in _CONTEXT_CLASSES),
+        )
+        return await self._kept.remember(kept)
 
     async def _meter(self, one: Delivering, told: Told, count_output: Callable[[], int]) -> Metered:
         """The provider's word where there is one, else what was sent and delivered, counted."""

@@ -7,6 +7,7 @@ GatewayError
 ├── InvalidKey                401  no such key, revoked, expired
 ├── KeyNotAllowed             403  the key exists and may not do this (model, address, account)
 ├── UnknownModel              404  no such model for this caller, or it has no price
+├── UnknownResponse           404  no such kept answer of this account's
 ├── UnknownRoute              404 / 405
 ├── RequestTimeout            408  the body did not arrive in time
 ├── RequestTooLarge           413
@@ -95,6 +96,15 @@ class UnknownModel(GatewayError):
     status = 404
     kind = "invalid_request_error"
     code = "model_not_found"
+    should_retry = False
+
+
+class UnknownResponse(GatewayError):
+    """No answer of this id is kept for this account; another account's are told alike."""
+
+    status = 404
+    kind = "invalid_request_error"
+    code = "response_not_found"
     should_retry = False
 
 

@@ -13,14 +13,21 @@ from gateway.callers import Caller, Network, identify
 from gateway.charges import ChargeBook, OpenCharge
 from gateway.cutting import Cut, Cutter
 from gateway.delivery import Delivering, Delivery, Drains
-from gateway.errors import GatewayError, KeyNotAllowed, ServiceNotPriced, UnknownModel
+from gateway.errors import (
+    GatewayError,
+    InvalidRequest,
+    KeyNotAllowed,
+    ServiceNotPriced,
+    UnknownModel,
+)
 from gateway.exchange import Exchange
 from gateway.formats.contract import ChatCall, Format, Prompt
 from gateway.gemini_paths import wants_array
 from gateway.json_array import as_array
+from gateway.kept_responses import KeptResponses
 from gateway.providers.contract import Provider
 from gateway.refusals import Refusals
-from gateway.routing import Candidate, candidates, in_order
+from gateway.routing import Candidate, candidates, in_order, only_at
 from gateway.strict_json import parse_off_loop
 from gateway.tokens import Tokenizer
 from gateway.upstream import Upstream
@@ -83,6 +90,7 @@ class Parts:
     formats: Mapping[str, Format]
     refusals: Refusals
     cutter: Cutter
+    kept: KeptResponses
     key_refused: KeyRefused
 
 
@@ -103,6 +111,7 @@ class Relay:
         self._providers = parts.providers
         self._refusals = parts.refusals
         self._cutter = parts.cutter
+        self._kept = parts.kept
         self._trusted_proxies = trusted_proxies
         self._limits = limits
         wires = Wires(wire, parts.formats)
@@ -110,7 +119,7 @@ class Relay:
             wire.name, wires, parts.providers, parts.upstream, parts.vault, parts.key_refused
         )
         cost_price = parts.configuration.cost_price
-        self._delivery = Delivery(wire, parts.tokenizer, limits.drains, cost_price)
+        self._delivery = Delivery(wire, parts.tokenizer, limits.drains, cost_price, parts.kept)
         self._options: dict[tuple[str, str], tuple[Candidate, ...]] = {}
         self._options_version = -1
 
@@ -149,7 +158,7 @@ class Relay:
     async def _admit(self, caller: Caller, call: ChatCall) -> Admission:
         """Choose who may serve the call, freeze its price, and bound what it can cost.
 
-        Raises UnknownModel, KeyNotAllowed, ServiceNotPriced.
+        Raises UnknownModel, KeyNotAllowed, ServiceNotPriced, InvalidRequest.
         """
         if caller.terms.models is not None and call.model not in caller.terms.models:
             raise KeyNotAllowed(f"this API key may not use the model {call.model!r}")
@@ -159,6 +168,8 @@ class Relay:
         priced = history.at(now_us) if history else None
         if not options or priced is None:
             raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
+        if call.continues:
+            call, options = await self._continued(caller, call, options)
         call = self._with_room(call, options)
         version, event = priced
         terms = Terms(
@@ -191,6 +202,30 @@ class Relay:
             output_tokens_max=output_tokens,
         )
         return Admission(call, caller, event.price, reserve, options)
+
+    async def _continued(
+        self, caller: Caller, call: ChatCall, options: Sequence[Candidate]
+    ) -> tuple[ChatCall, tuple[Candidate, ...]]:
+        """The call with what it goes on from counted in, and the one place where that is kept.
+
+        Raises InvalidRequest, in OpenAI's words where nothing is kept for this account.
+        """
+        kept = await self._kept.find(caller.account_id, call.continues)
+        if kept is None:
+            raise InvalidRequest(
+                f"Previous response with id '{call.continues}' not found.",
+                param="previous_response_id",
+                code="previous_response_not_found",
+            )
+        there = only_at(options, kept.channel_id, kept.channel_key_id)
+        if not there:
+            raise InvalidRequest(
+                f"The provider that keeps the response '{call.continues}' does not serve the model "
+                f"{call.model!r} at present: send the whole conversation in 'input'.",
+                param="previous_response_id",
+                code="previous_response_unavailable",
+            )
+        return replace(call, earlier_tokens=kept.context_tokens), there
 
     def _with_room(self, call: ChatCall, options: Sequence[Candidate]) -> ChatCall:
         """The call with the limit it will be sent with: a model whose name says to think needs

@@ -6,7 +6,7 @@ weight and every member gets its turn before the next tier is asked.
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from ledger.streams.channel import Channel, Shaping
@@ -51,6 +51,37 @@ def candidates(
         and group in channel.route.groups
         and not (channel.is_paused or channel.is_removed)
         and ((keys := _usable_keys(channel)) or not needs_key(channel.route.type))
+    )
+
+
+def candidate_of(
+    channel_id: UUID, channel: Channel, model: str, key_id: UUID | None
+) -> Candidate | None:
+    """One channel with one of its keys, whatever else it has; None where that key does not work."""
+    usable = _usable_keys(channel)
+    if key_id is not None and key_id not in usable:
+        return None
+    return Candidate(
+        channel_id=channel_id,
+        type=channel.route.type,
+        base_url=channel.route.base_url,
+        upstream_model=channel.route.models.get(model, model),
+        priority=channel.route.priority,
+        weight=channel.route.weight,
+        key_ids=() if key_id is None else (key_id,),
+        settings=channel.route.settings,
+        shaping=channel.route.shaping,
+    )
+
+
+def only_at(
+    options: Iterable[Candidate], channel_id: UUID, key_id: UUID | None
+) -> tuple[Candidate, ...]:
+    """Of some candidates the one channel, with the one key; none where that may not serve."""
+    return tuple(
+        replace(option, key_ids=() if key_id is None else (key_id,))
+        for option in options
+        if option.channel_id == channel_id and (key_id is None or key_id in option.key_ids)
     )
 
 

@@ -27,11 +27,14 @@ class UpstreamTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """A POST to a provider. `url` is sent as it is, so it must be quoted where it has to be."""
+    """A request to a provider, a POST unless it says otherwise. `url` is sent as it is, so it must
+    be quoted where it has to be.
+    """
 
     url: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = b""
+    method: str = "POST"
 
 
 class UpstreamAnswer(Protocol):
@@ -103,10 +106,11 @@ class Upstream:
         that keeps them from coming.
         """
         try:
-            posting = self._session.post(
+            posting = self._session.request(
+                request.method,
                 # Quoted otherwise it would not be what was signed, or another path altogether.
                 URL(request.url, encoded=True),
-                data=request.body,
+                data=request.body or None,
                 headers={"accept-encoding": "identity", **request.headers},
                 allow_redirects=False,
             )

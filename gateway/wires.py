@@ -216,6 +216,10 @@ class _Retelling:
         return self._inner.service
 
     @property
+    def kept_id(self) -> str:
+        return self._inner.kept_id
+
+    @property
     def finished(self) -> bool:
         return self._inner.finished
 

@@ -40,6 +40,7 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
     is_abandoned: bool = False
+    method: str = "POST"
 
     def json(self) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.body)
@@ -245,7 +246,8 @@ async def _read_request(reader: asyncio.StreamReader) -> Received:
         for name, _, value in (line.partition(":") for line in lines[1:] if line)
     }
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Received(lines[0].split()[1], headers, body)
+    method, path, _ = lines[0].split()
+    return Received(path, headers, body, method=method)
 
 
 async def _play(

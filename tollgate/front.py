@@ -23,8 +23,11 @@ from gateway.cutting import Cutter
 from gateway.exchange import Exchange, Message, Scope
 from gateway.formats.anthropic_messages import request as anthropic_messages
 from gateway.formats.gemini import request as gemini
+from gateway.formats.openai_responses.compaction import COMPACT, OpenAICompaction
 from gateway.formats.registry import FORMATS
 from gateway.health import Health
+from gateway.kept_answers import KeptAnswers
+from gateway.kept_responses import KeptResponses
 from gateway.leases import NodeLease
 from gateway.models import Models
 from gateway.providers.registry import PROVIDERS
@@ -121,6 +124,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         formats=FORMATS,
         refusals=refusals,
         cutter=cutter,
+        kept=KeptResponses(core.pool),
         key_refused=KeyRefused(core.ledger, lease.node, owned),
     )
     proxies = tuple(ipaddress.ip_network(network) for network in given.trusted_proxies)
@@ -128,6 +132,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         body=BodyLimits(max_bytes=given.request_body_max_bytes), call_s=given.relay_timeout_s
     )
     relays = {name: Relay(wire, parts, proxies, limits) for name, wire in FORMATS.items()}
+    relays[COMPACT] = Relay(OpenAICompaction(), parts, proxies, limits)
     counting = {
         words.wire.name: TokenCounting(
             words, core.configuration, parts.tokenizer, proxies, limits.body
@@ -135,10 +140,11 @@ def build_front(given: Assignment, core: Core) -> Front:
         for words in _COUNTING
     }
     models = Models(FORMATS, core.configuration, proxies)
+    kept = KeptAnswers(FORMATS["openai_responses"], parts, proxies)
     health = Health(core.pool, core.configuration, lease)
     return Front(
         core=core,
-        gateway=Gateway(FORMATS, relays, counting, models, health),
+        gateway=Gateway(FORMATS, relays, counting, models, kept, health),
         health=health,
         lease=lease,
         cutter=cutter,

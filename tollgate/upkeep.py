@@ -1,11 +1,12 @@
-"""Throws away what nobody may keep or needs: old refusals, and vault cells whose fact never came.
+"""Throws away what nobody may keep or needs: old refusals, the places of old answers, and cells of
+the vault whose fact never came.
 
 A vault row is written before its event; if the writer dies in between, the row belongs to nothing.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -23,7 +24,9 @@ EVERY_S = 3_600.0
 ORPHANED_FOR_S = 3_600.0
 """How long a cell must have been without its event; a command takes seconds."""
 REFUSALS_KEPT_DAYS = 7
-_REFUSALS_PER_STATEMENT = 5_000
+RESPONSES_KEPT_DAYS = 31
+"""A day longer than OpenAI keeps them."""
+_ROWS_PER_STATEMENT = 5_000
 _LOCK = 0x74696479  # "tidy": one node at a time; more would do no harm
 
 Cell = tuple[str, UUID, str]
@@ -32,6 +35,11 @@ _OLD_REFUSALS = """
     delete from operations.refusal where refusal_id in (
         select refusal_id from operations.refusal
         where refused_at < clock_timestamp() - make_interval(days => %s) limit %s)
+"""
+_OLD_KEPT_RESPONSES = """
+    delete from operations.kept_response where ctid in (
+        select ctid from operations.kept_response
+        where created_at < clock_timestamp() - make_interval(days => %s) limit %s)
 """
 # A cell stands for a stream of its row's id; a channel's keys and texts for their mention in it.
 _ORPHANS = """
@@ -73,13 +81,14 @@ class Upkeep:
             await asyncio.sleep(EVERY_S)
 
     async def tidy(self) -> tuple[int, int]:
-        """How many refusals and vault cells were removed."""
+        """How many refusals and vault cells were removed; old kept responses go uncounted."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute("select pg_try_advisory_xact_lock(%s)", (_LOCK,))
             row = await cursor.fetchone()
             if row is None or not row[0]:
                 return 0, 0
-            refusals = await _remove_old_refusals(connection)
+            refusals = await _remove_old(connection, _OLD_REFUSALS, REFUSALS_KEPT_DAYS)
+            await _remove_old(connection, _OLD_KEPT_RESPONSES, RESPONSES_KEPT_DAYS)
             return refusals, await self._remove_orphans(connection)
 
     async def _remove_orphans(self, connection: psycopg.AsyncConnection[Any]) -> int:
@@ -92,14 +101,14 @@ class Upkeep:
         return len(due)
 
 
-async def _remove_old_refusals(connection: psycopg.AsyncConnection[Any]) -> int:
+async def _remove_old(
+    connection: psycopg.AsyncConnection[Any], statement: LiteralString, kept_days: int
+) -> int:
     removed = 0
     while True:
-        cursor = await connection.execute(
-            _OLD_REFUSALS, (REFUSALS_KEPT_DAYS, _REFUSALS_PER_STATEMENT)
-        )
+        cursor = await connection.execute(statement, (kept_days, _ROWS_PER_STATEMENT))
         removed += cursor.rowcount
-        if cursor.rowcount < _REFUSALS_PER_STATEMENT:
+        if cursor.rowcount < _ROWS_PER_STATEMENT:
             return removed
 
 

@@ -33,6 +33,10 @@ class ChatCall:
     parsed `body`; `body` the client's bytes; `stripped` names top-level fields that are not
     forwarded. `headers` are the client's own that go with the body, by lower-case name.
     `service` is the one asked for (flex, priority, ...), empty for the standard one.
+
+    `keeps`: the client lets the provider keep the answer. `continues` is the id of a kept answer
+    that this call goes on from, and `earlier_tokens` how much the provider reads again for it.
+    `variant` names another thing to do with the same words (compact), empty for an answer.
     """
 
     model: str
@@ -45,6 +49,10 @@ class ChatCall:
     stripped: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     service: str = STANDARD
+    keeps: bool = False
+    continues: str = ""
+    earlier_tokens: int = 0
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,8 @@ class Answer:
     `usage` is None when the provider told none, or none that can be used. `anomaly` names what is
     wrong with what it told; with a usage beside it, that usage was mended and counts. `error` is
     set for an error told under status 200. `output_texts` are what an estimate counts. `service`
-    is the one that answered, None where the provider does not say.
+    is the one that answered, None where the provider does not say. `kept_id` is the id under which
+    the provider keeps the answer, empty where it does not.
     """
 
     usage: Usage | None
@@ -70,6 +79,7 @@ class Answer:
     error: GatewayError | None
     output_texts: tuple[str, ...]
     service: str | None = None
+    kept_id: str = ""
 
 
 class ServedModel(NamedTuple):
@@ -119,6 +129,11 @@ class StreamReader(Protocol):
     @property
     def service(self) -> str | None:
         """As `Answer.service`, so far."""
+        ...
+
+    @property
+    def kept_id(self) -> str:
+        """As `Answer.kept_id`, so far."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from gateway.upstream import Upstream, UpstreamAnswer
@@ -26,6 +26,21 @@ class Attempt:
     format: str
     headers: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    variant: str = ""
+    """As `ChatCall.variant`; only a `Keeper` is ever asked for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A question about an answer that a provider keeps: `path` is relative to where answers are
+    made (`resp_1/cancel`), `query` what goes with it.
+    """
+
+    method: str
+    base_url: str
+    key: str
+    path: str
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +130,11 @@ class Provider(Protocol):
         Raises UpstreamFailed, UpstreamTimeout when no answer begins.
         """
         ...
+
+
+@runtime_checkable
+class Keeper(Provider, Protocol):
+    """A vendor that shows again what it keeps, and knows the variants of its formats."""
+
+    async def visit(self, visit: Visit, upstream: Upstream) -> UpstreamAnswer:
+        """Ask about a kept answer. Raises UpstreamFailed, UpstreamTimeout when no answer begins."""

@@ -5,7 +5,7 @@ Sources: https://platform.openai.com/docs/api-reference/chat, .../responses and 
 
 from collections.abc import Mapping, Sequence
 
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt, Visit
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 _PATHS = {"openai_responses": "responses", "openai_completions": "completions"}
@@ -35,6 +35,7 @@ class OpenAI:
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""
         path = _PATHS.get(attempt.format, "chat/completions")
+        path += f"/{attempt.variant}" if attempt.variant else ""
         return await upstream.send(
             UpstreamRequest(
                 url=f"{attempt.base_url}/{path}",
@@ -43,5 +44,16 @@ class OpenAI:
                     "content-type": "application/json",
                 },
                 body=attempt.body,
+            )
+        )
+
+    async def visit(self, visit: Visit, upstream: Upstream) -> UpstreamAnswer:
+        """Ask about a kept answer."""
+        query = f"?{visit.query}" if visit.query else ""
+        return await upstream.send(
+            UpstreamRequest(
+                url=f"{visit.base_url}/responses/{visit.path}{query}",
+                headers={"authorization": f"Bearer {visit.key}"},
+                method=visit.method,
             )
         )

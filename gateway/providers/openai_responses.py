@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt, Visit
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
@@ -23,13 +23,25 @@ class OpenAIResponses:
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""
+        variant = f"/{attempt.variant}" if attempt.variant else ""
         return await upstream.send(
             UpstreamRequest(
-                url=f"{attempt.base_url}/responses",
+                url=f"{attempt.base_url}/responses{variant}",
                 headers={
                     "authorization": f"Bearer {attempt.key}",
                     "content-type": "application/json",
                 },
                 body=attempt.body,
+            )
+        )
+
+    async def visit(self, visit: Visit, upstream: Upstream) -> UpstreamAnswer:
+        """Ask about a kept answer."""
+        query = f"?{visit.query}" if visit.query else ""
+        return await upstream.send(
+            UpstreamRequest(
+                url=f"{visit.base_url}/responses/{visit.path}{query}",
+                headers={"authorization": f"Bearer {visit.key}"},
+                method=visit.method,
             )
         )

@@ -205,8 +205,17 @@ def test_a_stream_that_breaks_off_raises_the_sdks_error(
     assert gateway.books.story(raw.headers["x-request-id"]).settled.basis == "estimated"
 
 
-def test_what_one_provider_keeps_is_refused_clearly(sdk: OpenAI) -> None:
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"background": True}, "background"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+    ],
+)
+def test_what_nobody_here_can_keep_is_refused_clearly(
+    sdk: OpenAI, fields: dict[str, Any], param: str
+) -> None:
     with pytest.raises(openai.BadRequestError) as refusal:
-        sdk.responses.create(model=ECHO, input="x", previous_response_id="resp_1")
-    assert refusal.value.code == "unsupported_parameter"
-    assert refusal.value.param == "previous_response_id"
+        sdk.responses.create(model=ECHO, input="x", **fields)
+    assert (refusal.value.code, refusal.value.param) == ("unsupported_parameter", param)

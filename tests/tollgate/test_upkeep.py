@@ -38,6 +38,27 @@ def migrated(database: FreshDatabase) -> FreshDatabase:
     return database
 
 
+def test_where_answers_are_kept_is_forgotten_after_a_month(
+    migrated: FreshDatabase, redis_url: str
+) -> None:
+    async def scenario(core: Core) -> None:
+        async with core.pool.connection() as connection:
+            await connection.execute(
+                "insert into operations.kept_response select %s, 'resp_' || days, %s, %s, null, "
+                "'m', 7, clock_timestamp() - make_interval(days => days) "
+                "from generate_series(29, 33) as days",
+                (uuid4(), uuid4(), uuid4()),
+            )
+        assert await Upkeep(core.pool).tidy() == (0, 0)
+        async with core.pool.connection() as connection:
+            cursor = await connection.execute(
+                "select response_id from operations.kept_response order by 1"
+            )
+            assert await cursor.fetchall() == [("resp_29",), ("resp_30",)]
+
+    run(migrated, redis_url, scenario)
+
+
 def test_cells_whose_event_never_came_go_after_an_hour_and_no_others(
     migrated: FreshDatabase, redis_url: str
 ) -> None:

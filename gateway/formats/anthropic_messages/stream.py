@@ -61,6 +61,8 @@ _decode = msgspec.json.Decoder(_Event).decode
 class MessageStreamReader:
     """Reads one stream; see `gateway.formats.contract.StreamReader`."""
 
+    kept_id = ""
+
     def __init__(self, count_tokens: CountTokens) -> None:
         self._parser = SSEParser()
         self._first_usage: object = None

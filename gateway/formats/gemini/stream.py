@@ -36,6 +36,8 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 class ContentStreamReader:
     """Reads one stream; see `gateway.formats.contract.StreamReader`."""
 
+    kept_id = ""
+
     def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
         self._choices = call.choices
         self._parser = SSEParser(line_max_bytes=LINE_MAX_BYTES, event_max_bytes=LINE_MAX_BYTES)

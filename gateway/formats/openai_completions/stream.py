@@ -37,6 +37,8 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 class CompletionStreamReader:
     """Reads one stream; see `gateway.formats.contract.StreamReader`."""
 
+    kept_id = ""
+
     def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
         self._call = call
         self._parser = SSEParser()

@@ -30,7 +30,14 @@ def read_answer(body: bytes) -> Answer:
         error=error,
         output_texts=tuple(generated_texts(output)),
         service=service_of(document.get("service_tier")),
+        kept_id=kept_id_of(document),
     )
+
+
+def kept_id_of(response: Mapping[str, Any]) -> str:
+    """The id under which the provider keeps a response; empty where it says that it does not."""
+    told = response.get("id")
+    return told if type(told) is str and response.get("store") is not False else ""
 
 
 def failure_of(response: Mapping[str, Any]) -> GatewayError | None:

@@ -19,6 +19,7 @@ from gateway.conversation.parts import (
 )
 from gateway.conversation.request import Conversation, Message, Role
 from gateway.conversation.signatures import read_call_id, restored
+from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall
 from gateway.formats.openai_responses.options import options_of
 from gateway.formats.openai_responses.vocabulary import NAME, sealed
@@ -28,12 +29,24 @@ _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
 def conversation_of(call: ChatCall) -> Conversation:
-    """What `call` asks for."""
+    """What `call` asks for. Raises InvalidRequest for what only its own providers know."""
+    if call.continues:
+        raise _only_here("An earlier response", "previous_response_id")
+    if call.variant:
+        raise _only_here("A compaction", None)
     messages = list(_messages(call.document["input"]))
     instructions = call.document.get("instructions")
     if instructions:
         messages.insert(0, Message(role="system", parts=(Text(text=instructions),)))
     return options_of(call, tuple(messages))
+
+
+def _only_here(what: str, param: str | None) -> InvalidRequest:
+    return InvalidRequest(
+        f"{what} cannot be told to the provider of this model.",
+        param=param,
+        code="not_expressible",
+    )
 
 
 def output_part(item: Mapping[str, Any]) -> list[Part]:

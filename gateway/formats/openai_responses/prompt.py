@@ -28,14 +28,18 @@ _OWN_TOOLS = frozenset({"function", "custom"})
 
 
 def prompt(call: ChatCall) -> Prompt:
-    """Texts and fixed tokens of `call`."""
+    """Texts and fixed tokens of `call`.
+
+    What a call goes on from is read again, and billed again: all that went into it and came out
+    of it, as its own usage told. The provider may leave some of it out (thoughts), never add to it.
+    """
     document = call.document
     texts: list[str] = []
-    fixed_tokens = REQUEST_TOKENS
+    fixed_tokens = REQUEST_TOKENS + call.earlier_tokens
     if type(document.get("instructions")) is str:
         texts.append(document["instructions"])
         fixed_tokens += ITEM_TOKENS
-    given = document["input"]
+    given = document.get("input") or ()  # a compaction of what is kept may have none
     if type(given) is str:
         texts.append(given)
     else:

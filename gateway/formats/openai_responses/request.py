@@ -1,10 +1,12 @@
 """A Responses request, checked where it matters for routing, money and memory.
 
-Source: https://platform.openai.com/docs/api-reference/responses/create. What one provider keeps
-for later (an earlier response, a conversation, work in the background) is refused: the next call
-may go to another provider, which knows nothing of it.
+Source: https://platform.openai.com/docs/api-reference/responses/create. A call that goes on from
+an earlier response is for the provider that keeps it. Conversations and prompts that are kept there
+are refused, for nobody can have made one here. Work in the background is refused as well: it would
+go on after the call, and its charge with it, until somebody came to look.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ MODEL_MAX_BYTES = 256
 ITEMS_MAX, PARTS_MAX = 10_000, 10_000
 TOOLS_MAX, TOOLS_MAX_BYTES = 512, 1_000_000
 LABEL_MAX_BYTES = 1_024
+ID_MAX_BYTES = 256
 METADATA_MAX, METADATA_KEY_MAX_BYTES, METADATA_VALUE_MAX_BYTES = 16, 256, 2_048
 TEXT_MAX_BYTES = 1 << 40
 """Texts are bounded by the body's limit alone."""
@@ -27,12 +30,27 @@ TEXT_MAX_BYTES = 1 << 40
 STRIPPED_FIELDS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
 """By these some gateways let a request say where it goes; never forwarded."""
 
-_KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+_KEPT_ELSEWHERE = ("conversation", "prompt")
 _LABELS = ("user", "safety_identifier", "prompt_cache_key", "service_tier", "truncation")
 
 
 def read_request(document: dict[str, Any], body: bytes) -> ChatCall:
     """The call that `document` asks for. Raises InvalidRequest, naming the parameter."""
+    _check_input(document.get("input"))
+    return _read(document, body)
+
+
+def read_compaction(document: dict[str, Any], body: bytes, variant: str) -> ChatCall:
+    """The compaction that `document` asks for: of its input, of a kept response, or of both.
+
+    Raises InvalidRequest, naming the parameter.
+    """
+    if document.get("input") is not None or document.get("previous_response_id") is None:
+        _check_input(document.get("input"))
+    return replace(_read(document, body), stream=False, keeps=False, variant=variant)
+
+
+def _read(document: dict[str, Any], body: bytes) -> ChatCall:
     model = text(
         document.get("model"), "model", least_bytes=1, most_bytes=MODEL_MAX_BYTES, plain=True
     )
@@ -40,7 +58,6 @@ def read_request(document: dict[str, Any], body: bytes) -> ChatCall:
         refuse("model", "given")
     _refuse_what_is_kept(document)
     text(document.get("instructions"), "instructions", most_bytes=TEXT_MAX_BYTES)
-    _check_input(document.get("input"))
     _check_options(document)
     _check_tools(document)
     return ChatCall(
@@ -55,6 +72,15 @@ def read_request(document: dict[str, Any], body: bytes) -> ChatCall:
         body=body,
         service=service_of(document.get("service_tier")) or STANDARD,
         stripped=tuple(sorted(STRIPPED_FIELDS.intersection(document))),
+        keeps=document.get("store") is not False,
+        continues=text(
+            document.get("previous_response_id"),
+            "previous_response_id",
+            least_bytes=1,
+            most_bytes=ID_MAX_BYTES,
+            plain=True,
+        )
+        or "",
     )
 
 
@@ -62,7 +88,7 @@ def _refuse_what_is_kept(document: dict[str, Any]) -> None:
     for name in _KEPT_ELSEWHERE:
         if document.get(name) is not None:
             raise InvalidRequest(
-                f"'{name}' is not supported here: send the whole conversation in 'input'.",
+                f"'{name}' is not supported here: send what is meant in 'input'.",
                 param=name,
                 code="unsupported_parameter",
             )

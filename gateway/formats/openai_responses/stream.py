@@ -26,6 +26,8 @@ _SILENT = frozenset({"response.created", "response.in_progress", "response.queue
 
 
 class _Response(msgspec.Struct, gc=False):
+    id: Any = None
+    store: Any = None
     usage: Any = None
     service_tier: Any = None
     error: Any = None
@@ -49,6 +51,7 @@ class ResponseStreamReader:
     def __init__(self, count_tokens: CountTokens) -> None:
         self._parser = SSEParser(line_max_bytes=LINE_MAX_BYTES, event_max_bytes=LINE_MAX_BYTES)
         self._told_usage: object = None
+        self.kept_id = ""
         self.service: str | None = None
         self._last = b""
         self._content_events = 0
@@ -135,6 +138,8 @@ class ResponseStreamReader:
         if told.type in _LAST:
             self._told_usage = response.usage if response else None
             self.service = service_of(response.service_tier) if response else None
+            if response and type(response.id) is str and response.store is not False:
+                self.kept_id = response.id
             self._last = event.raw
             return Piece("end", event.raw, event.data)
         if told.type in _SILENT:
