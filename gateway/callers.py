@@ -1,6 +1,6 @@
 """Who calls: exactly one credential, wherever it is carried, and the address it comes from."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import parse_qsl
@@ -61,11 +61,16 @@ def credential(exchange: Exchange) -> str:
     """
     presented: set[str] = set()
     for name, raw in exchange.headers:
-        if name in _READ_KEY:
-            presented.update(_READ_KEY[name](raw.decode("latin-1").strip()))
+        if name == b"authorization":
+            presented.add(_authorized(raw.decode("latin-1")))
+        elif name in _HOLDS_KEY:
+            presented.add(raw.decode("latin-1").strip())
+        elif name == b"sec-websocket-protocol":
+            presented.update(_named_as_protocol(raw.decode("latin-1")))
     if b"key=" in exchange.query:
         query = parse_qsl(exchange.query.decode("latin-1"))
         presented.update(value for name, value in query if name == "key")
+    presented.discard(_ELSEWHERE)
     if len(presented) > 1:
         raise InvalidRequest("send one API key, not several different ones", code="several_keys")
     secret = next(iter(presented), "")
@@ -74,32 +79,24 @@ def credential(exchange: Exchange) -> str:
     return secret
 
 
+_HOLDS_KEY = (b"x-api-key", b"x-goog-api-key", b"mj-api-secret")
 _ELSEWHERE = "midjourney-proxy"
 """Said by clients whose secret goes into a header of its own."""
 
 
-def _authorization(told: str) -> tuple[str, ...]:
+def _authorized(told: str) -> str:
+    """The key in an Authorization header: of a Bearer, or alone; empty for other schemes."""
     scheme, space, key = told.partition(" ")
-    if scheme.lower() != "bearer":
-        key = "" if space else scheme
-    key = key.strip()
-    return () if not told or key == _ELSEWHERE else (key,)
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return "" if space else scheme or _ELSEWHERE
 
 
-def _subprotocols(told: str) -> list[str]:
+def _named_as_protocol(told: str) -> list[str]:
     """Browsers cannot set headers on a WebSocket; OpenAI's SDK names the key as a protocol."""
     mark = "openai-insecure-api-key."
     offered = [each.strip() for each in told.split(",")]
     return [each.removeprefix(mark) for each in offered if each.startswith(mark)]
-
-
-_READ_KEY: Mapping[bytes, Callable[[str], Iterable[str]]] = {
-    b"authorization": _authorization,
-    b"x-api-key": lambda told: (told,),
-    b"x-goog-api-key": lambda told: (told,),
-    b"mj-api-secret": lambda told: (told,),
-    b"sec-websocket-protocol": _subprotocols,
-}
 
 
 def client_address(exchange: Exchange, trusted_proxies: Sequence[Network]) -> Address | None:

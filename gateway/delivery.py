@@ -141,7 +141,10 @@ class Delivery:
         count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
         told = Told(answer.usage, answer.anomaly, answer.service)
         metered = await self._meter(one, told, count)
-        if not await self._remember(one, metered.usage, answer.kept_id):
+        kept_id = answer.kept_id if one.call.keeps else ""
+        if kept_id and not await self._remember(one, metered.usage, kept_id):
+            attempts = one.opened.final_attempts("cut")
+            await one.charge.refund_in_time("undelivered", attempts, attempts[-1].duration_ms)
             raise Overloaded("where the answer is kept could not be recorded", retry_after_s=5)
         if not await one.charge.settle_in_time(self._settle(one, metered, "complete")):
             one.charge.give_back_when_settled()
@@ -179,7 +182,8 @@ class Delivery:
         told = Told(usage, reader.anomaly, reader.service)
         metered = await self._meter(one, told, reader.delivered.count)
         code = "client_gone" if one.exchange.is_gone else ending.code
-        if not await self._remember(one, metered.usage, reader.kept_id):
+        kept_id = reader.kept_id if one.call.keeps else ""
+        if kept_id and not await self._remember(one, metered.usage, kept_id):
             ending.error = Overloaded("where the answer is kept could not be recorded")
         if not await one.charge.settle_in_time(self._settle(one, metered, code)):
             ending.error = Overloaded("the charge could not be recorded in time")
@@ -187,10 +191,8 @@ class Delivery:
 
     async def _remember(self, one: Delivering, usage: Usage, kept_id: str) -> bool:
         """Where an answer is that its provider keeps, before the client can ask for it again; False
-        if that cannot be recorded. Other answers cost nothing here.
+        if that cannot be recorded.
         """
-        if not (one.call.keeps and kept_id):
-            return True
         opening, opened = one.charge.opening, one.opened
         kept = KeptResponse(
             account_id=opening.account_id,

@@ -111,11 +111,11 @@ class KeptAnswers:
                 if answer.status == 401 and key_id is not None:
                     self._parts.key_refused(place, key_id)
                 raise await self._failure(asked, answer)
+            if exchange.method == "DELETE":  # on record before anybody is told
+                await self._parts.kept.forget(kept.account_id, kept.response_id)
             await self._pass_on(exchange, answer)
         finally:
             answer.close()
-        if exchange.method == "DELETE":
-            await self._parts.kept.forget(kept.account_id, kept.response_id)
 
     def _place(self, kept: KeptResponse) -> Candidate:
         """The channel and the key that made it. Raises UnknownResponse, UpstreamFailed."""

@@ -3,6 +3,7 @@ that made them, by the account they were made for, and by nobody else."""
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from ledger.usage import Usage
 from tests.bookkeeping import Payer
 from tests.calling import Client
 from tests.fake_provider import EVENT_STREAM, FakeProvider, Received, event_chunk, opened, whole
-from tests.running import InProcess
+from tests.running import InProcess, until
 
 OWN, CHAT, GONE = "kept-behind", "chat-k", "kept-and-gone"
 USAGE = {
@@ -50,6 +51,24 @@ def response(response_id: str, **members: object) -> dict[str, Any]:
         "usage": USAGE,
         **members,
     }
+
+
+STREAMED: list[dict[str, Any]] = [
+    {
+        "type": "response.created",
+        "response": response("resp_stream", status="in_progress", output=[], usage=None),
+        "sequence_number": 0,
+    },
+    {
+        "type": "response.output_text.delta",
+        "delta": "a fine answer",
+        "output_index": 0,
+        "content_index": 0,
+        "item_id": "msg_1",
+        "sequence_number": 1,
+    },
+    {"type": "response.completed", "response": response("resp_stream"), "sequence_number": 2},
+]
 
 
 @pytest.fixture(scope="module")
@@ -175,21 +194,8 @@ def test_without_a_word_on_usage_the_context_is_counted_too(
 def test_a_stream_is_kept_once_its_end_is_seen(
     gateway: InProcess, sdk: OpenAI, provider: FakeProvider
 ) -> None:
-    begun = response("resp_stream", status="in_progress", output=[], usage=None)
-    events: list[dict[str, Any]] = [
-        {"type": "response.created", "response": begun, "sequence_number": 0},
-        {
-            "type": "response.output_text.delta",
-            "delta": "a fine answer",
-            "output_index": 0,
-            "content_index": 0,
-            "item_id": "msg_1",
-            "sequence_number": 1,
-        },
-        {"type": "response.completed", "response": response("resp_stream"), "sequence_number": 2},
-    ]
     for prefix in ("ka", "kb"):
-        provider.scripts[f"{prefix}/fine"] = events_of(events)
+        provider.scripts[f"{prefix}/fine"] = events_of(STREAMED)
     seen = list(sdk.responses.create(model=OWN, input="x", stream=True))
     assert seen[-1].type == "response.completed"
     assert len(rows(gateway, "resp_stream")) == 1
@@ -224,17 +230,38 @@ def test_what_is_translated_is_not_kept(gateway: InProcess, sdk: OpenAI) -> None
         sdk.responses.retrieve(answer.id)
 
 
-def test_what_cannot_be_remembered_is_not_given_and_not_charged(
+def test_where_nothing_can_be_remembered_no_end_is_given(
     gateway: InProcess, sdk: OpenAI, provider: FakeProvider
 ) -> None:
-    answers(provider, response("resp_lost"))
-    with psycopg.connect(gateway.app_dsn) as connection:
-        connection.execute("lock table operations.kept_response in share mode")
+    """A whole answer is refused and costs nothing; a stream breaks off and is paid for."""
+
+    def whole_answer() -> str:
         with pytest.raises(openai.APIStatusError) as failure:
             sdk.responses.create(model=OWN, input="x")
-    assert failure.value.status_code == 503
-    story = gateway.books.story(failure.value.response.headers["x-request-id"])
-    assert story.names == ["QuotaReserved", "RefundIssued"]
+        assert failure.value.status_code == 503
+        return failure.value.response.headers["x-request-id"]
+
+    def streamed_answer() -> str:
+        raw = sdk.responses.with_raw_response.create(model=OWN, input="x", stream=True)
+        seen: list[str] = []
+        with pytest.raises(openai.APIError):
+            seen.extend(event.type for event in raw.parse())
+        assert "response.completed" not in seen
+        return raw.headers["x-request-id"]
+
+    answers(provider, response("resp_lost"))
+    sent = len(provider.received)
+    with psycopg.connect(gateway.app_dsn) as connection, ThreadPoolExecutor() as threads:
+        connection.execute("lock table operations.kept_response in share mode")
+        refused = threads.submit(whole_answer)
+        until(lambda: len(provider.received) > sent, 5)
+        for prefix in ("ka", "kb"):
+            provider.scripts[f"{prefix}/fine"] = events_of(STREAMED)
+        broken = threads.submit(streamed_answer)
+        refund, paid = (gateway.books.story(one.result(20)) for one in (refused, broken))
+    assert refund.refunded.reason == "undelivered"
+    assert paid.names == ["QuotaReserved", "UsageSettled"]
+    assert rows(gateway, "resp_lost") == []
 
 
 # ---------------------------------------------------------------------- asking again

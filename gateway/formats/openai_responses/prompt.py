@@ -31,7 +31,8 @@ def prompt(call: ChatCall) -> Prompt:
     """Texts and fixed tokens of `call`.
 
     What a call goes on from is read again, and billed again: all that went into it and came out
-    of it, as its own usage told. The provider may leave some of it out (thoughts), never add to it.
+    of it, as its own usage told. The provider may leave some of it out (thoughts), and adds
+    nothing; where another model's tokenizer makes more of it, the settlement extends the hold.
     """
     document = call.document
     texts: list[str] = []
