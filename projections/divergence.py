@@ -40,7 +40,7 @@ class Suspect:
         self.key = key
         self.served = served
         self._apply = table.apply
-        self._documents = {c.name for c in table.columns() if c.sql_type == "jsonb"}
+        self._documents = {c.name for c in table.columns() if c.sql_type == "json"}
         self._columns = table.row.__struct_fields__
         self._state: Any = None
         self._first: int | None = None

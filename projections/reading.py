@@ -74,7 +74,7 @@ async def _select(
     parameters: Sequence[object],
 ) -> list[RowT]:
     columns = [
-        sql.SQL("{}::text" if column.sql_type == "jsonb" else "{}").format(
+        sql.SQL("{}::text" if column.sql_type == "json" else "{}").format(
             sql.Identifier(column.name)
         )
         for column in table.columns()

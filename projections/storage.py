@@ -111,10 +111,9 @@ class TableStore:
             arrays = _arrays(self._types, map(astuple, changes.changed))
             connection.execute(self._upsert, arrays, prepare=True)
         if changes.born:
-            columns = list(zip(*map(astuple, changes.born), strict=True))
-            content = copied(self._types, columns)
             with connection.cursor().copy(self._copy) as copy:
-                copy.write(content)
+                for piece in copied(self._types, map(astuple, changes.born)):
+                    copy.write(piece)
 
     def _statements(self) -> tuple[sql.Composed, sql.Composed, sql.Composed, sql.Composed]:
         table, columns = self.table, self._columns
@@ -162,13 +161,13 @@ def _names(names: Iterable[str]) -> sql.Composed:
 
 
 def _selected(column: Column) -> sql.Composed:
-    cast = "::text" if column.sql_type == "jsonb" else ""
+    cast = "::text" if column.sql_type == "json" else ""
     return sql.SQL("t.{}" + cast).format(sql.Identifier(column.name))
 
 
 def _sent_type(column: Column) -> str:
     """Documents and arrays travel as text: an array of arrays would have to be rectangular."""
-    is_text = column.sql_type == "jsonb" or column.sql_type.endswith("[]")
+    is_text = column.sql_type == "json" or column.sql_type.endswith("[]")
     return "text" if is_text else column.sql_type
 
 
@@ -198,6 +197,6 @@ _ARRAY_OF: Mapping[str, Callable[[Any], BinaryArray]] = {
     "text": texts,
     "boolean": booleans,
     "timestamptz": moments,
-    "jsonb": texts,
+    "json": texts,
     "bigint[]": _texts_of_arrays,
 }

@@ -173,7 +173,7 @@ ACCOUNTS = Table(
     apply=apply_to_account,
     indexes=(("adjustment_id",),),
 )
-PROJECTION = Projection(name="adjustments", version=1, tables=(TABLE, ACCOUNTS))
+PROJECTION = Projection(name="adjustments", version=2, tables=(TABLE, ACCOUNTS))
 
 
 async def list_adjustments(

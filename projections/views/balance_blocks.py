@@ -11,7 +11,7 @@ from ledger.statement import Standing, change
 from ledger.store.reader import Recorded
 from ledger.streams.contract import AccountEvent
 from ledger.streams.registry import STREAM_OF
-from projections.contract import Key, Projection, Row, Table
+from projections.contract import Key, Projection, Row, Table, once_for_each
 
 BLOCK_BITS = 8
 """A block has 2**8 events of the account, a block of the next level as many of those."""
@@ -52,7 +52,7 @@ def touches(event: Recorded) -> tuple[Key, ...]:
 
 def apply(key: Key, row: BalanceBlockRow | None, event: Recorded) -> BalanceBlockRow:
     """Adds what the event changes."""
-    moved = change(event)
+    moved = _change(event)
     if row is None:
         return _row(key, 1, event.position, moved)
     return BalanceBlockRow(
@@ -71,6 +71,9 @@ def apply(key: Key, row: BalanceBlockRow | None, event: Recorded) -> BalanceBloc
         row.charges + moved.charges,
         row.adjustments + moved.adjustments,
     )
+
+
+_change = once_for_each(change)
 
 
 def _row(key: Key, events: int, position: int, moved: Standing) -> BalanceBlockRow:

@@ -147,7 +147,7 @@ TABLE = Table(
     touches=touches,
     apply=apply,
 )
-PROJECTION = Projection(name="channels", version=1, tables=(TABLE,))
+PROJECTION = Projection(name="channels", version=2, tables=(TABLE,))
 
 
 async def find_channel(connection: AsyncConnection[Any], channel_id: UUID) -> ChannelRow | None:

@@ -14,7 +14,16 @@ from ledger.money import NANOS_PER_USD
 from ledger.store.reader import Recorded
 from ledger.streams.contract import no_postings
 from ledger.streams.registry import STREAM_OF
-from projections.contract import STRETCH_BITS, Json, Key, Projection, Row, Table, document
+from projections.contract import (
+    STRETCH_BITS,
+    Json,
+    Key,
+    Projection,
+    Row,
+    Table,
+    document,
+    once_for_each,
+)
 
 BLOCK_BITS = 10
 """A block has 2**10 positions."""
@@ -45,26 +54,33 @@ def touches(event: Recorded) -> tuple[Key, ...]:
 
 def apply(key: Key, row: JournalBlockRow | None, event: Recorded) -> JournalBlockRow | None:
     """Adds the postings of the event."""
-    postings = STREAM_OF[type(event.event)].postings(event.event)
-    if not postings:
+    moves = _moves(event)
+    if not moves:
         return row
     names, figures = (Json("[]"), ()) if row is None else (row.names, row.figures)
     sums = list(figures)
     places = _places(names)
-    for name, amount in postings:
+    for name, side, dollars, rest in moves:
         place = places.get(name)
         if place is None:
             names = _with(names, name)
             places, place = _places(names), len(sums)
             sums += (0,) * FIGURES
-        # A debit has a remainder as a credit has one: towards nothing, not towards minus infinity.
-        side = place if amount < 0 else place + 2
-        dollars, rest = divmod(abs(amount), NANOS_PER_USD)
-        sums[side] += dollars
-        sums[side + 1] += rest
+        sums[place + side] += dollars
+        sums[place + side + 1] += rest
         sums[place + 4] += 1
     level, block = key
     return JournalBlockRow(level, block, names, tuple(sums))  # type: ignore[arg-type]
+
+
+@once_for_each
+def _moves(event: Recorded) -> list[tuple[str, int, int, int]]:
+    """The postings of an event: the name, where its figure stands, whole USD and what is beyond."""
+    # A debit has a remainder as a credit has one: towards nothing, not towards minus infinity.
+    return [
+        (name, 0 if amount < 0 else 2, *divmod(abs(amount), NANOS_PER_USD))
+        for name, amount in STREAM_OF[type(event.event)].postings(event.event)
+    ]
 
 
 @lru_cache(maxsize=1_024)
@@ -91,7 +107,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="journal_blocks",
-    version=1,
+    version=2,
     tables=(TABLE,),
     folds_every_stream=True,
     rows_are_of="stretch",

@@ -119,7 +119,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="keys",
-    version=1,
+    version=2,
     tables=(TABLE,),
     rows_are_of="account",
 )

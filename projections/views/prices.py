@@ -63,7 +63,7 @@ TABLE = Table(
     apply=apply,
     is_first=_always,
 )
-PROJECTION = Projection(name="prices", version=2, tables=(TABLE,))
+PROJECTION = Projection(name="prices", version=3, tables=(TABLE,))
 
 
 async def find_price(

@@ -158,7 +158,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="request_log",
-    version=1,
+    version=2,
     tables=(TABLE,),
     rows_are_of="stream",
 )

@@ -89,7 +89,7 @@ TABLE = Table(
     touches=touches,
     apply=apply,
 )
-PROJECTION = Projection(name="users", version=1, tables=(TABLE,))
+PROJECTION = Projection(name="users", version=2, tables=(TABLE,))
 
 
 async def find_user(connection: AsyncConnection[Any], user_id: UUID) -> UserRow | None:
