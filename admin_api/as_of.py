@@ -9,8 +9,8 @@ from fastapi import Query
 from admin_api import inputs
 from admin_api.errors import InvalidInput
 from admin_api.schemas import Moment, Output
+from ledger.book_days import FIRST_DAY, LAST_DAY
 from projections.books.as_of import AsOf
-from projections.books.days import FIRST_DAY, LAST_DAY
 
 POSITION_MAX = 2**63 - 1
 

@@ -14,6 +14,7 @@ from admin_api.desk import Desk
 from admin_api.errors import DeskError, InvalidInput, NotCaughtUp
 from admin_api.operations.accounts import require_account
 from admin_api.operations.requests import Owner
+from ledger.book_days import read_days
 from ledger.errors import NotFound
 from ledger.statement import BalanceAt, Statement, StatementBroken
 from projections.books import journal as journals
@@ -21,7 +22,6 @@ from projections.books import profit as profits
 from projections.books import statements
 from projections.books.as_of import AsOf, resolve_as_of
 from projections.books.balances import balance_at
-from projections.books.days import read_days
 from projections.books.journal import DayRange, Journal, RangeTooLarge, newest_day
 from projections.books.profit import By, ProfitReport, ReportTooLarge
 from projections.books.statements import Period

@@ -12,12 +12,12 @@ from admin_api.as_of import POSITION_MAX, parse_day_or_moment
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
 from admin_api.operations.accounts import require_account
+from ledger.book_days import BookDays, read_days
 from ledger.export.formats.contract import Format
 from ledger.export.formats.registry import find_format
 from ledger.export.selection import Bound, Selection, What
 from ledger.export.writing import check_holds
 from ledger.store.reader import read_head
-from projections.books.days import BookDays, read_days
 
 _POSITION = re.compile(r"[0-9]+", re.ASCII)
 

@@ -12,6 +12,7 @@ from admin_api.inputs import format_moment
 from admin_api.operations import books
 from admin_api.operations.accounts import read_account
 from admin_api.operations.exports import read_period
+from ledger.book_days import read_days
 from ledger.export.manifest import Manifest
 from ledger.export.statement_file import NamedStatement, export_statement
 from ledger.export.statement_pdf import LINES_MAX
@@ -51,8 +52,10 @@ async def whole_statement(
     statement.check()
     async with desk.reading() as connection:
         last = await read_last_sealed(connection)
+        days = await read_days(connection)
     checkpoint = None if last is None else last.sealed.note
-    return NamedStatement(statement, account.name, as_of.recorded_at, checkpoint)
+    zone = days.zone_at(as_of.moment)
+    return NamedStatement(statement, account.name, as_of.recorded_at, checkpoint, zone)
 
 
 async def statement_pdf(desk: Desk, account_id: UUID, asked: books.Asked) -> tuple[bytes, Manifest]:

@@ -56,6 +56,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     as_of_position: the last position that was asked for; as_of: when it was recorded (null: the
     log was empty). head: where the log ended when the export began, at taken_at (null: not told).
+    time_zone: the one whose days were the books' days then; a day that was asked for is told in
+    `selection` as the moments at which it begins and ends.
     is_complete: nothing recorded later can fall into what was asked for.
     rows: of the table `what`; a format may add lines of its own. first_position, last_position:
     of the rows; null where there are none.
@@ -85,6 +87,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     opening: dict[str, Sum] | None
     columns: list[ColumnSaid]
     checkpoint: str | None
+    time_zone: str | None = None
 
 
 def sums(nanos: Mapping[str, int]) -> dict[str, Sum]:

@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import IsolationLevel, sql
 
+from ledger.book_days import TIME_ZONE_SETTING, BookDays, days_of
 from ledger.codec import decode
 from ledger.errors import InvalidSelection, NotFound
 from ledger.export.selection import Selection
@@ -22,8 +23,15 @@ from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
 from ledger.streams.contract import Posting
 from ledger.streams.registry import STREAM_OF
 from ledger.streams.seal import CheckpointSealed
+from ledger.streams.setting import setting_stream_id
 
 ROWS_PER_FETCH = 2_000
+
+_TIME_ZONE_STREAM = setting_stream_id(TIME_ZONE_SETTING)
+_TIME_ZONES = (
+    f"select {RECORDED_COLUMNS} from ledger.event "  # noqa: S608 - a constant
+    "where originator_id = %s order by originator_version"
+)
 
 Connection = psycopg.Connection[Any]
 
@@ -72,6 +80,11 @@ class Snapshot:
     def events(self) -> Iterator[Stored]:
         """What was asked for. Raises UnknownTopic for an event of a newer release."""
         yield from _events(self.connection, self.selection, self.first, self.last)
+
+    def days(self) -> BookDays:
+        """The days of the books, as they are set up to `head`."""
+        rows = self.connection.execute(_TIME_ZONES, (_TIME_ZONE_STREAM,), binary=True).fetchall()
+        return days_of(map(recorded, rows))
 
     def checkpoint(self) -> str | None:
         """The newest sealed checkpoint, as a signed note; None where nothing was sealed yet."""

@@ -18,13 +18,14 @@ class NamedStatement:
     """A whole statement, and what its account is called, where it has a name.
 
     `as_of`: when the position was recorded that it is as of; None before the first event.
-    `checkpoint`: the newest sealed one, if any.
+    `checkpoint`: the newest sealed one, if any. `time_zone`: see Manifest.
     """
 
     statement: Statement
     name: str | None
     as_of: datetime | None
     checkpoint: str | None = None
+    time_zone: str | None = None
 
 
 def export_statement(file: BinaryIO, named: NamedStatement, file_name: str) -> Manifest:
@@ -60,4 +61,5 @@ def export_statement(file: BinaryIO, named: NamedStatement, file_name: str) -> M
         opening=sums({"posted": opening}),
         columns=[],
         checkpoint=named.checkpoint,
+        time_zone=named.time_zone,
     )

@@ -54,6 +54,7 @@ def _write(
 ) -> Manifest:
     selection, table = snapshot.selection, TABLES[snapshot.selection.what]
     openings = snapshot.openings() if file_format.needs_openings else []
+    as_of, days = snapshot.as_of or snapshot.taken_at, snapshot.days()
     hashed = HashedFile(file)
     writer = file_format.begin(
         cast("BinaryIO", hashed),
@@ -61,7 +62,8 @@ def _write(
             selection.what,
             table,
             _description(snapshot),
-            snapshot.as_of or snapshot.taken_at,
+            as_of,
+            days,
             openings,
         ),
     )
@@ -83,6 +85,7 @@ def _write(
         taken_at=moment_text(snapshot.taken_at),
         as_of_position=snapshot.last,
         as_of=None if snapshot.as_of is None else moment_text(snapshot.as_of),
+        time_zone=days.zone_at(as_of),
         is_complete=snapshot.is_complete,
         events=counted.events,
         rows=counted.rows,

@@ -10,9 +10,9 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from ledger.book_days import BookDays, read_days
 from ledger.store.reader import read_head
 from projections.books.as_of import last_before
-from projections.books.days import BookDays, read_days
 from projections.books.trial_balance import LedgerTotal, between, require_zero, totals_at
 
 DAYS_MAX = 100

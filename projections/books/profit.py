@@ -9,8 +9,8 @@ from typing import Any, Literal
 import msgspec
 from psycopg import AsyncConnection, sql
 
+from ledger.book_days import BookDays, read_days
 from projections.books.as_of import read_served_position
-from projections.books.days import BookDays, read_days
 from projections.books.journal import DayRange
 from projections.views import profit_quarter_hours
 

@@ -4,18 +4,19 @@ One transaction for each event that moves money, with its position; before them 
 the part of the log before has left, after them an assertion of every account's balance, to the
 nanodollar. In Beancount a debit is positive, in our postings a credit is: every sign turns.
 
-Days are those of UTC; an assertion holds at the beginning of its day, so it stands on the day
-after the last event.
+Days are those of the books, in the time zone that was set then; an assertion holds at the beginning
+of its day, so it stands on the day after the last event.
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import BinaryIO
 from uuid import UUID
 
+from ledger.book_days import FIRST_DAY, BookDays
 from ledger.export.formats.contract import Heading
 from ledger.export.source import Opening, owner_of
 from ledger.export.tables import Posted, Row, moment_text
@@ -67,7 +68,8 @@ class BeancountWriter:
         self._heading = heading
         self._openings: Sequence[Opening] = heading.openings
         self._balances: Counter[str] = Counter()
-        self._last_day = heading.as_of.date()
+        self._days = _Days(heading.days)
+        self._last_day = heading.days.day_of(heading.as_of)
         self._has_rows = False
         self._put(
             f"; {heading.description}\n"
@@ -96,7 +98,7 @@ class BeancountWriter:
 
     def _transaction(self, legs: Sequence[Posted]) -> None:
         first = legs[0]
-        day = first.recorded_at.date()
+        day = self._days.day_of(first.recorded_at)
         if not self._has_rows:
             self._open_balances(day)
         self._has_rows, self._last_day = True, day
@@ -138,6 +140,23 @@ class BeancountWriter:
 
     def _put(self, text: str) -> None:
         self._file.write(text.encode())
+
+
+class _Days:
+    """The day of each moment in turn: nearly always that of the one before."""
+
+    def __init__(self, days: BookDays) -> None:
+        self._days = days
+        self._day = FIRST_DAY
+        self._begins = self._ends = days.start(FIRST_DAY)
+
+    def day_of(self, moment: datetime) -> date:
+        """The day of the books."""
+        if not self._begins <= moment < self._ends:
+            self._day = self._days.day_of(moment)
+            self._begins = self._days.start(self._day)
+            self._ends = self._days.start(self._day + _ONE_DAY)
+        return self._day
 
 
 def _usd(nanos: int) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol, cast
 
+from ledger.book_days import BookDays
 from ledger.export.selection import What
 from ledger.export.source import Opening
 from ledger.export.tables import Row, Table
@@ -18,13 +19,15 @@ from ledger.export.tables import Row, Table
 class Heading:
     """What a file begins with. `as_of`: when the last position asked for was recorded.
 
-    `openings` is empty unless the format `needs_openings`.
+    `days`: those of the books, for a format that has days. `openings` is empty unless the format
+    `needs_openings`.
     """
 
     what: What
     table: Table
     description: str
     as_of: datetime
+    days: BookDays
     openings: Sequence[Opening] = ()
 
 

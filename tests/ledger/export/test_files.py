@@ -195,6 +195,7 @@ def test_an_empty_log_gives_an_empty_export(
     assert (manifest.rows, manifest.head, manifest.as_of_position) == (0, 0, 0)
     assert (manifest.first_position, manifest.last_position, manifest.as_of) == (None, None, None)
     assert manifest.checkpoint is None
+    assert manifest.time_zone == "UTC"
     assert manifest.is_complete
     assert verify_manifest(exported.path) == []
 

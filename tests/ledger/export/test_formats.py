@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.book_days import BookDays
 from ledger.export.formats import csv
 from ledger.export.formats.contract import Heading
 from ledger.export.formats.registry import FORMATS
@@ -46,7 +47,7 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
 
 
 def heading(what: What) -> Heading:
-    return Heading(what, TABLES[what], "a test", _EPOCH)
+    return Heading(what, TABLES[what], "a test", _EPOCH, BookDays())
 
 
 def rows_of(what: What) -> st.SearchStrategy[list[Row]]:

@@ -2,24 +2,35 @@
 
 import json
 from collections import Counter
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow.parquet
 import pytest
 from beancount import loader
 from beancount.core.data import Balance, Open, Transaction
 from beancount.core.realization import compute_balance, get, realize
 
+from ledger.book_days import calendar
 from ledger.export.formats import csv
 from ledger.export.formats.beancount import account_name
+from ledger.export.formats.contract import Heading
+from ledger.export.selection import Selection
+from ledger.export.source import Stored, open_snapshot
 from ledger.export.tables import TABLES
+from ledger.ids import entity_id
 from ledger.money import NANOS_PER_USD
+from ledger.store.reader import Recorded
 from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
+from ledger.streams.setting import ChangeSetting, setting_stream_id
+from tests.builders import LawfulLog
+from tests.ledger.building import credit
 from tests.ledger.export.conftest import Books
-from tests.ledger.export.exporting import Exported, Sums, export, folded, stored_events
+from tests.ledger.export.exporting import Exported, Sums, export, file_of, folded, stored_events
 
 READERS = ("csv", "jsonl", "parquet", "beancount")
 
@@ -134,6 +145,50 @@ def test_beancount_has_one_transaction_for_each_event_that_moves_money(
         str(one.recorded.stream_id) for one in moving
     ]
     assert len(transactions) == exported.manifest.events
+
+
+def test_days_in_beancount_are_those_of_the_books(folder: Path) -> None:
+    tokyo = calendar([(datetime(2029, 1, 1, tzinfo=UTC), "Asia/Tokyo")])
+    events = [
+        (1, datetime(2030, 1, 31, 14, 59, 59, tzinfo=UTC)),
+        (2, datetime(2030, 1, 31, 15, 0, 0, tzinfo=UTC)),  # midnight in Tokyo
+        (3, datetime(2030, 2, 1, 14, 59, 59, tzinfo=UTC)),
+    ]
+    rows = [row for position, at in events for row in credit_rows(position, at)]
+    heading = Heading("postings", TABLES["postings"], "a test", events[-1][1], tokyo)
+    path = folder / "tokyo.beancount"
+    path.write_bytes(file_of("beancount", heading, rows).read())
+    entries, errors, _ = loader.load_file(str(path))
+    assert errors == []
+    booked = {one.meta["position"]: one.date for one in entries if isinstance(one, Transaction)}
+    assert booked == {1: date(2030, 1, 31), 2: date(2030, 2, 1), 3: date(2030, 2, 1)}
+    assert {one.date for one in entries if isinstance(one, Balance)} == {date(2030, 2, 2)}
+
+
+def credit_rows(position: int, recorded_at: datetime) -> list[tuple[object, ...]]:
+    """The postings of a credit of one dollar."""
+    event = credit(entity_id(), NANOS_PER_USD)
+    account_id = event.event.account_id  # type: ignore[attr-defined]  # it is a CreditGranted
+    topic = event.event.TOPIC
+    one = Recorded(
+        position, event.stream_id, 1, topic, recorded_at, account_id, position, event.event
+    )
+    return list(TABLES["postings"].rows(Stored(one, b"{}", bytes(32))))
+
+
+def test_a_snapshot_knows_the_days_of_the_books(own_books: Books) -> None:
+    with psycopg.connect(own_books.dsn, autocommit=True) as connection:
+        LawfulLog(connection, seed=1).carry_out(
+            {
+                setting_stream_id("book.time_zone"): ChangeSetting(
+                    "book.time_zone", "Pacific/Kiritimati", "root"
+                )
+            }
+        )
+    with open_snapshot(own_books.dsn, Selection(what="events")) as snapshot:
+        days = snapshot.days()
+    assert days.zone_at(datetime.now(UTC) + timedelta(hours=1)) == "Pacific/Kiritimati"
+    assert days.zone_at(datetime(2000, 1, 1, tzinfo=UTC)) == "UTC"
 
 
 def test_one_nanodollar_more_does_not_pass_beancount(books: Books, folder: Path) -> None:

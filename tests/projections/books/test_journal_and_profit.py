@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
+from ledger.book_days import BookDays, read_days
 from ledger.ids import charge_id, entity_id
 from ledger.streams.charge.events import Cost
 from ledger.streams.setting import ChangeSetting, SettingChanged, setting_stream_id
 from ledger.usage import Usage
-from projections.books.days import BookDays, read_days
 from projections.books.journal import DayRange, Journal, RangeTooLarge, journal, newest_day
 from projections.books.profit import By, Profit, ProfitReport, ReportTooLarge, profit
 from projections.registry import PROJECTIONS

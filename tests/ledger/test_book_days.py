@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.books.days import BookDays, calendar
+from ledger.book_days import BookDays, calendar
 
 QUARTER = timedelta(minutes=15)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ where the days of every zone begin, and no day that has begun is opened a second
 part all of time, each event is in exactly one, and a day that is over stays what it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
-from ledger.store.reader import read_stream
+from ledger.store.reader import Recorded, read_stream
 from ledger.streams.setting import SettingChanged, setting_stream_id
 
 TIME_ZONE_SETTING = "book.time_zone"
@@ -52,6 +52,10 @@ class BookDays:
             day -= timedelta(days=1)
         return day
 
+    def zone_at(self, moment: datetime) -> str:
+        """The name of the zone whose days count at a moment."""
+        return next(zone.key for since, zone in reversed(self.zones) if since <= moment)
+
 
 def calendar(changes: Sequence[tuple[datetime, str]]) -> BookDays:
     """The days, given when which zone was set. A name that no zone has changes nothing."""
@@ -66,8 +70,12 @@ def calendar(changes: Sequence[tuple[datetime, str]]) -> BookDays:
 
 async def read_days(connection: AsyncConnection[Any]) -> BookDays:
     """The days of these books."""
-    events = await read_stream(connection, setting_stream_id(TIME_ZONE_SETTING))
-    return calendar([(one.recorded_at, cast("SettingChanged", one.event).value) for one in events])
+    return days_of(await read_stream(connection, setting_stream_id(TIME_ZONE_SETTING)))
+
+
+def days_of(changes: Iterable[Recorded]) -> BookDays:
+    """The days, given the events of the setting, oldest first."""
+    return calendar([(one.recorded_at, cast("SettingChanged", one.event).value) for one in changes])
 
 
 def _next_quarter(moment: datetime) -> datetime:
