@@ -134,7 +134,10 @@ class ProfitSums(Output):
 
 
 class ProfitLineOutput(ProfitSums):
-    """One channel, model or account, on one day if `daily`. Corrections name no channel: null."""
+    """One channel, model or account, on one day if `daily`.
+
+    `name` is null for corrections of calls that nobody answered, and for those by early releases.
+    """
 
     day: date | None
     name: str | None

@@ -124,6 +124,7 @@ def _charge_row(
     one, terms = stored.recorded, event.terms
     settled = event if isinstance(event, UsageSettled) else None
     answered = _answered(event)
+    named = event if isinstance(event, ChargeAdjusted) and answered is None else answered
     cost = None if answered is None else answered.cost
     usage = None if isinstance(event, RefundIssued) else event.usage
     lines = () if isinstance(event, RefundIssued) else event.lines
@@ -151,8 +152,8 @@ def _charge_row(
         None if cost is None else cost.amount_nanos,
         "" if cost is None else cost.book,
         None if cost is None else cost.price_version,
-        None if answered is None else answered.channel_id,
-        "" if answered is None else answered.upstream_model,
+        None if named is None else named.channel_id,
+        "" if named is None else named.upstream_model,
         "" if settled is None else settled.basis,
         "" if settled is None else settled.anomaly,
         *_counts(usage),

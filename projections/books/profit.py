@@ -70,7 +70,7 @@ class Profit(msgspec.Struct, frozen=True):
 class ProfitLine:
     """The profit of one channel, model or account, on one day or on all that were asked for.
 
-    name None: corrections, which name no channel.
+    name None: corrections that name no channel, because nobody had answered or by early releases.
     """
 
     day: date | None

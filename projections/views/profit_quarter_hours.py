@@ -2,8 +2,8 @@
 model.
 
 Quarters, because every time zone's days begin at one: so they add up to the days of any zone.
-Corrections count in the quarter they were made in. They name an account and a model, and a channel
-only where usage came late: then what the provider takes for it counts with them.
+Corrections count in the quarter they were made in, for who answered the corrected call. Where
+usage came late, what the provider takes for it counts with them.
 """
 
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from ledger.streams.charge.events import ChargeAdjusted, UsageSettled
 from projections.contract import Key, Projection, Row, Table
 
 NO_CHANNEL = UUID(int=0)
-"""Stands for the channel of corrections."""
+"""Stands for the channel of corrections of calls that nobody answered, and of early releases."""
 
 QUARTER_MINUTES = 15
 
@@ -53,10 +53,9 @@ def touches(event: Recorded) -> tuple[Key, ...]:
             place = (settled.channel_id, settled.terms.model, settled.upstream_model)
             return ((quarter, settled.account_id, *place),)
         case ChargeAdjusted() as adjusted:
-            late, model = adjusted.late, adjusted.terms.model
-            place = (NO_CHANNEL, model, "")
-            if late is not None:
-                place = (late.channel_id, model, late.upstream_model)
+            answered = adjusted if adjusted.late is None else adjusted.late
+            channel_id = answered.channel_id or NO_CHANNEL
+            place = (channel_id, adjusted.terms.model, answered.upstream_model)
             return ((quarter, adjusted.account_id, *place),)
         case _:
             return ()
@@ -95,4 +94,4 @@ TABLE = Table(
     touches=touches,
     apply=apply,
 )
-PROJECTION = Projection(name="profit_quarter_hours", version=1, tables=(TABLE,))
+PROJECTION = Projection(name="profit_quarter_hours", version=2, tables=(TABLE,))

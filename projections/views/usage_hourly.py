@@ -17,7 +17,7 @@ from projections.contract import Key, Projection, Row, Table
 from projections.reading import list_rows
 
 NO_CHANNEL = UUID(int=0)
-"""Stands for the channel of calls that reached none, and of adjustments."""
+"""Stands for the channel of calls that reached none, and of adjustments by early releases."""
 
 
 class UsageRow(Row, frozen=True):
@@ -58,8 +58,8 @@ def touches(event: Recorded) -> tuple[Key, ...]:
             pass
         case RefundIssued(attempts=attempts):
             channel_id = attempts[-1].channel_id if attempts else NO_CHANNEL
-        case ChargeAdjusted():
-            channel_id = NO_CHANNEL
+        case ChargeAdjusted(channel_id=answered, late=late):
+            channel_id = answered or (late.channel_id if late else NO_CHANNEL)
         case _:
             return ()
     hour = event.recorded_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -110,7 +110,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="usage_hourly",
-    version=1,
+    version=2,
     tables=(TABLE,),
     rows_are_of="account",
 )

@@ -202,6 +202,8 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
                 service="flex",
                 cost=Cost(book="cost", price_version=2, amount_nanos=3),
             ),
+            channel_id=CHANNEL,
+            upstream_model="m",
             actor="a",
         ),
     ]

@@ -157,8 +157,8 @@ def test_the_price_in_force_is_the_latest_to_begin_of_those_the_last_set(books: 
         assert price.version == version
     history = show(books, prices.list_prices, "vendor/m", after=1, limit=9)
     assert [(row.version, row.price, row.actor) for row in history] == [
-        (2, '{"rates": {"input": 2}}', "root"),
-        (3, '{"rates": {"input": 3}}', "root"),
+        (2, '{"rates":{"input":2}}', "root"),
+        (3, '{"rates":{"input":3}}', "root"),
     ]
     assert show(books, prices.list_priced_models, after="", limit=9) == ["vendor/m"]
 
@@ -179,7 +179,7 @@ def test_books_do_not_show_through_each_other(books: Books) -> None:
     for book, rate in (("", 5), ("cost", 3), ("draft", 4)):
         price = show(books, prices.find_price, "m", 1, book)
         assert price is not None
-        assert price.price == f'{{"rates": {{"input": {rate}}}}}'
+        assert price.price == f'{{"rates":{{"input":{rate}}}}}'
     assert show(books, prices.find_price, "m", 1, "unknown") is None
 
 

@@ -225,7 +225,7 @@ def test_a_key_shows_its_terms_and_what_it_spent(books: Books) -> None:
         "beef",
     )
     assert (row.limit_nanos, row.expires_at_us, row.group_name) == (700, 9, "vip")
-    assert (row.models, row.allowed_ips) == ('["a", "b"]', None)
+    assert (row.models, row.allowed_ips) == ('["a","b"]', None)
     assert (row.issued_at, row.position) == (log.recorded_at(issued), issued)
     assert (row.requests, row.held_nanos, row.spent_nanos) == (3, 30, 6)
     assert row.last_used_at is not None

@@ -142,7 +142,8 @@ class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True
     """A closed charge was corrected. Positive `delta_nanos`: the customer pays more.
 
     `usage`, `lines` and `late` are those of usage that came late; of a repricing, `lines` are
-    those of the other price.
+    those of the other price. `channel_id` and `upstream_model`: who answered the call, where it was
+    answered and `late` does not say it; earlier releases did not tell.
     """
 
     TOPIC: ClassVar[str] = "charge.ChargeAdjusted.v1"
@@ -156,6 +157,8 @@ class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True
     usage: Usage | None = None
     lines: tuple[Line, ...] = ()
     late: LateUsage | None = None
+    channel_id: UUID | None = None
+    upstream_model: str = ""
     actor: str
 
 

@@ -110,6 +110,8 @@ class Charge:
     charged_nanos: int = 0
     is_closed: bool = False
     adjustments: frozenset[UUID] = frozenset()
+    channel_id: UUID | None = None
+    upstream_model: str = ""
 
 
 def decide(state: Charge, command: Command) -> tuple[Event, ...]:
@@ -145,11 +147,20 @@ def evolve(state: Charge, event: ChargeEvent) -> Charge:
             )
         case UsageSettled():
             held = state.held_nanos - event.released_nanos
-            return Charge(version, state.opening, held, event.charged_nanos, True)
+            return Charge(
+                version,
+                state.opening,
+                held,
+                event.charged_nanos,
+                True,
+                channel_id=event.channel_id,
+                upstream_model=event.upstream_model,
+            )
         case RefundIssued():
             held = state.held_nanos - event.released_nanos
             return Charge(version, state.opening, held, 0, True)
-        case ChargeAdjusted():
+        case ChargeAdjusted(late=late):
+            answered = state if late is None else late
             return Charge(
                 version,
                 state.opening,
@@ -157,6 +168,8 @@ def evolve(state: Charge, event: ChargeEvent) -> Charge:
                 state.charged_nanos + event.delta_nanos,
                 state.is_closed,
                 state.adjustments | {event.adjustment_id},
+                answered.channel_id,
+                answered.upstream_model,
             )
         case _:
             assert_never(event)
@@ -334,6 +347,8 @@ def _adjusted(state: Charge, command: Adjust) -> tuple[Event, ...]:
             usage=command.usage,
             lines=command.lines,
             late=command.late,
+            channel_id=state.channel_id if command.late is None else None,
+            upstream_model=state.upstream_model if command.late is None else "",
             actor=command.actor,
         ),
     )
