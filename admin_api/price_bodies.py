@@ -1,4 +1,6 @@
-"""How requests and answers write prices: USD per million tokens by class (`per_call`: per call)."""
+"""How requests and answers write prices: USD per million tokens by class (`per_call`: per call;
+`web_search`, `file_search`, `code_execution`: per 1,000 calls of that tool).
+"""
 
 from typing import Annotated, Any, Self
 
@@ -33,8 +35,16 @@ BookName = Annotated[
 ReasonText = Annotated[str, Field(min_length=1, max_length=REASON_MAX)]
 
 
+PerThousandCalls = Annotated[
+    Amount | None, Field(description="USD per 1,000 calls of this tool; without it they are free")
+]
+
+
 class NewRates(Input):
-    """Amounts by class; one without an amount costs its parent's."""
+    """Amounts in USD by class: tokens per million, `per_call` each, tools per 1,000 of their calls.
+
+    A class of tokens without an amount costs its parent's; a tool without one costs nothing.
+    """
 
     input: Amount | None = None
     output: Amount | None = None
@@ -47,6 +57,9 @@ class NewRates(Input):
     image_in: Amount | None = None
     image_out: Amount | None = None
     per_call: Amount | None = None
+    web_search: PerThousandCalls = None
+    file_search: PerThousandCalls = None
+    code_execution: PerThousandCalls = None
 
     def rates(self) -> dict[str, str]:
         """The amounts that are given."""
@@ -89,7 +102,9 @@ class NewPrice(NewSchedule):
 
 
 class RatesOutput(Output):
-    """Amounts by class; null: costs what its parent costs."""
+    """Amounts in USD by class: tokens per million, `per_call` each, tools per 1,000 of their calls;
+    null: costs what its parent costs, and a tool nothing.
+    """
 
     input: str | None
     output: str | None
@@ -102,6 +117,9 @@ class RatesOutput(Output):
     image_in: str | None
     image_out: str | None
     per_call: str | None
+    web_search: str | None
+    file_search: str | None
+    code_execution: str | None
 
 
 class LongContextOutput(RatesOutput):

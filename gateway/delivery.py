@@ -37,7 +37,7 @@ from ledger.pricing import (
 from ledger.streams.charge.events import Basis, Cost
 from ledger.streams.charge.rules import Settle
 from ledger.streams.price import PriceSet
-from ledger.usage import Usage
+from ledger.usage import TOOL_CLASSES, Usage
 
 log = structlog.get_logger()
 
@@ -94,6 +94,7 @@ class Told(NamedTuple):
     usage: Usage | None
     anomaly: str | None
     service: str | None
+    tools: Usage
 
 
 class Metered(NamedTuple):
@@ -139,7 +140,7 @@ class Delivery:
         """The body is held back until the settlement is durable."""
         answer = whole.answer
         count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
-        told = Told(answer.usage, answer.anomaly, answer.service)
+        told = Told(answer.usage, answer.anomaly, answer.service, answer.tools)
         metered = await self._meter(one, told, count)
         kept_id = answer.kept_id if one.call.keeps else ""
         if kept_id and not await self._remember(one, metered.usage, kept_id):
@@ -179,7 +180,7 @@ class Delivery:
         usage = reader.usage
         if usage is not None and not reader.finished:
             usage = await _at_least_delivered(usage, reader)
-        told = Told(usage, reader.anomaly, reader.service)
+        told = Told(usage, reader.anomaly, reader.service, reader.tools)
         metered = await self._meter(one, told, reader.delivered.count)
         code = "client_gone" if one.exchange.is_gone else ending.code
         kept_id = reader.kept_id if one.call.keeps else ""
@@ -209,7 +210,7 @@ class Delivery:
         """The provider's word where there is one, else what was sent and delivered, counted."""
         anomaly = told.anomaly or ""
         if told.usage is not None:
-            usage = msgspec.structs.replace(told.usage, calls=1)
+            usage = _called(told.usage, told.tools)
             return Metered(usage, "measured", anomaly, told.service)
         prompt = self._wire.prompt(one.call)
         texts_tokens = await asyncio.to_thread(self._tokenizer.count, one.call.model, prompt.texts)
@@ -217,9 +218,8 @@ class Delivery:
         counted = Usage(
             input=min(texts_tokens + prompt.fixed_tokens, bound),
             output=await asyncio.to_thread(count_output),
-            calls=1,
         )
-        return Metered(counted, "estimated", anomaly, told.service)
+        return Metered(_called(counted, told.tools), "estimated", anomaly, told.service)
 
     def _settle(self, one: Delivering, metered: Metered, ending: str) -> Settle:
         """The command that closes the charge: priced in the service that answered."""
@@ -340,6 +340,12 @@ async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | Non
     told_tokens = usage.output + usage.reasoning + usage.audio_out + usage.image_out
     counted_tokens = await asyncio.to_thread(reader.delivered.count)
     return usage if told_tokens >= counted_tokens else None
+
+
+def _called(usage: Usage, tools: Usage) -> Usage:
+    """The tokens of a call with the call itself, and with the tools that the provider ran."""
+    ran = {kind: getattr(tools, kind) for kind in TOOL_CLASSES}
+    return msgspec.structs.replace(usage, calls=1, **ran)
 
 
 def _sold_service(one: Delivering, metered: Metered) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """One paid call, top to bottom: identify, read, choose, estimate, reserve, relay, settle, end."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -189,6 +190,7 @@ class Relay:
                 terms.multiplier,
                 input_tokens=input_tokens,
                 output_tokens=output_tokens,
+                tool_calls=prompt.tool_calls,
                 service=terms.service,
             ),
             cover=self._cover(caller, now_us),
@@ -200,6 +202,7 @@ class Relay:
             streaming=call.stream,
             input_tokens_estimated=input_tokens,
             output_tokens_max=output_tokens,
+            tool_calls_max=_priced(prompt.tool_calls, event.price, terms.service),
         )
         return Admission(call, caller, event.price, reserve, options)
 
@@ -315,6 +318,16 @@ class Relay:
             key_limit_nanos=caller.terms.limit_nanos,
             windows=windows(caller.account_id, caller.limits, now_us, zone),
         )
+
+
+def _priced(tool_calls: Mapping[str, int], price: Price, service: str) -> dict[str, int]:
+    """The bounds that the hold has a part for: the others cost nothing."""
+    schedules = price.schedule(service).reachable(sys.maxsize)
+    return {
+        kind: count
+        for kind, count in tool_calls.items()
+        if any(schedule.rate(kind) for schedule in schedules)
+    }
 
 
 def _sold_service(call: ChatCall, price: Price) -> str:

@@ -71,6 +71,7 @@ class RunningCover:
             opening.terms.multiplier,
             input_tokens=opening.input_tokens_estimated,
             output_tokens=output_tokens,
+            tool_calls=opening.tool_calls_max,
             service=self._service,
         )
 

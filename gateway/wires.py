@@ -220,6 +220,10 @@ class _Retelling:
         return self._inner.kept_id
 
     @property
+    def tools(self) -> Usage:
+        return self._inner.tools
+
+    @property
     def finished(self) -> bool:
         return self._inner.finished
 

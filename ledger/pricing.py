@@ -1,9 +1,9 @@
 """From usage to money: exact, and rounded once.
 
-A price is a whole number of nanodollars per million units (per call for `calls`), so every product
-is an integer and the sum of all lines is exact. The multiplier of the caller's group is a ratio of
-two integers. Only the final amount is rounded, half up to a nanodollar; `ledger/README.md` shows
-how to do it by hand.
+A price is a whole number of nanodollars per million tokens (per call for `calls`, per thousand
+calls of a tool), so every product is an integer and the sum of all lines is exact. The multiplier
+of the caller's group is a ratio of two integers. Only the final amount is rounded, half up to a
+nanodollar; `ledger/README.md` shows how to do it by hand.
 
 A model may cost more for long prompts, and something else in another service (batch, flex,
 priority): each is a schedule of its own, and what nobody priced is never sold as the standard.
@@ -11,15 +11,19 @@ priority): each is a schedule of its own, and what nobody priced is never sold a
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import msgspec
 
 from ledger.errors import UnpricedService
 from ledger.money import divide_half_up, divide_up
-from ledger.usage import CLASSES, Usage
+from ledger.usage import CLASSES, TOOL_CLASSES, Usage
 
 UNITS_PER_PRICE = 1_000_000
-"""Prices of counted classes are for this many units; a price per call is for one."""
+"""Prices of tokens are for this many units. It is a multiple of every other number of units."""
+
+UNITS_PER_TOOL_PRICE = 1_000
+"""Prices of tools are for this many of their calls, as providers write them."""
 
 PARENT: Mapping[str, str] = {
     "cache_read": "input",
@@ -31,7 +35,7 @@ PARENT: Mapping[str, str] = {
     "audio_out": "output",
     "image_out": "output",
 }
-"""Whose price a class costs when it has none of its own."""
+"""Whose price a class costs when it has none of its own; a call of a tool then costs nothing."""
 
 STANDARD = ""
 """The service a model is sold in unless something else was agreed; it is named nowhere."""
@@ -76,8 +80,8 @@ class LongContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
-    """What one service of a model costs: nanodollars per million units by class, and per call
-    for `calls`. `long_context` is in ascending order.
+    """What one service of a model costs: nanodollars by class for so many units as `units_priced`
+    says. `long_context` is in ascending order.
     """
 
     rates: dict[str, int]
@@ -146,6 +150,13 @@ class Price(Schedule, frozen=True, kw_only=True, omit_defaults=True, dict=True):
         return self.services[service]
 
 
+def units_priced(kind: str) -> int:
+    """For how many units of a class its price is."""
+    if kind == "calls":
+        return 1
+    return UNITS_PER_TOOL_PRICE if kind in TOOL_CLASSES else UNITS_PER_PRICE
+
+
 def prompt_tokens(usage: Usage) -> int:
     """The length of a prompt: everything that was read, from a cache or not."""
     return sum(getattr(usage, kind) for kind in INPUT_CLASSES)
@@ -161,7 +172,7 @@ def price_lines(usage: Usage, price: Price, service: str = STANDARD) -> tuple[Li
             kind=kind,
             units=count,
             price_nanos=schedule.rate(kind),
-            per_units=1 if kind == "calls" else UNITS_PER_PRICE,
+            per_units=units_priced(kind),
         )
         for kind, count in usage.classes()
         if count and schedule.rate(kind)
@@ -199,9 +210,11 @@ def worst_case_nanos(
     *,
     input_tokens: int,
     output_tokens: int,
+    tool_calls: Mapping[str, int] = MappingProxyType({}),
     service: str = STANDARD,
 ) -> int:
-    """The most a call can cost: all tokens at the dearest class, rounded up.
+    """The most a call can cost: all tokens at the dearest class, `tool_calls` by class of
+    TOOL_CLASSES at their own price, rounded up.
 
     Raises UnpricedService.
     """
@@ -209,6 +222,7 @@ def worst_case_nanos(
         input_tokens * each.dearest_input
         + output_tokens * each.dearest_output
         + UNITS_PER_PRICE * each.rate("calls")
+        + _tools_micro(tool_calls, each)
         for each in price.schedule(service).reachable(input_tokens)
     )
     return divide_up(exact * multiplier.numerator, UNITS_PER_PRICE * multiplier.denominator)
@@ -217,6 +231,11 @@ def worst_case_nanos(
 def _micro(line: Line) -> int:
     """The line's base in millionths of a nanodollar: always whole."""
     return line.units * line.price_nanos * (UNITS_PER_PRICE // line.per_units)
+
+
+def _tools_micro(tool_calls: Mapping[str, int], schedule: Schedule) -> int:
+    per_call = UNITS_PER_PRICE // UNITS_PER_TOOL_PRICE
+    return sum(count * schedule.rate(kind) * per_call for kind, count in tool_calls.items())
 
 
 def _check_rates(rates: Mapping[str, int]) -> None:

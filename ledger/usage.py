@@ -11,7 +11,9 @@ import msgspec
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Counts per class: tokens, except `calls` (the request itself, for prices per call)."""
+    """Counts per class: tokens, except `calls` (the request itself, for prices per call) and the
+    calls of a provider's own tools that are billed beside their tokens (TOOL_CLASSES).
+    """
 
     input: int = 0
     cache_read: int = 0
@@ -24,6 +26,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     audio_out: int = 0
     image_out: int = 0
     calls: int = 0
+    web_search: int = 0
+    file_search: int = 0
+    code_execution: int = 0
 
     def __post_init__(self) -> None:
         counts = msgspec.structs.astuple(self)
@@ -41,3 +46,9 @@ COUNT_MAX = 1_000_000_000_000
 """No call consumes a trillion of anything; a larger count is an anomaly of the provider's."""
 
 CLASSES: tuple[str, ...] = Usage.__struct_fields__
+
+TOOL_CLASSES = ("web_search", "file_search", "code_execution")
+"""Calls of tools that the provider runs by itself, each counted as the provider bills it."""
+
+TOKEN_CLASSES = tuple(kind for kind in CLASSES if kind not in ("calls", *TOOL_CLASSES))
+"""Everything that is counted in tokens."""

@@ -10,7 +10,7 @@ import msgspec
 
 from ledger.store.reader import Recorded
 
-_PER_CALL = {"calls": 1}
+_PRICED_UNITS = {"calls": 1, "web_search": 1_000, "file_search": 1_000, "code_execution": 1_000}
 _PARENTS = {
     "cache_read": "input",
     "cache_write_5m": "input",
@@ -35,13 +35,13 @@ def cost_nanos(state: bytes) -> int:
 
 
 def cost_by_price_nanos(usage: dict[str, int], rates: dict[str, int], times: Fraction) -> int:
-    """What usage costs under a price, given per million units (`calls`: each)."""
+    """What usage costs under a price, given per million tokens (see _PRICED_UNITS)."""
     exact = Fraction(0)
     for kind, units in usage.items():
         priced = kind
         while priced not in rates and priced in _PARENTS:
             priced = _PARENTS[priced]
-        exact += Fraction(units * rates.get(priced, 0), _PER_CALL.get(kind, 1_000_000))
+        exact += Fraction(units * rates.get(priced, 0), _PRICED_UNITS.get(kind, 1_000_000))
     return _half_up(exact * times)
 
 

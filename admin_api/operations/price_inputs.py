@@ -1,4 +1,6 @@
-"""Prices as people write them: USD per million tokens by class, for long prompts, in services."""
+"""Prices as people write them: USD per million tokens by class, per 1,000 calls of a tool, for long
+prompts, in services.
+"""
 
 import re
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ class LongContextThen(Output):
 
 
 class ScheduleThen(Output):
-    """USD per million units by class of usage; `calls`: per call."""
+    """USD per million tokens by class of usage; `calls`: per call; tools: per 1,000 calls."""
 
     rates: dict[str, SignedAmount]
     long_context: list[LongContextThen]

@@ -1,4 +1,4 @@
-"""/prices: what models cost, in USD per million tokens (`per_call`: per call)."""
+"""/prices: what models cost, in USD per million tokens (`per_call`: per call; tools: per 1,000)."""
 
 from typing import Annotated
 

@@ -21,6 +21,11 @@ from ledger.usage import Usage
 CountTokens = Callable[[Sequence[str]], int]
 """Tokens in some texts, in the tokenizer of the model at hand."""
 
+TOOL_CALLS_DEFAULT = 8
+"""Held for a tool that the provider runs by itself, where the request sets no limit. More calls are
+billed all the same, as more tokens are.
+"""
+
 PieceKind = Literal["content", "usage", "end", "error", "comment"]
 
 
@@ -57,10 +62,15 @@ class ChatCall:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Everything that will be counted as input: texts, and tokens known without counting."""
+    """Everything that will be counted as input: texts, and tokens known without counting.
+
+    `tool_calls`: how often the provider may call tools of its own that are billed per call, by
+    class of `ledger.usage.TOOL_CLASSES`: the request's own limit, else TOOL_CALLS_DEFAULT.
+    """
 
     texts: tuple[str, ...]
     fixed_tokens: int
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,8 @@ class Answer:
     wrong with what it told; with a usage beside it, that usage was mended and counts. `error` is
     set for an error told under status 200. `output_texts` are what an estimate counts. `service`
     is the one that answered, None where the provider does not say. `kept_id` is the id under which
-    the provider keeps the answer, empty where it does not.
+    the provider keeps the answer, empty where it does not. `tools` counts calls of tools that the
+    provider ran by itself, which `usage` leaves out.
     """
 
     usage: Usage | None
@@ -80,6 +91,7 @@ class Answer:
     output_texts: tuple[str, ...]
     service: str | None = None
     kept_id: str = ""
+    tools: Usage = Usage()
 
 
 class ServedModel(NamedTuple):
@@ -134,6 +146,11 @@ class StreamReader(Protocol):
     @property
     def kept_id(self) -> str:
         """As `Answer.kept_id`, so far."""
+        ...
+
+    @property
+    def tools(self) -> Usage:
+        """As `Answer.tools`, so far."""
         ...
 
     @property

@@ -39,6 +39,8 @@ CLASS_OF_KEY: Mapping[str, str] = {
     "output_audio_mtok": "audio_out",
     "output_image_mtok": "image_out",
     "requests_kcount": "calls",
+    "web_searches_kcount": "web_search",
+    "storage_searches_kcount": "file_search",
 }
 """The package's names of what is priced, and our classes. All others are not expressed."""
 
@@ -194,7 +196,9 @@ def _schedule(prices: Any) -> tuple[Schedule, list[str]]:  # noqa: ANN401 - the 
 
 
 def _nanos(kind: str, usd: Decimal) -> int:
-    """Nanodollars per million units, or per call. Raises _Inexpressible where none are exact."""
+    """Nanodollars for as many units as the class is priced by; the package prices tools by the
+    thousand, as we do. Raises _Inexpressible where none are exact.
+    """
     exact = Fraction(usd) * NANOS_PER_USD
     if kind == "calls":
         exact /= _CALLS_PER_PRICE

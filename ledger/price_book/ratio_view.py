@@ -9,6 +9,7 @@ from ledger.price_book.exact import write_exact
 from ledger.price_book.family_ratios import hardcoded_audio_nanos, hardcoded_completion_ratio
 from ledger.price_book.ratios import HOUR_CACHE_FACTOR, RATIO_ONE_NANOS
 from ledger.pricing import Price
+from ledger.usage import TOOL_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ def ratios_of(model: str, price: Price) -> RatioView:
     lost = [*_beyond(price)]
     if "*" in model:
         lost.append("a name with * stands for many models there")
-    rates = price.rates
+    rates = {kind: rate for kind, rate in price.rates.items() if kind not in TOOL_CLASSES}
     if not any(rate for kind, rate in rates.items() if kind != "calls") and "calls" in rates:
         return RatioView({"ModelPrice": Fraction(rates["calls"], NANOS_PER_USD)}, tuple(lost))
     if rates.get("calls"):
@@ -78,6 +79,9 @@ def _beyond(price: Price) -> Iterator[str]:
     for kind in ("reasoning", "image_out"):
         if price.rate(kind) != price.rate("output"):
             yield f"{kind} at another price than output"
+    for kind in TOOL_CLASSES:
+        if price.rate(kind):
+            yield f"{kind} at a price of its own: there it is the tool's, not the model's"
 
 
 def _unlike(model: str, price: Price) -> Iterator[str]:

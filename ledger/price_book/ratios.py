@@ -2,8 +2,9 @@
 
 There a ratio of 1 is 2 USD per million input tokens, and everything else a multiple of the model's
 own: completion, reading a cache (1 where nothing is said), writing one (1.25; for an hour 1.6
-times that), images, audio. A fixed price per call goes before all of them. What would not come out
-as a whole number of nanodollars is told and not imported: nothing here is rounded.
+times that), images, audio. A fixed price per call goes before all of them. Tools are priced by
+themselves (`tool_prices`), which only counts where that table is given. What would not come out as
+a whole number of nanodollars is told and not imported: nothing here is rounded.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from ledger.money import AMOUNT_NANOS_MAX, NANOS_PER_USD
 from ledger.price_book.exact import read_exact, write_exact
 from ledger.price_book.family_ratios import hardcoded_audio_nanos, hardcoded_completion_ratio
+from ledger.price_book.tool_prices import TOOL_PRICES, is_known_tool, tool_usd
 from ledger.pricing import Multiplier, Price
 
 RATIO_ONE_NANOS = 2 * NANOS_PER_USD
@@ -37,7 +39,7 @@ MODEL_TABLES = (
     "AudioRatio",
     "AudioCompletionRatio",
 )
-TABLES = (*MODEL_TABLES, "GroupRatio", "GroupGroupRatio")
+TABLES = (*MODEL_TABLES, "GroupRatio", "GroupGroupRatio", TOOL_PRICES)
 """The options that are read, by the names they have there."""
 
 _TERM_MAX = 10**15
@@ -137,6 +139,7 @@ def import_ratios(tables: Tables) -> Imported:
             problems.append(Finding(option, model, str(reason)))
         else:
             notes += _notes(tables, model)
+    notes += _unknown_tools(tables)
     notes += _unused(tables, set(prices) | {finding.name for finding in problems})
     multipliers = _multipliers("GroupRatio", tables.group_ratio, problems)
     for_members = {
@@ -156,9 +159,10 @@ def completion_ratio(tables: Tables, model: str) -> Fraction:
 
 
 def _price(tables: Tables, model: str) -> Price:
+    tools = _tools(tables, model)
     fixed_usd = tables.of("ModelPrice").get(model)
     if fixed_usd is not None:
-        return Price(rates={"calls": _nanos("per_call", fixed_usd * NANOS_PER_USD)})
+        return Price(rates={"calls": _nanos("per_call", fixed_usd * NANOS_PER_USD)} | tools)
     input_nanos = tables.of("ModelRatio")[model] * RATIO_ONE_NANOS
     cache_write = input_nanos * tables.of("CreateCacheRatio").get(model, CACHE_WRITE_RATIO)
     exact = {
@@ -172,7 +176,14 @@ def _price(tables: Tables, model: str) -> Price:
     if model in tables.of("ImageRatio"):
         exact["image_in"] = input_nanos * tables.of("ImageRatio")[model]
     exact |= _audio(tables, model, input_nanos)
-    return Price(rates={kind: _nanos(kind, nanos) for kind, nanos in exact.items()})
+    return Price(rates={kind: _nanos(kind, nanos) for kind, nanos in exact.items()} | tools)
+
+
+def _tools(tables: Tables, model: str) -> dict[str, int]:
+    if TOOL_PRICES not in tables.by_model:
+        return {}
+    usd = tool_usd(model, tables.of(TOOL_PRICES)).usd
+    return {kind: _nanos(kind, each * NANOS_PER_USD) for kind, each in usd.items()}
 
 
 def _audio(tables: Tables, model: str, input_nanos: Fraction) -> dict[str, Fraction]:
@@ -204,6 +215,15 @@ def _notes(tables: Tables, model: str) -> Iterator[Finding]:
         yield Finding("CompletionRatio", model, message)
     if model in tables.of("AudioCompletionRatio") and model not in tables.of("AudioRatio"):
         yield Finding("AudioCompletionRatio", model, "not used: the model has no AudioRatio")
+    if TOOL_PRICES in tables.by_model:
+        for message in tool_usd(model, tables.of(TOOL_PRICES)).notes:
+            yield Finding(TOOL_PRICES, model, message)
+
+
+def _unknown_tools(tables: Tables) -> Iterator[Finding]:
+    for key in tables.of(TOOL_PRICES):
+        if not is_known_tool(key):
+            yield Finding(TOOL_PRICES, key, "not used: calls of this tool are not counted here")
 
 
 def _unused(tables: Tables, models: set[str]) -> Iterator[Finding]:

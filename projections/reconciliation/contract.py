@@ -17,6 +17,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from ledger.usage import TOKEN_CLASSES
+
 ALL = "all"
 """The unit of an amount that is not broken down by class."""
 
@@ -24,7 +26,8 @@ REQUESTS = "requests"
 """Answers, counted; what is priced per call is under it as well."""
 
 OTHER = "other"
-"""Something we do not meter: tool calls, storage. The provider's own words stand for the model."""
+"""Something we do not meter: storage, or tool calls that are told without a count. The provider's
+own words stand for the model."""
 
 EVERY_MODEL = ""
 """The model of an amount that is not broken down by model."""
@@ -40,6 +43,9 @@ UNITS: Mapping[str, tuple[str, ...]] = {
     "output": ("output", "reasoning"),
     "audio_out": ("audio_out",),
     "image_out": ("image_out",),
+    "web_search": ("web_search",),
+    "file_search": ("file_search",),
+    "code_execution": ("code_execution",),
     REQUESTS: ("calls",),
     ALL: (),
     OTHER: (),
@@ -49,7 +55,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 Providers count reasoning within the output, so we compare the two together.
 """
 
-TOKENS = tuple(unit for unit in UNITS if unit not in (REQUESTS, ALL, OTHER))
+TOKENS = tuple(unit for unit, kinds in UNITS.items() if kinds and set(kinds) <= set(TOKEN_CLASSES))
 """The units that capture rates are of: one token is like another, a request is not."""
 
 Repeated = Literal["refuse", "count"]

@@ -12,7 +12,7 @@ from datetime import UTC, date
 from itertools import pairwise
 from typing import NamedTuple
 
-from ledger.pricing import UNITS_PER_PRICE, Price, Schedule
+from ledger.pricing import UNITS_PER_PRICE, Price, Schedule, units_priced
 from ledger.usage import CLASSES
 from projections.views.upstream_daily import PROMPT_BANDS, UpstreamRow
 
@@ -108,5 +108,4 @@ def _schedule(price: Price, row: UpstreamRow) -> Schedule | None:
 
 
 def _femto(schedule: Schedule, kind: str, units: int) -> int:
-    per_units = 1 if kind == "calls" else UNITS_PER_PRICE
-    return units * schedule.rate(kind) * (UNITS_PER_PRICE // per_units)
+    return units * schedule.rate(kind) * (UNITS_PER_PRICE // units_priced(kind))

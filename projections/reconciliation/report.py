@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from ledger.usage import TOKEN_CLASSES
 from projections.reconciliation.contract import EVERY_MODEL, REQUESTS, TOKENS, Entry, Export
 from projections.reconciliation.exact import (
     difference,
@@ -241,7 +242,7 @@ def _exact_usd(ours: Ours) -> Decimal:
 
 
 def _all_tokens(ours: Ours) -> Decimal:
-    return Decimal(sum(count for (_, kind), count in ours.units.items() if kind != "calls"))
+    return Decimal(sum(count for (_, kind), count in ours.units.items() if kind in TOKEN_CLASSES))
 
 
 def _suggestions(export: Export, ours: Ours, aliases: Mapping[str, str]) -> dict[str, str]:

@@ -57,6 +57,9 @@ class UpstreamRow(Row, frozen=True):
     audio_out: int = 0
     image_out: int = 0
     calls: int = 0
+    web_search: int = 0
+    file_search: int = 0
+    code_execution: int = 0
     cost_nanos: int = 0
 
 
@@ -153,7 +156,7 @@ TABLE = Table(
     touches=touches,
     apply=apply,
 )
-PROJECTION = Projection(name="upstream_daily", version=1, tables=(TABLE,))
+PROJECTION = Projection(name="upstream_daily", version=2, tables=(TABLE,))
 
 
 async def list_upstream_days(

@@ -43,6 +43,9 @@ class UsageRow(Row, frozen=True):
     audio_out: int = 0
     image_out: int = 0
     calls: int = 0
+    web_search: int = 0
+    file_search: int = 0
+    code_execution: int = 0
     charged_nanos: int = 0
     shortfall_nanos: int = 0
 

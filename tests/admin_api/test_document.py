@@ -47,8 +47,9 @@ ANSWERS: Mapping[str, str] = {
     "GroupOutput": "for_members multiplier name version",
     "ImportOutput": "for_members ignored is_done models multipliers notes problems",
     "ImportedPriceOutput": (
-        "audio_in audio_out cache_read cache_write_1h cache_write_5m image_in image_out input "
-        "long_context output per_call reasoning services"
+        "audio_in audio_out cache_read cache_write_1h cache_write_5m code_execution "
+        "file_search image_in image_out input long_context output per_call reasoning services "
+        "web_search"
     ),
     "IssuedKeyOutput": "id key",
     "KeyList": "keys",
@@ -64,15 +65,16 @@ ANSWERS: Mapping[str, str] = {
     "JobPage": "jobs next",
     "LineOutput": "base kind per_units price units",
     "LongContextOutput": (
-        "above_tokens audio_in audio_out cache_read cache_write_1h cache_write_5m image_in "
-        "image_out input output per_call reasoning"
+        "above_tokens audio_in audio_out cache_read cache_write_1h cache_write_5m "
+        "code_execution file_search image_in image_out input output per_call reasoning "
+        "web_search"
     ),
     "ModelMappingOutput": "client upstream",
     "NewOperatorOutput": "id token",
     "PastPrice": (
-        "actor audio_in audio_out cache_read cache_write_1h cache_write_5m "
-        "effective_from image_in image_out input long_context model output per_call provenance "
-        "reason reasoning recorded_at services version"
+        "actor audio_in audio_out cache_read cache_write_1h cache_write_5m code_execution "
+        "effective_from file_search image_in image_out input long_context model output "
+        "per_call provenance reason reasoning recorded_at services version web_search"
     ),
     "PlannedOutput": (
         "changes effective_from message model not_expressed outcome price provenance version"
@@ -83,17 +85,18 @@ ANSWERS: Mapping[str, str] = {
     "PriceHistoryOutput": "current history model",
     "PriceList": "prices",
     "PriceOutput": (
-        "audio_in audio_out cache_read cache_write_1h cache_write_5m "
-        "effective_from image_in image_out input long_context model output per_call provenance "
-        "reasoning services version"
+        "audio_in audio_out cache_read cache_write_1h cache_write_5m code_execution "
+        "effective_from file_search image_in image_out input long_context model output "
+        "per_call provenance reasoning services version web_search"
     ),
     "PriceVersion": "version",
     "PublicationOutput": "prices",
     "PublishedPrice": "effective_from model version",
     "RatioBookOutput": "lost options",
     "ScheduleOutput": (
-        "audio_in audio_out cache_read cache_write_1h cache_write_5m image_in image_out input "
-        "long_context output per_call reasoning"
+        "audio_in audio_out cache_read cache_write_1h cache_write_5m code_execution "
+        "file_search image_in image_out input long_context output per_call reasoning "
+        "web_search"
     ),
     "ProviderKeyOutput": "id state",
     "CaptureOutput": "ours rate ratio theirs",

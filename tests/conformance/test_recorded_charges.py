@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import genai_prices
+import msgspec
 import pytest
 from genai_prices.types import ExtractedUsage
 
@@ -62,10 +63,12 @@ def test_the_charge_is_the_packages_to_the_nanodollar(recording: Recording) -> N
     entry = entry_of(theirs)
     dated = entry.at(int(MOMENT.timestamp()) * 1_000_000)
     assert dated.price is not None
-    usage, service = our_usage(recording)
+    usage, service, tools = our_usage(recording)
+    assert theirs.usage.reported_value("web_searches") in (0, tools.web_search)
+    usage = msgspec.structs.replace(usage, web_search=tools.web_search)
     lines = price_lines(usage, dated.price, service)
     ours = sum(Fraction(line.units * line.price_nanos, line.per_units) for line in lines)
-    expected = Fraction(exact_usd) * NANOS_PER_USD - searched_nanos(theirs)
+    expected = Fraction(exact_usd) * NANOS_PER_USD + unseen_searches_nanos(theirs, tools)
     if recording.name in SUMMED:
         assert ours > expected
         return
@@ -115,8 +118,8 @@ def last_of(recording: Recording) -> dict[str, Any]:
     return last
 
 
-def our_usage(recording: Recording) -> tuple[Usage, str]:
-    """What our format reads, and the service that answered."""
+def our_usage(recording: Recording) -> tuple[Usage, str, Usage]:
+    """What our format reads, the service that answered, and the tools it ran."""
     prefix = next(prefix for prefix in FLAVORS if recording.name.startswith(prefix))
     wire = FORMATS[FLAVORS[prefix][0]]
     if recording.is_stream:
@@ -127,10 +130,10 @@ def our_usage(recording: Recording) -> tuple[Usage, str]:
         reader = wire.stream(call, len)
         reader.feed(recording.response)
         assert reader.usage is not None
-        return reader.usage, reader.service or ""
+        return reader.usage, reader.service or "", reader.tools
     answer = wire.read_answer(recording.response)
     assert answer.usage is not None
-    return answer.usage, answer.service or ""
+    return answer.usage, answer.service or "", answer.tools
 
 
 def entry_of(theirs: ExtractedUsage) -> Entry:
@@ -154,9 +157,9 @@ def context(recording: Recording) -> dict[str, str] | None:
     return {"service_tier": service} if service else None
 
 
-def searched_nanos(theirs: ExtractedUsage) -> Fraction:
-    """Searches of the web, which the ledger has no class of usage for."""
-    searches = theirs.usage.reported_value("web_searches")
+def unseen_searches_nanos(theirs: ExtractedUsage, tools: Usage) -> Fraction:
+    """Searches in the output of a response: the package looks at the usage alone."""
+    searches = tools.web_search - theirs.usage.reported_value("web_searches")
     assert theirs.model is not None
     prices = theirs.model.get_prices(MOMENT)
     per_thousand = prices.web_searches_kcount or Decimal(0)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from ledger.alternative import Alternative, Question
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Line, LongContext, Multiplier, Price, Schedule
@@ -170,7 +172,7 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
     place = {"node": "node", "boot": BOOT, "attempts": (attempt,), "duration_ms": 9}
     (reserved,) = rules.decide(rules.Charge(), reserve(cover, 10, terms))
     return [
-        reserved,
+        msgspec.structs.replace(reserved, tool_calls_max={"web_search": 8}),
         UsageSettled(
             **common,
             **place,

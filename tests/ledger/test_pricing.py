@@ -23,7 +23,7 @@ from ledger.pricing import (
     prompt_tokens,
     worst_case_nanos,
 )
-from ledger.usage import CLASSES, COUNT_MAX, Usage
+from ledger.usage import CLASSES, COUNT_MAX, TOKEN_CLASSES, TOOL_CLASSES, Usage
 
 RATES = st.dictionaries(st.sampled_from(CLASSES), st.integers(0, 10**15))
 PRICES = st.builds(lambda rates: Price(rates=rates), RATES)
@@ -51,6 +51,7 @@ def own_or_inherited_rate(price: Price, kind: str) -> int:
         "image_out": ("image_out", "output"),
         "output": ("output",),
         "calls": ("calls",),
+        **{kind: (kind,) for kind in TOOL_CLASSES},
     }.get(kind, (kind, "input"))
     return next((price.rates[name] for name in chain if name in price.rates), 0)
 
@@ -61,7 +62,7 @@ def test_a_charge_is_the_exact_sum_rounded_once(
 ) -> None:
     exact = Fraction(0)
     for kind, count in usage.classes():
-        per = 1 if kind == "calls" else 1_000_000
+        per = {"calls": 1, **dict.fromkeys(TOOL_CLASSES, 1_000)}.get(kind, 1_000_000)
         exact += Fraction(count * own_or_inherited_rate(price, kind), per)
     exact *= Fraction(multiplier.numerator, multiplier.denominator)
     charged = charge_nanos(price_lines(usage, price), multiplier)
@@ -82,19 +83,22 @@ def test_no_charge_within_the_bounds_exceeds_the_worst_case(
     price: Price, multiplier: Multiplier, data: st.DataObject
 ) -> None:
     counts = {kind: data.draw(COUNTS, kind) for kind in (*INPUT_CLASSES, *OUTPUT_CLASSES)}
+    tools = data.draw(st.dictionaries(st.sampled_from(TOOL_CLASSES), COUNTS), "tools")
     bound = worst_case_nanos(
         price,
         multiplier,
         input_tokens=sum(counts[kind] for kind in INPUT_CLASSES),
         output_tokens=sum(counts[kind] for kind in OUTPUT_CLASSES),
+        tool_calls=tools,
     )
-    usage = Usage(**counts, calls=data.draw(st.integers(0, 1), "calls"))
+    usage = Usage(**counts, **tools, calls=data.draw(st.integers(0, 1), "calls"))
     assert charge_nanos(price_lines(usage, price), multiplier) <= bound
 
 
 def test_every_class_is_input_output_or_the_call() -> None:
-    assert {*INPUT_CLASSES, *OUTPUT_CLASSES, "calls"} == set(CLASSES)
-    assert set(PARENT) == set(CLASSES) - {"input", "output", "calls"}
+    assert {*INPUT_CLASSES, *OUTPUT_CLASSES} == set(TOKEN_CLASSES)
+    assert {*TOKEN_CLASSES, "calls", *TOOL_CLASSES} == set(CLASSES)
+    assert set(PARENT) == set(TOKEN_CLASSES) - {"input", "output"}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,7 @@ def test_every_class_is_input_output_or_the_call() -> None:
         ("reasoning", {"output": 4}, 4),
         ("reasoning", {"input": 1}, 0),
         ("calls", {"input": 1, "output": 2}, 0),
+        ("web_search", {"input": 1, "output": 2, "calls": 3}, 0),
     ],
 )
 def test_a_class_without_a_price_costs_its_parents(
@@ -119,6 +124,22 @@ def test_three_lines_of_a_third_of_a_nanodollar_are_rounded_together() -> None:
     usage = Usage(input=1, output=1, audio_in=1)
     price = Price(rates={"input": 333_333, "output": 333_333, "audio_in": 333_333})
     assert charge_nanos(price_lines(usage, price), Multiplier()) == 1
+
+
+def test_calls_of_a_tool_are_priced_by_the_thousand_and_rounded_with_the_rest() -> None:
+    price = Price(rates={"input": 500_000, "web_search": 10_000_000_000, "file_search": 499})
+    usage = Usage(input=1, web_search=3, file_search=1, code_execution=7)
+    lines = price_lines(usage, price)
+    assert [(line.kind, line.per_units) for line in lines] == [
+        ("input", 1_000_000), ("web_search", 1_000), ("file_search", 1_000),
+    ]  # fmt: skip
+    # 0.5 + 30,000,000 + 0.499: three lines below the half, and one rounding
+    assert charge_nanos(lines, Multiplier()) == 30_000_001
+    assert charge_nanos(price_lines(Usage(file_search=1), price), Multiplier()) == 0
+    bound = {"input_tokens": 1, "output_tokens": 0}
+    assert (
+        worst_case_nanos(price, Multiplier(), **bound, tool_calls={"web_search": 2}) == 20_000_001
+    )
 
 
 def test_exactly_half_a_nanodollar_is_rounded_up() -> None:
@@ -188,12 +209,14 @@ def test_no_charge_within_the_bounds_exceeds_the_worst_case_of_its_service(
 ) -> None:
     service = data.draw(st.sampled_from(["", *price.services]), "service")
     counts = {kind: data.draw(COUNTS, kind) for kind in (*INPUT_CLASSES, *OUTPUT_CLASSES)}
-    usage = Usage(**counts, calls=data.draw(st.integers(0, 1), "calls"))
+    tools = data.draw(st.dictionaries(st.sampled_from(TOOL_CLASSES), COUNTS), "tools")
+    usage = Usage(**counts, **tools, calls=data.draw(st.integers(0, 1), "calls"))
     bound = worst_case_nanos(
         price,
         multiplier,
         input_tokens=prompt_tokens(usage) + data.draw(st.integers(0, 10**7), "beyond"),
         output_tokens=sum(counts[kind] for kind in OUTPUT_CLASSES),
+        tool_calls=tools,
         service=service,
     )
     assert charge_nanos(price_lines(usage, price, service), multiplier) <= bound

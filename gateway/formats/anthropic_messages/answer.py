@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.formats.anthropic_messages.errors import failure_in_answer
+from gateway.formats.anthropic_messages.tools import ToolCount
 from gateway.formats.anthropic_messages.usage import read_usage
 from gateway.formats.contract import Answer, UnreadableAnswer
 from gateway.provider_json import read_object
@@ -22,12 +23,16 @@ def read_answer(body: bytes) -> Answer:
     told_usage = document.get("usage")
     usage, anomaly = read_usage(told_usage)
     blocks = content if type(content) is list else []
+    calls = ToolCount()
+    for block in blocks:
+        calls.add(block)
     return Answer(
         usage=usage,
         anomaly=anomaly,
         error=None if error is None else failure_in_answer(error),
         output_texts=tuple(text for block in blocks for text in generated_texts(block)),
         service=service_in(told_usage),
+        tools=calls.tools(told_usage),
     )
 
 

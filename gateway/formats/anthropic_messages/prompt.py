@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.formats.anthropic_messages.tools import tool_calls_of
 from gateway.formats.contract import ChatCall, Prompt
 
 MESSAGE_TOKENS = 8
@@ -43,7 +44,7 @@ def prompt(call: ChatCall) -> Prompt:
         fixed_tokens += TOOLS_PRESENT_TOKENS + TOOL_TOKENS * len(tools) + OWN_TOOL_TOKENS * own
     if document.get("output_config"):
         texts.append(_json(document["output_config"]))
-    return Prompt(texts=tuple(texts), fixed_tokens=fixed_tokens)
+    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document))
 
 
 def _read(content: object, texts: list[str]) -> int:

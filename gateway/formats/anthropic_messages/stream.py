@@ -12,6 +12,7 @@ from gateway.delivered_text import DeliveredText
 from gateway.errors import GatewayError, UpstreamFailed
 from gateway.formats.anthropic_messages.answer import generated_texts, service_in
 from gateway.formats.anthropic_messages.errors import failure_in_answer
+from gateway.formats.anthropic_messages.tools import ToolCount
 from gateway.formats.anthropic_messages.usage import (
     merged,
     read_usage,
@@ -67,6 +68,7 @@ class MessageStreamReader:
         self._parser = SSEParser()
         self._first_usage: object = None
         self._last_usage: object = None
+        self._tools = ToolCount()
         self._stop: dict[str, Any] = {}
         self._end_marker = END_MARKER
         self._ended = False
@@ -89,6 +91,11 @@ class MessageStreamReader:
     def service(self) -> str | None:
         """The service that answers."""
         return service_in(merged(self._first_usage, self._last_usage))
+
+    @property
+    def tools(self) -> Usage:
+        """Calls of tools as the last word on usage tells them, else as they were seen."""
+        return self._tools.tools(merged(self._first_usage, self._last_usage))
 
     @property
     def finished(self) -> bool:
@@ -171,6 +178,7 @@ class MessageStreamReader:
             case "message_start" if told.message is not None:
                 self._first_usage = told.message.usage
             case "content_block_start":
+                self._tools.add(told.content_block)
                 self._take("".join(generated_texts(told.content_block)), told.index or 0)
             case "content_block_delta" if told.delta is not None:
                 self._take(_generated(told.delta), told.index or 0)

@@ -61,6 +61,9 @@ def read_usage(told: object) -> tuple[Usage | None, str | None]:
 
 def write_usage(usage: Usage) -> dict[str, Any]:
     """`usage` in Anthropic's words; classes it has no word for are input and output."""
+    searched = {
+        "server_tool_use": {"web_search_requests": usage.web_search, "web_fetch_requests": 0}
+    }
     return {
         "input_tokens": usage.input + usage.audio_in + usage.image_in,
         "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h,
@@ -71,6 +74,7 @@ def write_usage(usage: Usage) -> dict[str, Any]:
         },
         "output_tokens": usage.output + usage.reasoning + usage.audio_out + usage.image_out,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
+        **(searched if usage.web_search else {}),
     }
 
 

@@ -8,6 +8,7 @@ import msgspec
 from gateway.formats.contract import Answer, UnreadableAnswer
 from gateway.formats.gemini.contents import parts_of
 from gateway.formats.gemini.errors import failure_in_answer
+from gateway.formats.gemini.tools import ToolCount
 from gateway.formats.gemini.usage import read_usage
 from gateway.formats.gemini.vocabulary import member
 from gateway.provider_json import read_object
@@ -26,12 +27,16 @@ def read_answer(body: bytes) -> Answer:
         raise UnreadableAnswer("the answer has no candidates")
     told = member(document, "usageMetadata")
     usage, anomaly = read_usage(told)
+    calls = ToolCount()
+    for candidate in candidates or ():
+        calls.add(candidate)
     return Answer(
         usage=usage,
         anomaly=anomaly,
         error=None if error is None else failure_in_answer(error),
         output_texts=tuple(text for each in candidates or () for text in generated_texts(each)),
         service=service_of(member(told, "serviceTier")) if type(told) is dict else None,
+        tools=calls.tools(member(document, "modelVersion")),
     )
 
 

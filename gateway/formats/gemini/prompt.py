@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.gemini.contents import contents_of, parts_of, system_of
+from gateway.formats.gemini.tools import tool_calls_of
 from gateway.formats.gemini.vocabulary import kind_of_media, member
 
 CONTENT_TOKENS = 8
@@ -50,7 +51,7 @@ def prompt(call: ChatCall) -> Prompt:
     for name in ("responseSchema", "responseJsonSchema"):
         if member(settings, name):
             texts.append(_json(member(settings, name)))  # noqa: PERF401 - nothing is made of a list
-    return Prompt(texts=tuple(texts), fixed_tokens=fixed_tokens)
+    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document, call.model))
 
 
 def _read(part: Mapping[str, Any], texts: list[str]) -> int:

@@ -12,6 +12,7 @@ from gateway.errors import GatewayError, UpstreamFailed
 from gateway.formats.contract import ChatCall, CountTokens, Piece
 from gateway.formats.gemini.answer import generated_texts
 from gateway.formats.gemini.errors import failure_in_answer
+from gateway.formats.gemini.tools import ToolCount
 from gateway.formats.gemini.usage import read_usage
 from gateway.service_tiers import service_of
 from gateway.sse import SSEEvent, SSEParser, SSETooLong
@@ -27,6 +28,7 @@ class _Chunk(msgspec.Struct, rename="camel", gc=False):
     candidates: list[dict[str, Any]] | None = None
     usage_metadata: dict[str, Any] | None = None
     prompt_feedback: Any = None
+    model_version: Any = None
     error: Any = None
 
 
@@ -40,6 +42,8 @@ class ContentStreamReader:
 
     def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
         self._choices = call.choices
+        self._tools = ToolCount()
+        self._model: object = call.model
         self._parser = SSEParser(line_max_bytes=LINE_MAX_BYTES, event_max_bytes=LINE_MAX_BYTES)
         self._told_usage: object = None
         self._finished: set[int] = set()
@@ -59,6 +63,11 @@ class ContentStreamReader:
     def anomaly(self) -> str | None:
         """What is wrong with the last usage that was told."""
         return read_usage(self._told_usage)[1]
+
+    @property
+    def tools(self) -> Usage:
+        """Calls of tools in everything that was told so far."""
+        return self._tools.tools(self._model)
 
     @property
     def finished(self) -> bool:
@@ -120,10 +129,12 @@ class ContentStreamReader:
         if chunk.usage_metadata is not None:
             self._told_usage = chunk.usage_metadata
             self.service = service_of(chunk.usage_metadata.get("serviceTier")) or self.service
+        self._model = chunk.model_version or self._model
         self._is_blocked |= chunk.prompt_feedback is not None and not chunk.candidates
         for candidate in chunk.candidates or ():
             index = candidate.get("index")
             place = index if type(index) is int else 0
+            self._tools.add(candidate)
             self._take("".join(generated_texts(candidate)), place)
             if candidate.get("finishReason") and len(self._finished) < self._choices:
                 self._finished.add(place)

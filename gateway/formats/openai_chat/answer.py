@@ -2,6 +2,7 @@
 
 from gateway.formats.contract import Answer, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
+from gateway.formats.openai_chat.tools import tools_in
 from gateway.openai_envelope import failure_in_answer
 from gateway.openai_usage import read_usage
 from gateway.provider_json import read_object
@@ -15,13 +16,15 @@ def read_answer(body: bytes) -> Answer:
     choices = document.get("choices")
     if error is None and type(choices) is not list:
         raise UnreadableAnswer("the answer has no choices")
-    usage, anomaly = read_usage(document.get("usage"))
+    told_usage = document.get("usage")
+    usage, anomaly = read_usage(told_usage)
     return Answer(
         usage=usage,
         anomaly=anomaly,
         error=None if error is None else failure_in_answer(error),
         output_texts=_output_texts(choices),
         service=service_of(document.get("service_tier")),
+        tools=tools_in(document.get("model"), told_usage),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.formats.contract import ChatCall, Prompt
+from gateway.formats.openai_chat.tools import tool_calls_of
 
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken_for_text_completions:
 # three tokens a message, one for a name, three to prime the answer.
@@ -54,7 +55,7 @@ def prompt(call: ChatCall) -> Prompt:
     tools = len(document.get("tools") or ()) + len(document.get("functions") or ())
     if tools:
         fixed_tokens += TOOLS_PRESENT_TOKENS + TOOL_TOKENS * tools
-    return Prompt(texts=tuple(texts), fixed_tokens=fixed_tokens)
+    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document, call.model))
 
 
 def _read_message(message: dict[str, Any], model: str, texts: list[str]) -> int:

@@ -12,6 +12,7 @@ from gateway.delivered_text import DeliveredText
 from gateway.errors import GatewayError, UpstreamFailed
 from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
+from gateway.formats.openai_chat.tools import tools_in
 from gateway.openai_envelope import failure_in_answer
 from gateway.openai_usage import read_usage, write_usage
 from gateway.provider_json import read_object
@@ -89,6 +90,11 @@ class ChatStreamReader:
         return read_usage(self._told_usage)[1]
 
     @property
+    def tools(self) -> Usage:
+        """Searches, by what the model calls itself and the last usage that was told."""
+        return tools_in(self._first().get("model"), self._told_usage)
+
+    @property
     def finished(self) -> bool:
         """True once each choice has its finish reason, or [DONE] came."""
         return self._ended or len(self._finished_choices) >= self._call.choices
@@ -141,10 +147,7 @@ class ChatStreamReader:
 
     def _usage_chunk(self, usage: Usage) -> bytes:
         """The chunk OpenAI sends for `include_usage`, with the id of this stream's chunks."""
-        try:
-            first = read_object(self._first_data or b"")
-        except UnreadableAnswer:
-            first = {}
+        first = self._first()
         chunk = {
             "id": first.get("id"),
             "object": "chat.completion.chunk",
@@ -154,6 +157,12 @@ class ChatStreamReader:
             "usage": write_usage(usage),
         }
         return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+
+    def _first(self) -> dict[str, Any]:
+        try:
+            return read_object(self._first_data or b"")
+        except UnreadableAnswer:
+            return {}
 
     @property
     def _is_over(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.formats.contract import ChatCall, Prompt
+from gateway.formats.openai_responses.tools import tool_calls_of
 
 ITEM_TOKENS = 8
 REQUEST_TOKENS = 16
@@ -53,7 +54,7 @@ def prompt(call: ChatCall) -> Prompt:
         fixed_tokens += HOSTED_TOOL_TOKENS * hosted
     if document.get("text"):
         texts.append(_json(document["text"]))
-    return Prompt(texts=tuple(texts), fixed_tokens=fixed_tokens)
+    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document))
 
 
 def _read_item(item: dict[str, Any], texts: list[str]) -> int:

@@ -11,11 +11,12 @@ import msgspec
 from gateway.delivered_text import DeliveredText
 from gateway.errors import GatewayError, UpstreamFailed
 from gateway.formats.contract import CountTokens, Piece
+from gateway.formats.openai_responses.tools import Item, counted
 from gateway.formats.openai_responses.usage import read_usage
 from gateway.openai_envelope import failure_in_answer
 from gateway.service_tiers import service_of
 from gateway.sse import SSEEvent, SSEParser, SSETooLong
-from ledger.usage import Usage
+from ledger.usage import TOOL_CLASSES, Usage
 
 LINE_MAX_BYTES = 16 * 1024 * 1024
 """The last event repeats everything that was said, images made by a tool included."""
@@ -32,6 +33,7 @@ class _Response(msgspec.Struct, gc=False):
     service_tier: Any = None
     error: Any = None
     status: str | None = None
+    output: list[Item] | None = None
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -39,6 +41,7 @@ class _Event(msgspec.Struct, gc=False):
     delta: Any = None
     output_index: int = 0
     response: _Response | None = None
+    item: Item | None = None
     error: Any = None
 
 
@@ -54,6 +57,8 @@ class ResponseStreamReader:
         self.kept_id = ""
         self.service: str | None = None
         self._last = b""
+        self._items: list[Item] = []
+        self._output: list[Item] | None = None
         self._content_events = 0
         self._content_bytes = 0
         self.delivered = DeliveredText(count_tokens)
@@ -68,6 +73,14 @@ class ResponseStreamReader:
     def anomaly(self) -> str | None:
         """What is wrong with the usage that was told."""
         return read_usage(self._told_usage)[1]
+
+    @property
+    def tools(self) -> Usage:
+        """Calls in the items that were completed; the last event repeats them, or does not."""
+        done, repeated = counted(self._items), counted(self._output)
+        return Usage(
+            **{kind: max(getattr(done, kind), getattr(repeated, kind)) for kind in TOOL_CLASSES}
+        )
 
     @property
     def finished(self) -> bool:
@@ -137,11 +150,14 @@ class ResponseStreamReader:
             return self._broken(event.raw, failure_in_answer(failure or "the response failed"))
         if told.type in _LAST:
             self._told_usage = response.usage if response else None
+            self._output = response.output if response else None
             self.service = service_of(response.service_tier) if response else None
             if response and type(response.id) is str and response.store is not False:
                 self.kept_id = response.id
             self._last = event.raw
             return Piece("end", event.raw, event.data)
+        if told.type == "response.output_item.done" and told.item is not None:
+            self._items.append(told.item)
         if told.type in _SILENT:
             return Piece("comment", event.raw, event.data)
         if type(told.delta) is str and told.delta:

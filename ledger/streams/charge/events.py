@@ -63,7 +63,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 
 class QuotaReserved(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """`hold_nanos` more are held; the database stored it only because every cap allowed it."""
+    """`hold_nanos` more are held; the database stored it only because every cap allowed it.
+
+    `tool_calls_max`: how many calls of the provider's own tools it covers, by class of usage.
+    """
 
     TOPIC: ClassVar[str] = "charge.QuotaReserved.v1"
 
@@ -80,6 +83,7 @@ class QuotaReserved(AccountEvent, frozen=True, kw_only=True, omit_defaults=True)
     streaming: bool = False
     input_tokens_estimated: int = 0
     output_tokens_max: int = 0
+    tool_calls_max: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class UsageSettled(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,6 +1,6 @@
 """The rules of a charge: which commands give which events, and what those do to money."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID
 
@@ -40,6 +40,7 @@ class Reserve:
     streaming: bool = False
     input_tokens_estimated: int = 0
     output_tokens_max: int = 0
+    tool_calls_max: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,7 @@ def _reserved(command: Reserve) -> QuotaReserved:
         streaming=command.streaming,
         input_tokens_estimated=command.input_tokens_estimated,
         output_tokens_max=command.output_tokens_max,
+        tool_calls_max=command.tool_calls_max,
     )
 
 

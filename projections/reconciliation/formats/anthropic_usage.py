@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from projections.reconciliation.contract import (
-    OTHER,
     Entry,
     Export,
     ExportFormat,
@@ -34,8 +33,8 @@ _API: Mapping[str, str] = {
     "output_tokens": "output",
 }
 _SEARCHES = ("web_search_count", "server_tool_use.web_search_requests")
-_WEB_SEARCH = "web search"
-_COVERS = (*_API.values(), OTHER)
+_WEB_SEARCH = "web_search"
+_COVERS = (*_API.values(), _WEB_SEARCH)
 
 
 def _parse(content: bytes, options: ParseOptions) -> Export:
@@ -71,7 +70,7 @@ def _entries(record: Record, day: date, model: str, columns: Mapping[str, str]) 
     for column in _SEARCHES:
         searches = record.count(column)
         if searches:
-            yield Entry(record.place, day, f"{model} {_WEB_SEARCH}", OTHER, searches, None)
+            yield Entry(record.place, day, model, _WEB_SEARCH, searches, None)
 
 
 FORMAT = ExportFormat(

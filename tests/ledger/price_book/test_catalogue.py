@@ -93,10 +93,12 @@ def test_every_price_charges_what_the_package_computes(year: int, prompt: int) -
             cache_write_1h=10,
             output=7,
             calls=1,
+            web_search=3,
+            file_search=2,
         )
         theirs = TheirUsage(
             input_tokens=prompt, cache_read_tokens=30, cache_write_tokens=30,
-            cache_write_1h_tokens=10, output_tokens=7,
+            cache_write_1h_tokens=10, output_tokens=7, web_searches=3, storage_searches=2,
         )  # fmt: skip
         for service in ("", *price.services):
             context = {"processing": "batch"} if service == "batch" else {"service_tier": service}
@@ -178,7 +180,7 @@ def test_long_prompts_of_several_classes_become_one_ladder() -> None:
 def test_variants_are_services_with_what_they_do_not_name_from_the_standard() -> None:
     half = ModelPrice(input_mtok=Decimal("0.5"))
     entry = converted(
-        always(input_mtok=Decimal(1), output_mtok=Decimal(4), web_searches_kcount=Decimal(10)),
+        always(input_mtok=Decimal(1), output_mtok=Decimal(4), input_video_mtok=Decimal(10)),
         variants=[
             PriceVariant({"service_tier": "default"}, ModelPrice()),
             PriceVariant({"service_tier": "flex"}, half, StartDateConstraint(date(2026, 5, 1))),
@@ -188,7 +190,7 @@ def test_variants_are_services_with_what_they_do_not_name_from_the_standard() ->
         ],
     )
     batch = Schedule(rates={"input": 5 * 10**8, "output": 4 * 10**9})
-    told = ("web_searches_kcount=10", "speed=fast", "service_tier=flex region=eu")
+    told = ("input_video_mtok=10", "speed=fast", "service_tier=flex region=eu")
     assert entry.prices == (
         Dated(
             price=Price(rates={"input": 10**9, "output": 4 * 10**9}, services={"batch": batch}),
@@ -229,9 +231,9 @@ def test_a_price_per_call_is_per_one_call() -> None:
 
 
 def test_where_a_price_comes_from_names_what_it_leaves_out() -> None:
-    entry = converted(always(input_mtok=Decimal(1), web_searches_kcount=Decimal(10)))
+    entry = converted(always(input_mtok=Decimal(1), input_video_mtok=Decimal(10)))
     told = entry.provenance(entry.prices[0], "1.2.3")
-    assert told == "genai-prices 1.2.3 p/m https://p without web_searches_kcount=10"
+    assert told == "genai-prices 1.2.3 p/m https://p without input_video_mtok=10"
 
 
 def test_our_classes_have_one_name_each_there() -> None:

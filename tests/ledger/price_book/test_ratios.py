@@ -16,8 +16,9 @@ from ledger.price_book.family_ratios import hardcoded_completion_ratio
 from ledger.price_book.ratio_view import ratios_of
 from ledger.price_book.ratios import MODEL_TABLES, Imported, NotRatios, import_ratios, read_tables
 from ledger.pricing import LongContext, Multiplier, Price, Schedule
-from ledger.usage import CLASSES
+from ledger.usage import CLASSES, TOOL_CLASSES
 
+USD = 10**9
 RATES = st.dictionaries(
     st.sampled_from(CLASSES), st.one_of(st.just(0), st.integers(0, 10**11).map(lambda n: n * 100))
 )
@@ -286,6 +287,60 @@ def test_ratios_come_back_as_they_were_used(model: str, ratio: str, others: dict
 )
 def test_what_ratios_cannot_say_is_told(model: str, price: Price, lost: str) -> None:
     assert any(lost in each for each in ratios_of(model, price).lost)
+
+
+# ---------------------------------------------------------------------- tools
+
+TOOLS = "tool_price_setting.prices"
+
+
+def tool_rates(model: str, **prices: Any) -> dict[str, int]:  # noqa: ANN401 - JSON
+    table = {key.replace("__", ":"): usd for key, usd in prices.items()}
+    found = imported(ModelRatio={model: 1}, **{TOOLS: table})
+    assert found.problems == ()
+    return {kind: rate for kind, rate in found.prices[model].rates.items() if kind in TOOL_CLASSES}
+
+
+def test_tools_have_the_prices_that_are_shipped_and_those_that_are_given() -> None:
+    assert tool_rates("gpt-5") == {"web_search": 10 * USD, "file_search": 5 * USD // 2}
+    assert tool_rates("gpt-4o-mini") == {"web_search": 25 * USD, "file_search": 5 * USD // 2}
+    assert tool_rates("claude-sonnet-4-5") == {"web_search": 10 * USD}
+    assert tool_rates("gemini-3-pro", google_search=12.5) == {"web_search": 25 * USD // 2}
+    assert tool_rates("gpt-5", code_interpreter=30)["code_execution"] == 30 * USD
+    assert tool_rates("gpt-5", file_search=0)["file_search"] == 0
+    assert imported(ModelRatio={"gpt-5": 1}).prices["gpt-5"].rate("web_search") == 0
+    fixed = imported(ModelPrice={"sora": 0.1}, **{TOOLS: {}}).prices["sora"]
+    assert (fixed.rate("calls"), fixed.rate("web_search")) == (USD // 10, 10 * USD)
+
+
+def test_the_longest_prefix_of_a_tools_key_wins() -> None:
+    table = {
+        "web_search": 1, "web_search:claude-*": 2, "web_search:claude-opus*": 3,
+        "web_search:claude-opus-9": 4,
+    }  # fmt: skip
+    models = ("claude-sonnet-4", "claude-opus-4", "claude-opus-9", "a-claude")
+    found = imported(ModelRatio=dict.fromkeys(models, 1), **{TOOLS: table})
+    assert [found.prices[model].rate("web_search") // USD for model in models] == [2, 3, 4, 1]
+
+
+def test_what_is_not_said_alike_of_tools_is_noted_and_refused() -> None:
+    table = {"web_search": 1, "image_generation": 150, "f": 2}
+    found = imported(ModelRatio={"gpt-5": 1}, **{TOOLS: table})
+    assert [(note.option, note.name) for note in found.notes] == [
+        (TOOLS, "gpt-5"), (TOOLS, "image_generation"), (TOOLS, "f"),
+    ]  # fmt: skip
+    assert found.prices["gpt-5"].rate("web_search") == 10 * USD  # web_search_preview's
+    odd = imported(ModelRatio={"gpt-5": 1}, **{TOOLS: {"web_search": 20, "file_search": "1/3"}})
+    assert [(each.name, "file_search" in each.message) for each in odd.problems] == [
+        ("gpt-5", True)
+    ]
+
+
+def test_a_tools_price_is_no_ratio() -> None:
+    price = Price(rates={"calls": 5 * USD, "web_search": USD})
+    view = ratios_of("m", price)
+    assert view.ratios == {"ModelPrice": Fraction(5)}
+    assert [each.partition(" ")[0] for each in view.lost] == ["web_search"]
 
 
 # ---------------------------------------------------------------------- exact numbers

@@ -119,7 +119,7 @@ def test_anthropic_usage_is_the_same_as_json_and_as_csv() -> None:
         (FIRST, model, "cache_write_1h", "1000", None),
         (FIRST, model, "cache_read", "200", None),
         (FIRST, model, "output", "500", None),
-        (FIRST, f"{model} web search", OTHER, "10", None),
+        (FIRST, model, "web_search", "10", None),
     ]
     assert rows(read("anthropic-usage", "anthropic_usage.json")) == both
     told = rows(read("anthropic-usage", "anthropic_usage.csv"))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.pricing import LongContext, Price, Schedule, cost_nanos
-from ledger.usage import CLASSES, Usage
+from ledger.usage import CLASSES, TOKEN_CLASSES, Usage
 from projections.reconciliation.contract import (
     ALL,
     EVERY_MODEL,
@@ -402,7 +402,7 @@ def test_the_totals_are_those_of_both_inputs(theirs: list[Entry], rows: list[Ups
     their_usd = sum(Fraction(each.amount_usd or 0) for each in theirs)
     assert sum(line.theirs.units or 0 for line in lines) == their_units
     assert sum(Fraction(line.theirs.usd or 0) for line in lines) == their_usd
-    our_tokens = sum(getattr(each, kind) for each in rows for kind in CLASSES if kind != "calls")
+    our_tokens = sum(getattr(each, kind) for each in rows for kind in TOKEN_CLASSES)
     told = sum(line.ours.units or 0 for line in lines if line.unit in TOKENS)
     assert told + Decimal(summary.not_compared.tokens) == our_tokens
     recorded = Fraction(sum(each.cost_nanos for each in rows), 10**9)

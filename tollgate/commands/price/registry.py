@@ -1,4 +1,4 @@
-"""`tollgate price`: what models cost, in USD per million tokens.
+"""`tollgate price`: what models cost, in USD per million tokens (tools: per 1,000 calls).
 
 One file per action, and one line here.
 """
