@@ -6,7 +6,7 @@ read, or the first content of a stream. Until then its failure costs the client 
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,9 +18,11 @@ from gateway.channel_keys import ChannelKeys
 from gateway.channel_texts import ChannelTexts
 from gateway.charges import OwnedTasks
 from gateway.cutting import Cut
+from gateway.egress import Egress
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
+    MediaUnavailable,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimeout,
@@ -32,12 +34,14 @@ from gateway.formats.contract import (
     StreamReader,
     UnreadableAnswer,
 )
+from gateway.media import BYTES_ALONE, MediaNeeded
+from gateway.media_fetch import MediaFetch
 from gateway.providers.contract import Attempt as ProviderAttempt
 from gateway.providers.contract import Keeper, Provider
 from gateway.reasoning_suffixes import Suffix, read_suffix
 from gateway.routing import Candidate
 from gateway.upstream import Upstream, UpstreamAnswer
-from gateway.wires import Asking, Whole, Wire, Wires
+from gateway.wires import Asking, Outgoing, Whole, Wire, Wires
 from ledger import clock
 from ledger.application import Ledger
 from ledger.errors import LedgerError
@@ -100,10 +104,19 @@ class ChannelVault(NamedTuple):
     texts: ChannelTexts
 
 
+class _Written(NamedTuple):
+    """A request as it is sent: in which format, by which wire, for what, and what."""
+
+    format: str
+    wire: Wire
+    asking: Asking
+    outgoing: Outgoing
+
+
 class Asker:
     """Asks candidates in order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it takes to ask anybody
         self,
         own_format: str,
         wires: Wires,
@@ -111,6 +124,7 @@ class Asker:
         upstream: Upstream,
         vault: ChannelVault,
         key_refused: "KeyRefused",
+        egress: Egress,
     ) -> None:
         self._own_format = own_format
         self._wires = wires
@@ -118,6 +132,7 @@ class Asker:
         self._upstream = upstream
         self._vault = vault
         self._key_refused = key_refused
+        self._egress = egress
 
     async def first_answer(
         self, call: ChatCall, order: Sequence[Candidate], count_tokens: CountTokens, cut: Cut
@@ -125,14 +140,18 @@ class Asker:
         """The first candidate that answers. Raises Unanswered."""
         attempts: list[Attempt] = []
         error: GatewayError = UpstreamFailed("no channel can take this call")
+        media = MediaFetch(self._egress)
         for candidate in order:
             started_s = clock.monotonic_s()
             try:
                 async with cut.guard():
-                    opened = await self._ask(call, candidate, count_tokens, started_s)
+                    outgoing = await self._written(call, candidate, media)
+                    opened = await self._ask(call, candidate, outgoing, count_tokens)
             except TimeoutError as reached:
                 attempts.append(_cut_short(candidate, started_s))
                 raise Unanswered(cut.error, attempts) from reached
+            except MediaUnavailable as unavailable:
+                error = unavailable  # nobody was asked; another may fetch it by itself
             except GatewayError as failure:
                 error = failure
                 attempts.append(_failed(candidate, failure, started_s))
@@ -167,16 +186,32 @@ class Asker:
         spoken, kept = self._spoken(candidate), candidate.shaping.keeps_suffix
         return read_suffix(candidate.upstream_model, candidate.type, spoken, kept)
 
-    async def _ask(
-        self, call: ChatCall, candidate: Candidate, count_tokens: CountTokens, started_s: float
-    ) -> Opened:
-        provider = self._providers[candidate.type]
+    async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
+        """The request for a candidate, with media put in that it does not fetch by itself."""
         spoken_here = self._spoken(candidate)
         # What a variant answers is no turn: nothing of it could be written anew.
         wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else candidate.shaping)
+        takes_addresses = candidate.type not in BYTES_ALONE
         words = await self._vault.texts.read(candidate) or ""
-        asking = Asking(self._suffix(candidate), words, candidate.shaping.system_prompt_leads)
-        outgoing = wire.outgoing(call, asking)
+        asking = Asking(
+            self._suffix(candidate),
+            words,
+            candidate.shaping.system_prompt_leads,
+            takes_addresses=takes_addresses,
+        )
+        try:
+            outgoing = wire.outgoing(call, asking)
+        except MediaNeeded as needed:
+            await media.get(needed.media)
+            outgoing = wire.outgoing(replace(call, fetched=media.fetched), asking)
+        return _Written(spoken_here, wire, asking, outgoing)
+
+    async def _ask(
+        self, call: ChatCall, candidate: Candidate, written: "_Written", count_tokens: CountTokens
+    ) -> Opened:
+        started_s = clock.monotonic_s()
+        provider = self._providers[candidate.type]
+        spoken_here, wire, asking, outgoing = written
         key_id, key = await self._vault.keys.pick(candidate)
         answer = await provider.open(
             ProviderAttempt(

@@ -3,7 +3,8 @@
 GatewayError
 ├── InvalidRequest            400  the request itself is wrong (E-JSON, E-PARAM, E-HDR)
 │   ├── ContextTooLong        400
-│   └── ServiceNotPriced      400  the model is not sold in the service that was asked for
+│   ├── ServiceNotPriced      400  the model is not sold in the service that was asked for
+│   └── MediaUnavailable      400  what a message names by address cannot be fetched
 ├── InvalidKey                401  no such key, revoked, expired
 ├── KeyNotAllowed             403  the key exists and may not do this (model, address, account)
 ├── UnknownModel              404  no such model for this caller, or it has no price
@@ -70,6 +71,12 @@ class ServiceNotPriced(InvalidRequest):
     """The model has no price in the service asked for; another's is never taken by mistake."""
 
     code = "service_not_priced"
+
+
+class MediaUnavailable(InvalidRequest):
+    """What a message names by address cannot be fetched for a provider that takes bytes alone."""
+
+    code = "media_unavailable"
 
 
 class InvalidKey(GatewayError):

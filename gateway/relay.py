@@ -14,6 +14,7 @@ from gateway.callers import Caller, Network, identify
 from gateway.charges import ChargeBook, OpenCharge
 from gateway.cutting import Cut, Cutter
 from gateway.delivery import Delivering, Delivery, Drains
+from gateway.egress import Egress
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
@@ -93,6 +94,7 @@ class Parts:
     cutter: Cutter
     kept: KeptResponses
     key_refused: KeyRefused
+    egress: Egress
 
 
 class Relay:
@@ -117,7 +119,13 @@ class Relay:
         self._limits = limits
         wires = Wires(wire, parts.formats)
         self._asker = Asker(
-            wire.name, wires, parts.providers, parts.upstream, parts.vault, parts.key_refused
+            wire.name,
+            wires,
+            parts.providers,
+            parts.upstream,
+            parts.vault,
+            parts.key_refused,
+            parts.egress,
         )
         cost_price = parts.configuration.cost_price
         self._delivery = Delivery(wire, parts.tokenizer, limits.drains, cost_price, parts.kept)

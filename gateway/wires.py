@@ -27,6 +27,7 @@ from gateway.formats.contract import (
     StreamReader,
     UnreadableAnswer,
 )
+from gateway.media import takes_nothing, to_fetch, with_bytes
 from gateway.provider_json import read_object
 from gateway.raw_members import Edits, edited
 from gateway.reasoning_suffixes import Suffix
@@ -59,13 +60,19 @@ class Asking:
     words: str = ""
     before_own: bool = False
     asks_usage: bool = True
+    takes_addresses: bool = True
+    """Whether the provider fetches media from addresses, as far as its dialect can say them."""
 
 
 class Wire(Protocol):
     """How one client's call reaches one provider, and the answer the client."""
 
     def outgoing(self, call: ChatCall, asking: Asking) -> "Outgoing":
-        """What is sent. Raises InvalidRequest for what the provider's format cannot say."""
+        """What is sent.
+
+        Raises InvalidRequest for what the provider's format cannot say, MediaNeeded for what must
+        be in `call.fetched` first.
+        """
         ...
 
     def whole(self, body: bytes) -> Whole:
@@ -108,12 +115,18 @@ class Passing:
         self.stream = wire.stream
 
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
-        """The client's bytes but for the declared edits."""
+        """The client's bytes but for the declared edits; written anew with media put in."""
+        if not asking.takes_addresses and self._names_media(call):
+            written = Translating(self._wire, self._wire, False).outgoing(call, asking)
+            return replace(written, headers=call.headers)
         body = self._wire.provider_body(call, asking.suffix.model, asking.asks_usage)
         edits = _shaped(self._wire.dialect, call.document, asking)
         if edits is None:
             return Outgoing(body, call.headers)
         return Outgoing(edited(body, edits.replaced, edits.dropped), call.headers, edits.lost)
+
+    def _names_media(self, call: ChatCall) -> bool:
+        return bool(to_fetch(self._wire.dialect.conversation(call), takes_nothing))
 
     def whole(self, body: bytes) -> Whole:
         """The provider's bytes, read only for what they cost."""
@@ -135,7 +148,9 @@ class Translating:
 
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
         """The request in the provider's format."""
-        conversation = self._client.dialect.conversation(call)
+        dialect = self._provider.dialect
+        takes = dialect.takes_address if asking.takes_addresses else takes_nothing
+        conversation = with_bytes(self._client.dialect.conversation(call), call.fetched, takes)
         written = self._provider.dialect.request(conversation, asking.suffix.model)
         edits = _shaped(self._provider.dialect, written.document, asking)
         if edits is None:

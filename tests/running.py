@@ -108,6 +108,7 @@ def in_process(
     streaming_timeout_s: int = 300,
     relay_timeout_s: int | None = None,
     request_body_max_bytes: int = 32 * 1024 * 1024,
+    media_networks: Sequence[str] = (),
 ) -> Iterator[InProcess]:
     """Serve the gateway over these servers on a free port of loopback; settled and gone after."""
     given = Assignment(
@@ -122,6 +123,7 @@ def in_process(
         streaming_timeout_s=streaming_timeout_s,
         relay_timeout_s=relay_timeout_s,
         workers=1,
+        media_networks=tuple(media_networks),
     )
     loop = LoopThread()
     ready: Future[tuple[Core, Front, int]] = Future()

@@ -31,6 +31,9 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     streaming_timeout_s: int
     relay_timeout_s: int | None
     workers: int
+    media_max_bytes: int = 20 * 1024 * 1024
+    media_timeout_s: int = 30
+    media_networks: tuple[str, ...] = ()
     signer_folder: str = ""
     signer_socket: str = ""
 
@@ -60,6 +63,9 @@ def assignment(
         streaming_timeout_s=settings.streaming_timeout_s,
         relay_timeout_s=settings.relay_timeout_s,
         workers=settings.workers,
+        media_max_bytes=settings.media_max_bytes,
+        media_timeout_s=settings.media_timeout_s,
+        media_networks=tuple(str(network) for network in settings.media_networks),
         signer_folder=str(settings.data.signer),
         signer_socket=str(settings.data.signer_socket),
     )

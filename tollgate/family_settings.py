@@ -16,6 +16,8 @@ NEEDLESS: Mapping[str, str] = {
     "DATA_GYM_CACHE_DIR": "the rank files come with the installation",
     "PYROSCOPE_MUTEX_RATE": "it has no meaning in Python",
     "PYROSCOPE_BLOCK_RATE": "it has no meaning in Python",
+    "GET_MEDIA_TOKEN": "media are always counted, or a call could cost more than is held for it",
+    "GET_MEDIA_TOKEN_NOT_STREAM": "media are always counted",
     "NODE_TYPE": "background work elects its own node",
 }
 
@@ -33,8 +35,6 @@ NOT_YET: tuple[str, ...] = (
     "NOTIFY_LIMIT_COUNT",
     "GLOBAL_API_RATE_LIMIT",
     "GLOBAL_WEB_RATE_LIMIT",
-    "USER_CONTENT_REQUEST_TIMEOUT",
-    "MAX_FILE_DOWNLOAD_MB",
     "STREAM_SCANNER_MAX_BUFFER_MB",
     "CHANNEL_UPDATE_FREQUENCY",
     "CHANNEL_TEST_FREQUENCY",
@@ -45,8 +45,6 @@ NOT_YET: tuple[str, ...] = (
     "TEST_PROMPT",
     "FORCE_STREAM_OPTION",
     "ENFORCE_INCLUDE_USAGE",
-    "GET_MEDIA_TOKEN",
-    "GET_MEDIA_TOKEN_NOT_STREAM",
     "UPDATE_TASK",
     "AZURE_DEFAULT_API_VERSION",
     "COHERE_SAFETY_SETTING",

@@ -20,6 +20,7 @@ from gateway.channel_texts import ChannelTexts
 from gateway.charges import ChargeBook, OwnedTasks
 from gateway.counting import CountingWords, TokenCounting
 from gateway.cutting import Cutter
+from gateway.egress import Egress, EgressLimits
 from gateway.exchange import Exchange, Message, Scope
 from gateway.formats.anthropic_messages import request as anthropic_messages
 from gateway.formats.gemini import request as gemini
@@ -61,6 +62,7 @@ class Front:
     cutter: Cutter
     refusals: Refusals
     upstream: Upstream
+    egress: Egress
     tokenizer: Tokenizer
     owned: OwnedTasks
     trusted_proxies: tuple[Network, ...]
@@ -84,6 +86,7 @@ class Front:
         with contextlib.suppress(psycopg.Error, PoolTimeout, OSError):
             await self.lease.release()
         await self.upstream.close()
+        await self.egress.close()
         self.tokenizer.close()
 
     def client_address(self, scope: Scope) -> str | None:
@@ -126,6 +129,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         cutter=cutter,
         kept=KeptResponses(core.pool),
         key_refused=KeyRefused(core.ledger, lease.node, owned),
+        egress=Egress(_egress_limits(given)),
     )
     proxies = tuple(ipaddress.ip_network(network) for network in given.trusted_proxies)
     limits = RelayLimits(
@@ -150,10 +154,19 @@ def build_front(given: Assignment, core: Core) -> Front:
         cutter=cutter,
         refusals=refusals,
         upstream=parts.upstream,
+        egress=parts.egress,
         tokenizer=parts.tokenizer,
         owned=owned,
         trusted_proxies=proxies,
         ready_to_serve=asyncio.Event(),
+    )
+
+
+def _egress_limits(given: Assignment) -> EgressLimits:
+    return EgressLimits(
+        max_bytes=given.media_max_bytes,
+        within_s=given.media_timeout_s,
+        allowed=tuple(ipaddress.ip_network(network) for network in given.media_networks),
     )
 
 

@@ -62,9 +62,18 @@ def whole_number(setting: str, text: str, least: int, most: int) -> int:
     )
 
 
-def network_list(setting: str, text: str) -> tuple[Network, ...]:
-    """Addresses and networks in CIDR notation, separated by commas or spaces."""
-    return tuple(_network(setting, part) for part in text.replace(",", " ").split())
+def network_list(
+    setting: str,
+    text: str,
+    whose: str = "your proxies",
+    danger: str = "every client could choose its own address",
+) -> tuple[Network, ...]:
+    """Addresses and networks in CIDR notation, separated by commas or spaces; not all there are.
+
+    `whose` they are and the `danger` of naming all of them are for the refusals.
+    """
+    parts = text.replace(",", " ").split()
+    return tuple(_network(setting, part, whose, danger) for part in parts)
 
 
 def time_zone(setting: str, text: str) -> str:
@@ -149,20 +158,20 @@ def host(setting: str, text: str) -> str:
     )
 
 
-def _network(setting: str, text: str) -> Network:
+def _network(setting: str, text: str, whose: str, danger: str) -> Network:
     try:
         network = ipaddress.ip_network(text)
     except ValueError as refusal:
         raise SettingRefused(
             setting,
             f"names {_shown(text)}, not an address or a network in CIDR notation",
-            f"list what your proxies have, as in {setting}=10.0.0.0/8,192.168.1.7",
+            f"list what {whose} have, as in {setting}=10.0.0.0/8,192.168.1.7",
         ) from refusal
     if network.prefixlen == 0:
         raise SettingRefused(
             setting,
-            f"names {text}, so that every client could choose its own address",
-            "list the addresses of your own proxies only",
+            f"names {text}, so that {danger}",
+            f"list the addresses of {whose} only",
         )
     return network
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tollgate import family_settings, setting_values
 from tollgate.embedded.data_directory import DataDirectory
@@ -51,6 +52,9 @@ class Settings:
     request_body_max_bytes: int = 32 * 1024 * 1024
     streaming_timeout_s: int = 300
     relay_timeout_s: int | None = None
+    media_max_bytes: int = 20 * 1024 * 1024
+    media_timeout_s: int = 30
+    media_networks: tuple[Network, ...] = ()
     child_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     notice: str | None = None
 
@@ -78,6 +82,7 @@ class Settings:
             request_body_max_bytes=_number(given, "MAX_REQUEST_BODY_MB", 32, 1, 1024) << 20,
             streaming_timeout_s=_number(given, "STREAMING_TIMEOUT", 300, 1, _DAY_S),
             relay_timeout_s=_number(given, "RELAY_TIMEOUT", 0, 0, _DAY_S) or None,
+            **_media(given),
             child_environment={name: given[name] for name in _PASSED_ON if name in given},
             notice=family_settings.notice(given),
             **_secrets(given),
@@ -108,7 +113,22 @@ def _number(given: Mapping[str, str], name: str, default: int, least: int, most:
     return setting_values.whole_number(name, given.get(name, str(default)), least, most)
 
 
-def _secrets(given: Mapping[str, str]) -> dict[str, str]:
+def _media(given: Mapping[str, str]) -> dict[str, Any]:
+    """What may be fetched that clients name by address in their messages."""
+    networks = setting_values.network_list(
+        "MEDIA_FETCH_ALLOWED_NETWORKS",
+        given.get("MEDIA_FETCH_ALLOWED_NETWORKS", ""),
+        whose="your own media servers",
+        danger="clients could have anything fetched",
+    )
+    return {
+        "media_max_bytes": _number(given, "MAX_FILE_DOWNLOAD_MB", 20, 1, 256) << 20,
+        "media_timeout_s": _number(given, "USER_CONTENT_REQUEST_TIMEOUT", 30, 1, 600),
+        "media_networks": networks,
+    }
+
+
+def _secrets(given: Mapping[str, str]) -> dict[str, Any]:
     """The settings whose values are never shown; those that were not given are left out."""
     readers = {
         "sql_dsn": ("SQL_DSN", setting_values.postgres_dsn),

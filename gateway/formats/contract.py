@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from gateway.conversation.parts import Inline, Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
@@ -42,6 +43,8 @@ class ChatCall:
     `keeps`: the client lets the provider keep the answer. `continues` is the id of a kept answer
     that this call goes on from, and `earlier_tokens` how much the provider reads again for it.
     `variant` names another thing to do with the same words (compact), empty for an answer.
+
+    `fetched`: media that was named by these addresses, for providers that do not take addresses.
     """
 
     model: str
@@ -58,6 +61,7 @@ class ChatCall:
     continues: str = ""
     earlier_tokens: int = 0
     variant: str = ""
+    fetched: Mapping[str, Inline] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,12 @@ class Dialect(Protocol):
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
         """The members that give a request of this dialect a system prompt, where it has none or,
         with `before_own`, in any case.
+        """
+        ...
+
+    def takes_address(self, media: Media) -> bool:
+        """Whether a provider of this dialect fetches this media from its address by itself, or
+        cannot be told such media at all.
         """
         ...
 

@@ -8,6 +8,7 @@ from tests.admin_api.desks import OpenDesk, Servers, at_desk
 FIELDS = (
     "input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning",
     "audio_in", "audio_out", "image_in", "image_out", "per_call",
+    "web_search", "file_search", "code_execution",
 )  # fmt: skip
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 
@@ -16,6 +17,7 @@ def test_every_class_of_a_price_comes_back_exactly(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         body = {field: f"{number}.00000000{number}" for number, field in enumerate(FIELDS[:9], 1)}
         body |= {"image_out": "999999999.999999999", "per_call": "0"}
+        body |= {"web_search": "10", "file_search": "2.5", "code_execution": "0.000000001"}
         answer = await desk.ask("PUT", "/prices/m", json={**body, "effective_from": PAST})
         assert (answer.status_code, answer.json()) == (200, {"version": 1})
         told = (await desk.get("/prices/m")).json()

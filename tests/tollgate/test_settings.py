@@ -51,6 +51,9 @@ def test_everything_that_is_honoured_arrives() -> None:
             "MAX_REQUEST_BODY_MB": "8",
             "STREAMING_TIMEOUT": "60",
             "RELAY_TIMEOUT": "120",
+            "MAX_FILE_DOWNLOAD_MB": "5",
+            "USER_CONTENT_REQUEST_TIMEOUT": "7",
+            "MEDIA_FETCH_ALLOWED_NETWORKS": "10.1.0.0/16",
         }
     )
     assert (settings.sql_dsn, settings.crypto_secret) == (DSN, SECRET)
@@ -62,6 +65,8 @@ def test_everything_that_is_honoured_arrives() -> None:
     assert settings.time_zone == "Asia/Shanghai"
     assert settings.request_body_max_bytes == 8 * 1024 * 1024
     assert (settings.streaming_timeout_s, settings.relay_timeout_s) == (60, 120)
+    assert (settings.media_max_bytes, settings.media_timeout_s) == (5 * 1024 * 1024, 7)
+    assert [str(network) for network in settings.media_networks] == ["10.1.0.0/16"]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,9 @@ def test_everything_that_is_honoured_arrives() -> None:
         ("MAX_REQUEST_BODY_MB", "0"),
         ("STREAMING_TIMEOUT", "5m"),
         ("RELAY_TIMEOUT", "1.5"),
+        ("MAX_FILE_DOWNLOAD_MB", "0"),
+        ("USER_CONTENT_REQUEST_TIMEOUT", "0"),
+        ("MEDIA_FETCH_ALLOWED_NETWORKS", "::/0"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_it_and_the_remedy(name: str, value: str) -> None:

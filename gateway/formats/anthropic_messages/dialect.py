@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.parts import Address, Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.anthropic_messages import (
@@ -29,6 +30,11 @@ class MessagesDialect:
         """The request as a provider of this dialect reads it. Raises InvalidRequest."""
         return writing.request_of(conversation, upstream_model)
 
+    def takes_address(self, media: Media) -> bool:
+        """Whether a provider of this dialect fetches it by itself."""
+        is_told = media.kind in ("image", "document")
+        return not is_told or (isinstance(media.source, Address) and _is_secure(media.source.url))
+
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer. Raises UnreadableAnswer."""
         return turn.turn_of(document)
@@ -52,3 +58,8 @@ class MessagesDialect:
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
         """The members that give a request a system prompt, where it has none or before its own."""
         return shaping.lead(document, words, before_own)
+
+
+def _is_secure(url: str) -> bool:
+    """Anthropic takes no others: https://docs.anthropic.com/en/docs/build-with-claude/vision."""
+    return url[:8].lower() == "https://"

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.parts import Address, Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
 from gateway.formats.gemini import conversation, events, shaping, turn, writing
+from gateway.formats.gemini.contents import is_of_google
 from gateway.raw_members import Edits
 from ledger.usage import Usage
 
@@ -21,6 +23,10 @@ class GeminiDialect:
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this dialect reads it. Raises InvalidRequest."""
         return writing.request_of(conversation, upstream_model)
+
+    def takes_address(self, media: Media) -> bool:
+        """Whether a provider of this dialect fetches it by itself."""
+        return isinstance(media.source, Address) and is_of_google(media.source.url)
 
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer."""

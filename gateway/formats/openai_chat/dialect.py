@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
@@ -21,6 +22,10 @@ class ChatDialect:
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this dialect reads it. Raises InvalidRequest."""
         return writing.request_of(conversation, upstream_model)
+
+    def takes_address(self, media: Media) -> bool:
+        """Whether a provider of this dialect fetches it by itself."""
+        return media.kind not in ("audio", "document")
 
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer. Raises UnreadableAnswer."""

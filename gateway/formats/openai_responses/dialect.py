@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
@@ -23,6 +24,10 @@ class ResponsesDialect:
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this dialect reads it. Raises InvalidRequest."""
         return writing.request_of(conversation, upstream_model)
+
+    def takes_address(self, media: Media) -> bool:  # noqa: ARG002 - all alike
+        """Whether a provider of this dialect fetches it by itself."""
+        return True  # images and files are; there are no words for the rest
 
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer. Raises UnreadableAnswer."""
