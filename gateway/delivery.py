@@ -216,7 +216,7 @@ class Delivery:
         texts_tokens = await asyncio.to_thread(self._tokenizer.count, one.call.model, prompt.texts)
         bound = one.charge.opening.input_tokens_estimated
         counted = Usage(
-            input=min(texts_tokens + prompt.fixed_tokens, bound),
+            input=min(texts_tokens + prompt.estimated_tokens, bound),
             output=await asyncio.to_thread(count_output),
         )
         return Metered(_called(counted, told.tools), "estimated", anomaly, told.service)

@@ -68,6 +68,7 @@ class ChatCall:
 class Prompt:
     """Everything that will be counted as input: texts, and tokens known without counting.
 
+    `fixed_tokens` errs upwards; `likely_tokens`, if there, is what is likely of them.
     `tool_calls`: how often the provider may call tools of its own that are billed per call, by
     class of `ledger.usage.TOOL_CLASSES`: the request's own limit, else TOOL_CALLS_DEFAULT.
     """
@@ -75,6 +76,12 @@ class Prompt:
     texts: tuple[str, ...]
     fixed_tokens: int
     tool_calls: Mapping[str, int] = field(default_factory=dict)
+    likely_tokens: int | None = None
+
+    @property
+    def estimated_tokens(self) -> int:
+        """What an estimate takes for tokens known without counting."""
+        return self.fixed_tokens if self.likely_tokens is None else self.likely_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import msgspec
 
 from gateway.formats.anthropic_messages.tools import tool_calls_of
 from gateway.formats.contract import ChatCall, Prompt
+from gateway.image_sizes import Size, size_of_base64
+from gateway.prompt_parts import PromptParts
 
 MESSAGE_TOKENS = 8
 REQUEST_TOKENS = 32
@@ -33,57 +35,64 @@ _TEXT_FIELDS = ("text", "thinking", "title", "context", "data")
 def prompt(call: ChatCall) -> Prompt:
     """Texts and fixed tokens of `call`."""
     document = call.document
-    texts: list[str] = []
-    fixed_tokens = REQUEST_TOKENS + _read(document.get("system"), texts)
+    found = PromptParts(call.model)
+    fixed_tokens = REQUEST_TOKENS + _read(document.get("system"), found)
     for message in document["messages"]:
-        fixed_tokens += MESSAGE_TOKENS + _read(message["content"], texts)
+        fixed_tokens += MESSAGE_TOKENS + _read(message["content"], found)
     tools = document.get("tools") or ()
     if tools:
-        texts.append(_json(tools))
+        found.texts.append(_json(tools))
         own = sum(1 for tool in tools if tool.get("type") not in (None, "custom"))
         fixed_tokens += TOOLS_PRESENT_TOKENS + TOOL_TOKENS * len(tools) + OWN_TOOL_TOKENS * own
     if document.get("output_config"):
-        texts.append(_json(document["output_config"]))
-    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document))
+        found.texts.append(_json(document["output_config"]))
+    return found.prompt(fixed_tokens, tool_calls_of(document))
 
 
-def _read(content: object, texts: list[str]) -> int:
-    """Append the content's texts to `texts`; answer its tokens besides them."""
+def _read(content: object, found: PromptParts) -> int:
+    """Append the content's texts to `found`; answer its tokens besides them."""
     if type(content) is str:
-        texts.append(content)
-    return sum(_read_block(block, texts) for block in content) if type(content) is list else 0
+        found.texts.append(content)
+    return sum(_read_block(block, found) for block in content) if type(content) is list else 0
 
 
-def _read_block(block: dict[str, Any], texts: list[str]) -> int:
+def _read_block(block: dict[str, Any], found: PromptParts) -> int:
     match block["type"]:
         case "image":
-            return IMAGE_TOKENS
+            return found.image(_size(block.get("source")), IMAGE_TOKENS)
         case "document":
-            return _read_document(block, texts)
+            return _read_document(block, found)
         case "tool_result":
-            return MESSAGE_TOKENS + _read(block.get("content"), texts)
+            return MESSAGE_TOKENS + _read(block.get("content"), found)
         case "text" | "thinking" | "redacted_thinking":
-            texts += [block[name] for name in _TEXT_FIELDS if type(block.get(name)) is str]
+            found.texts += [block[name] for name in _TEXT_FIELDS if type(block.get(name)) is str]
             return 0
         case _:
-            texts.append(_json(block))
+            found.texts.append(_json(block))
             return MESSAGE_TOKENS
 
 
-def _read_document(block: dict[str, Any], texts: list[str]) -> int:
-    texts += [block[name] for name in ("title", "context") if type(block.get(name)) is str]
+def _read_document(block: dict[str, Any], found: PromptParts) -> int:
+    found.texts += [block[name] for name in ("title", "context") if type(block.get(name)) is str]
     source = block.get("source")
     told = source if type(source) is dict else {}
     data = told.get("data")
     if told.get("type") == "text" and type(data) is str:
-        texts.append(data)
+        found.texts.append(data)
         return 0
     if type(data) is str:
-        return max(len(data) * 3 // 4 // FILE_BYTES_PER_TOKEN, FILE_LEAST_TOKENS)
+        size_bytes = len(data) * 3 // 4
+        return found.file(max(size_bytes // FILE_BYTES_PER_TOKEN, FILE_LEAST_TOKENS))
     if told.get("type") == "content":
         content = told.get("content")
-        return _read(content, texts) if _is_blocks(content) else UNSEEN_MEDIA_TOKENS
-    return UNSEEN_MEDIA_TOKENS
+        if _is_blocks(content):
+            return _read(content, found)
+    return found.file(UNSEEN_MEDIA_TOKENS)
+
+
+def _size(source: object) -> Size | None:
+    data = source.get("data") if type(source) is dict else None
+    return size_of_base64(data) if type(data) is str else None
 
 
 def _is_blocks(content: object) -> bool:

@@ -13,6 +13,8 @@ from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.gemini.contents import contents_of, parts_of, system_of
 from gateway.formats.gemini.tools import tool_calls_of
 from gateway.formats.gemini.vocabulary import kind_of_media, member
+from gateway.image_sizes import size_of_base64
+from gateway.prompt_parts import PromptParts
 
 CONTENT_TOKENS = 8
 REQUEST_TOKENS = 16
@@ -36,50 +38,51 @@ _HOSTED = ("googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution
 def prompt(call: ChatCall) -> Prompt:
     """Texts and fixed tokens of `call`."""
     document = call.document
-    texts: list[str] = []
+    found = PromptParts(call.model)
     fixed_tokens = REQUEST_TOKENS
     for content in contents_of(document):
-        fixed_tokens += CONTENT_TOKENS + sum(_read(part, texts) for part in parts_of(content))
-    fixed_tokens += sum(_read(part, texts) for part in system_of(document))
+        fixed_tokens += CONTENT_TOKENS + sum(_read(part, found) for part in parts_of(content))
+    fixed_tokens += sum(_read(part, found) for part in system_of(document))
     tools = document.get("tools") or ()
     if tools:
-        texts.append(_json(tools))
+        found.texts.append(_json(tools))
         hosted = sum(1 for tool in tools for name in _HOSTED if member(tool, name) is not None)
         fixed_tokens += TOOLS_PRESENT_TOKENS + TOOL_TOKENS * len(tools)
         fixed_tokens += HOSTED_TOOL_TOKENS * hosted
     settings = member(document, "generationConfig") or {}
     for name in ("responseSchema", "responseJsonSchema"):
         if member(settings, name):
-            texts.append(_json(member(settings, name)))  # noqa: PERF401 - nothing is made of a list
-    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document, call.model))
+            found.texts.append(_json(member(settings, name)))
+    return found.prompt(fixed_tokens, tool_calls_of(document, call.model))
 
 
-def _read(part: Mapping[str, Any], texts: list[str]) -> int:
-    """Append the part's texts to `texts`; answer its tokens besides them."""
+def _read(part: Mapping[str, Any], found: PromptParts) -> int:
+    """Append the part's texts to `found`; answer its tokens besides them."""
     if type(part.get("text")) is str:
-        texts.append(part["text"])
+        found.texts.append(part["text"])
         return 0
     inline = member(part, "inlineData")
     if type(inline) is dict:
-        return _media_tokens(inline)
+        return _media_tokens(inline, found)
     if member(part, "fileData"):
-        return UNSEEN_MEDIA_TOKENS
+        return found.file(UNSEEN_MEDIA_TOKENS)
     told = {name: value for name, value in part.items() if "ignature" not in name}
-    texts.append(_json(told))
+    found.texts.append(_json(told))
     return CONTENT_TOKENS
 
 
-def _media_tokens(inline: Mapping[str, Any]) -> int:
-    size_bytes = len(str(inline.get("data") or "")) * 3 // 4
+def _media_tokens(inline: Mapping[str, Any], found: PromptParts) -> int:
+    data = str(inline.get("data") or "")
+    size_bytes = len(data) * 3 // 4
     match kind_of_media(str(member(inline, "mimeType") or "")):
         case "image":
-            return IMAGE_TOKENS
+            return found.image(size_of_base64(data), IMAGE_TOKENS)
         case "audio":
-            return size_bytes // AUDIO_BYTES_PER_TOKEN + 1
+            return found.audio(size_bytes // AUDIO_BYTES_PER_TOKEN + 1)
         case "video":
-            return max(size_bytes // VIDEO_BYTES_PER_TOKEN, MEDIA_LEAST_TOKENS)
+            return found.video(max(size_bytes // VIDEO_BYTES_PER_TOKEN, MEDIA_LEAST_TOKENS))
         case _:
-            return max(size_bytes // FILE_BYTES_PER_TOKEN, MEDIA_LEAST_TOKENS)
+            return found.file(max(size_bytes // FILE_BYTES_PER_TOKEN, MEDIA_LEAST_TOKENS))
 
 
 def _json(value: object) -> str:

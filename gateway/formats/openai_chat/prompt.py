@@ -10,6 +10,8 @@ import msgspec
 
 from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.openai_chat.tools import tool_calls_of
+from gateway.image_sizes import Size, size_of_base64, size_of_data_url
+from gateway.prompt_parts import PromptParts
 
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken_for_text_completions:
 # three tokens a message, one for a name, three to prime the answer.
@@ -47,61 +49,71 @@ _TEXT_FIELDS = ("refusal", "reasoning_content", "reasoning")
 def prompt(call: ChatCall) -> Prompt:
     """Texts and fixed tokens of `call`."""
     document = call.document
-    texts: list[str] = []
+    found = PromptParts(call.model)
     fixed_tokens = REQUEST_TOKENS
     for message in document["messages"]:
-        fixed_tokens += _read_message(message, call.model, texts)
-    texts += [_json(document[name]) for name in _JSON_FIELDS if document.get(name)]
+        fixed_tokens += _read_message(message, call.model, found)
+    found.texts += [_json(document[name]) for name in _JSON_FIELDS if document.get(name)]
     tools = len(document.get("tools") or ()) + len(document.get("functions") or ())
     if tools:
         fixed_tokens += TOOLS_PRESENT_TOKENS + TOOL_TOKENS * tools
-    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document, call.model))
+    return found.prompt(fixed_tokens, tool_calls_of(document, call.model))
 
 
-def _read_message(message: dict[str, Any], model: str, texts: list[str]) -> int:
-    """Append the message's texts to `texts`; answer its tokens besides them."""
+def _read_message(message: dict[str, Any], model: str, found: PromptParts) -> int:
+    """Append the message's texts to `found`; answer its tokens besides them."""
     fixed_tokens = MESSAGE_TOKENS
     content = message.get("content")
     if type(content) is str:
-        texts.append(content)
+        found.texts.append(content)
     for part in content if type(content) is list else ():
-        fixed_tokens += _read_part(part, model, texts)
-    texts += [message[name] for name in _TEXT_FIELDS if type(message.get(name)) is str]
+        fixed_tokens += _read_part(part, model, found)
+    found.texts += [message[name] for name in _TEXT_FIELDS if type(message.get(name)) is str]
     if message.get("name"):
-        texts.append(message["name"])
+        found.texts.append(message["name"])
         fixed_tokens += NAME_TOKENS
     if message.get("tool_calls"):
-        texts.append(_json(message["tool_calls"]))
+        found.texts.append(_json(message["tool_calls"]))
     if message.get("function_call"):
-        texts.append(_json(message["function_call"]))
+        found.texts.append(_json(message["function_call"]))
     return fixed_tokens
 
 
-def _read_part(part: dict[str, Any], model: str, texts: list[str]) -> int:
+def _read_part(part: dict[str, Any], model: str, found: PromptParts) -> int:
     kind = part["type"]
     if kind in ("text", "refusal"):
-        texts.append(part[kind])
+        found.texts.append(part[kind])
         return 0
     if kind == "image_url":
-        return _image_tokens(part["image_url"], model)
+        return _image_tokens(part["image_url"], model, found)
     if kind == "input_audio":
-        return _audio_tokens(part["input_audio"])
+        return found.audio(_audio_tokens(part["input_audio"]))
     if kind == "file":
-        return _file_tokens(part["file"])
+        return found.file(_file_tokens(part["file"]))
     if kind == "video_url":
-        return UNSEEN_MEDIA_TOKENS
-    texts.append(_json(part))
+        return found.video(UNSEEN_MEDIA_TOKENS)
+    found.texts.append(_json(part))
     return 0
 
 
-def _image_tokens(image: object, model: str) -> int:
-    detail = image.get("detail") if type(image) is dict else None
+def _image_tokens(image: object, model: str, found: PromptParts) -> int:
+    told = image if type(image) is dict else {}
+    url, detail = told.get("url", image), str(told.get("detail") or "")
     mini = "gpt-4o-mini" in model
     if detail == "low":
-        return MINI_IMAGE_LOW_TOKENS if mini else IMAGE_LOW_TOKENS
-    if mini:
-        return MINI_IMAGE_TOKENS
-    return IMAGE_ORIGINAL_TOKENS if detail == "original" else IMAGE_TOKENS
+        most = MINI_IMAGE_LOW_TOKENS if mini else IMAGE_LOW_TOKENS
+    elif mini:
+        most = MINI_IMAGE_TOKENS
+    else:
+        most = IMAGE_ORIGINAL_TOKENS if detail == "original" else IMAGE_TOKENS
+    return found.image(_size(url), most, detail)
+
+
+def _size(url: object) -> Size | None:
+    """Of a data URL, or of bare base64 as some clients send it."""
+    if type(url) is not str:
+        return None
+    return size_of_data_url(url) or (None if ":" in url[:16] else size_of_base64(url))
 
 
 def _audio_tokens(audio: dict[str, Any]) -> int:

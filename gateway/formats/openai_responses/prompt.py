@@ -9,6 +9,8 @@ import msgspec
 
 from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.openai_responses.tools import tool_calls_of
+from gateway.image_sizes import size_of_data_url
+from gateway.prompt_parts import PromptParts
 
 ITEM_TOKENS = 8
 REQUEST_TOKENS = 16
@@ -36,68 +38,70 @@ def prompt(call: ChatCall) -> Prompt:
     nothing; where another model's tokenizer makes more of it, the settlement extends the hold.
     """
     document = call.document
-    texts: list[str] = []
+    found = PromptParts(call.model)
     fixed_tokens = REQUEST_TOKENS + call.earlier_tokens
     if type(document.get("instructions")) is str:
-        texts.append(document["instructions"])
+        found.texts.append(document["instructions"])
         fixed_tokens += ITEM_TOKENS
     given = document.get("input") or ()  # a compaction of what is kept may have none
     if type(given) is str:
-        texts.append(given)
+        found.texts.append(given)
     else:
-        fixed_tokens += sum(_read_item(item, texts) for item in given)
+        fixed_tokens += sum(_read_item(item, found) for item in given)
     tools = document.get("tools") or ()
     if tools:
-        texts.append(_json(tools))
+        found.texts.append(_json(tools))
         hosted = sum(1 for tool in tools if tool["type"] not in _OWN_TOOLS)
         fixed_tokens += TOOLS_PRESENT_TOKENS + TOOL_TOKENS * len(tools)
         fixed_tokens += HOSTED_TOOL_TOKENS * hosted
     if document.get("text"):
-        texts.append(_json(document["text"]))
-    return Prompt(tuple(texts), fixed_tokens, tool_calls_of(document))
+        found.texts.append(_json(document["text"]))
+    return found.prompt(fixed_tokens, tool_calls_of(document))
 
 
-def _read_item(item: dict[str, Any], texts: list[str]) -> int:
-    """Append the item's texts to `texts`; answer its tokens besides them."""
+def _read_item(item: dict[str, Any], found: PromptParts) -> int:
+    """Append the item's texts to `found`; answer its tokens besides them."""
     match item.get("type", "message"):
         case "message":
-            return ITEM_TOKENS + _read_content(item["content"], texts)
+            return ITEM_TOKENS + _read_content(item["content"], found)
         case "function_call_output" | "custom_tool_call_output":
-            return ITEM_TOKENS + _read_content(item.get("output"), texts)
+            return ITEM_TOKENS + _read_content(item.get("output"), found)
         case "reasoning":
             sealed = item.get("encrypted_content") or ""
-            texts.append(_json(item.get("summary") or []))
+            found.texts.append(_json(item.get("summary") or []))
             return ITEM_TOKENS + len(str(sealed)) // SEALED_BYTES_PER_TOKEN
         case "item_reference":
             return UNSEEN_MEDIA_TOKENS
         case _:
-            texts.append(_json(item))
+            found.texts.append(_json(item))
             return ITEM_TOKENS
 
 
-def _read_content(content: object, texts: list[str]) -> int:
+def _read_content(content: object, found: PromptParts) -> int:
     if type(content) is str:
-        texts.append(content)
+        found.texts.append(content)
         return 0
     if type(content) is not list:
         return 0
-    return sum(_read_part(part, texts) for part in content if type(part) is dict)
+    return sum(_read_part(part, found) for part in content if type(part) is dict)
 
 
-def _read_part(part: dict[str, Any], texts: list[str]) -> int:
+def _read_part(part: dict[str, Any], found: PromptParts) -> int:
     match part.get("type"):
         case "input_text" | "output_text" if type(part.get("text")) is str:
-            texts.append(part["text"])
+            found.texts.append(part["text"])
             return 0
         case "input_image":
-            return IMAGE_TOKENS
+            url = str(part.get("image_url") or "")
+            return found.image(size_of_data_url(url), IMAGE_TOKENS, str(part.get("detail") or ""))
         case "input_file":
             data = part.get("file_data")
             if type(data) is not str:
-                return UNSEEN_MEDIA_TOKENS
-            return max(len(data) * 3 // 4 // FILE_BYTES_PER_TOKEN, FILE_LEAST_TOKENS)
+                return found.file(UNSEEN_MEDIA_TOKENS)
+            size_bytes = len(data) * 3 // 4
+            return found.file(max(size_bytes // FILE_BYTES_PER_TOKEN, FILE_LEAST_TOKENS))
         case _:
-            texts.append(_json(part))
+            found.texts.append(_json(part))
             return 0
 
 

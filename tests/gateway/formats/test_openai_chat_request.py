@@ -348,7 +348,7 @@ def test_media_is_bounded_by_what_it_can_cost() -> None:
     low = {"type": "image_url", "image_url": {"url": "https://x.org/a", "detail": "low"}}
     assert fixed(image) == IMAGE_TOKENS
     assert fixed(image, "gpt-4o-mini") == MINI_IMAGE_TOKENS
-    assert fixed(low) == IMAGE_LOW_TOKENS
+    assert (fixed(low), fixed(low, "m")) == (85, IMAGE_LOW_TOKENS)
     assert CHAT.prompt(read(messages=[{"role": "user", "content": [image]}])).texts == ()
     audio = {"type": "input_audio", "input_audio": {"data": "A" * 64_000, "format": "mp3"}}
     wav = {"type": "input_audio", "input_audio": {"data": "A" * 64_000, "format": "wav"}}

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.formats.contract import TOOL_CALLS_DEFAULT, ChatCall
 from gateway.formats.registry import FORMATS
-from gateway.wires import wires_of
+from gateway.wires import Wires
 from ledger.usage import Usage
 from tests.recorded import recordings
 
@@ -263,7 +263,7 @@ def test_a_chat_request_is_bounded_by_one_search() -> None:
 
 
 def test_searches_of_another_dialect_are_told_in_anthropics_usage() -> None:
-    wire = wires_of(FORMATS["anthropic_messages"], FORMATS)["openai_responses"]
+    wire = Wires(FORMATS["anthropic_messages"], FORMATS).to("openai_responses")
     message = {"type": "message", "role": "assistant", "status": "completed", "content": []}
     body = {"id": "r", "status": "completed", "output": [ITEMS[0], message]}
     seen = wire.whole(json.dumps(body).encode())
