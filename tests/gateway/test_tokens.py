@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.formats.contract import Prompt
@@ -85,6 +85,7 @@ def test_a_small_prompt_is_exact_or_above_and_never_more_than_its_bytes(
         st.text(alphabet="👩‍🚀é汉字한국́", min_size=1, max_size=30),
     )
 )
+@example("presence0000akty")
 def test_a_large_prompt_is_never_below_the_truth(text: str) -> None:
     repeated = text * (3 * SLICE_CHARACTERS // len(text) + 1)
     truth = len(O200K.encode_ordinary(repeated))

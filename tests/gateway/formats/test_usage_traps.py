@@ -1,6 +1,7 @@
 """Usage as providers really tell it: one test for each trap seen in recorded traffic."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,12 +113,31 @@ def test_trap_5_hidden_thoughts_are_reasoning() -> None:
     assert read_usage(unsaid) == (Usage(input=10, reasoning=100), None)
 
 
+def test_trap_7_usage_rides_on_the_last_choice_comments_pass_and_no_end_marker_comes() -> None:
+    call = replace(CHAT.read_request(ANSWERED[0].document, ANSWERED[0].request.encode()), choices=1)
+    stream = CHAT.stream(call, len)
+    for usage, reason in ((told(9, 1), None), (told(9, 2), None), (told(9, 5, 14), "stop")):
+        choice = {"index": 0, "delta": {"content": "a"}, "finish_reason": reason}
+        event = json.dumps({"choices": [choice], "usage": usage}).encode()
+        stream.feed(b": OPENROUTER PROCESSING\r\n\r\ndata: " + event + b"\r\n\r\n")
+    assert stream.finished
+    assert stream.usage == Usage(input=9, output=5)  # cumulative: the last, and no sum
+
+
 def test_trap_8_cache_writes_are_within_the_prompt() -> None:
     usage = told(100, 5, 105, in_cached_tokens=50, in_cache_write_tokens=30)
     assert read_usage(usage) == (
         Usage(input=20, cache_read=50, cache_write_5m=30, output=5),
         None,
     )
+
+
+def test_trap_8_cache_writes_are_within_the_input_of_a_response() -> None:
+    details = {"cached_tokens": 50, "cache_write_tokens": 30}
+    usage = {"input_tokens": 100, "output_tokens": 5, "input_tokens_details": details}
+    body = {"output": [], "usage": usage}
+    answer = FORMATS["openai_responses"].read_answer(json.dumps(body).encode())
+    assert answer.usage == Usage(input=20, cache_read=50, cache_write_5m=30, output=5)
 
 
 def test_deepseek_and_moonshot_tell_cache_hits_elsewhere() -> None:
