@@ -135,12 +135,14 @@ async def web_server(answer: bytes, *, pause_s: float = 0.0) -> AsyncIterator[in
     """Answers everything with these bytes; the port."""
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer):
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                await reader.readuntil(b"\r\n\r\n")
-                await asyncio.sleep(pause_s)
-                writer.write(answer)
-                await writer.drain()
+        with (
+            contextlib.suppress(ConnectionError, asyncio.IncompleteReadError),
+            contextlib.closing(writer),
+        ):
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(pause_s)
+            writer.write(answer)
+            await writer.drain()
 
     server = await asyncio.start_server(converse, "127.0.0.1", 0)
     try:
