@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
@@ -21,6 +22,10 @@ class CompletionsDialect:
     def request(self, told: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this dialect reads it. Raises InvalidRequest."""
         return conversation.request_of(told, upstream_model)
+
+    def takes_address(self, media: Media) -> bool:  # noqa: ARG002 - a prompt has no media
+        """It cannot be told any."""
+        return True
 
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer. Raises UnreadableAnswer."""

@@ -38,6 +38,7 @@ class CompletionStreamReader:
     """Reads one stream; see `gateway.formats.contract.StreamReader`."""
 
     kept_id = ""
+    tools = Usage()
 
     def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
         self._call = call
