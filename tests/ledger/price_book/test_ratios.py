@@ -245,7 +245,8 @@ def test_a_price_that_ratios_can_say_comes_back_exactly(
         assert ratios_of(model, again(model, price)) == view
 
 
-RATIOS = st.decimals(0, 1000, places=3).map(str)
+RATIOS = st.decimals(0, 100, places=3).map(str)
+"""Four of them may multiply, and what comes of it must still be a price."""
 
 
 @given(
