@@ -12,9 +12,9 @@ from ledger.pricing import Price
 from ledger.streams import price
 from ledger.usage import Usage
 from tests.bookkeeping import ACTOR, USD, ChargeStory, Payer
-from tests.conformance import node_clients
+from tests.conformance import node_clients, python_clients
 from tests.fake_provider import serving
-from tests.obedient.provider import DIALECTS, Exchange, ObedientProvider
+from tests.obedient.provider import DIALECTS, PICTURE_PATH, Exchange, ObedientProvider
 from tests.running import Served, served
 
 MODELS = {f"over-{dialect}": dialect for dialect in DIALECTS}
@@ -27,6 +27,10 @@ CHANNELS = {
     "gemini": ("gemini", "gemini-3-pro-preview"),
 }
 """Of a dialect's channel: its type, and the provider's name for the model."""
+NEAR = {"MEDIA_FETCH_ALLOWED_NETWORKS": "127.0.0.1/32"}
+"""Pictures of the tests lie on this machine, where nothing is fetched from otherwise."""
+PYTHON = "python"
+"""The SDKs for Python, in one script."""
 SECRET = "secret-of-the-provider"
 
 
@@ -37,6 +41,11 @@ class Reached:
     gateway: Served
     provider: ObedientProvider
     payer: Payer
+
+    @property
+    def picture_url(self) -> str:
+        """Where a picture lies: providers are told, or the gateway fetches it for them."""
+        return f"http://127.0.0.1:{self.provider.port}{PICTURE_PATH}"
 
     def stories(self) -> list[ChargeStory]:
         """Every charge, in the order of their opening."""
@@ -63,7 +72,7 @@ class Line:
 @contextlib.contextmanager
 def reached() -> Iterator[Reached]:
     """All of it, with a channel and a price for each of `MODELS`."""
-    with serving(ObedientProvider()) as provider, served() as gateway:
+    with serving(ObedientProvider()) as provider, served(environment=NEAR) as gateway:
         books = gateway.books
         rates = {"input": 3 * USD, "cache_read": USD, "output": 15 * USD}
         for model in MODELS:
@@ -83,22 +92,36 @@ def reached() -> Iterator[Reached]:
 
 
 def run_sdk(everywhere: Reached, script: str) -> dict[tuple[str, str], Line]:
-    """Every scenario of a script of `tests/conformance/node`, by model and name."""
+    """Every scenario of a script of `tests/conformance/node`, or of PYTHON, by model and name."""
+    before = len(everywhere.provider.exchanges)
+    if script == PYTHON:
+        key = everywhere.payer.key
+        try:
+            lines = python_clients.run(
+                everywhere.gateway.base_url, key, MODELS, everywhere.picture_url
+            )
+        except Exception as error:
+            raise AssertionError(everywhere.take_refused()) from error
+    else:
+        lines = _run_script(everywhere, script)
+    assert everywhere.take_refused() == []
+    exchanges = everywhere.provider.exchanges[before:]
+    return {(line["model"], line["scenario"]): _line(everywhere, line, exchanges) for line in lines}
+
+
+def _run_script(everywhere: Reached, script: str) -> list[dict[str, Any]]:
     given = {
         "baseUrl": everywhere.gateway.base_url,
         "key": everywhere.payer.key,
         "models": list(MODELS),
+        "pictureUrl": everywhere.picture_url,
     }
-    before = len(everywhere.provider.exchanges)
     with TemporaryDirectory() as home:
         done = node_clients.run(
             [str(node_clients.NODE), str(node_clients.HERE / script), json.dumps(given)],
             home=Path(home),
         )
-    assert everywhere.take_refused() == []
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    exchanges = everywhere.provider.exchanges[before:]
-    return {(line["model"], line["scenario"]): _line(everywhere, line, exchanges) for line in lines}
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _line(everywhere: Reached, line: dict[str, Any], exchanges: Sequence[Exchange]) -> Line:

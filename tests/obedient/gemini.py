@@ -49,8 +49,9 @@ class Gemini:
         require(not open_calls, "calls without their results")
         for tool in document.get("tools") or ():
             for function in tool.get("functionDeclarations") or ():
-                schema = function.get("parametersJsonSchema") or function.get("parameters") or {}
-                asked.tools[function["name"]] = schema
+                names = ("parametersJsonSchema", "parameters_json_schema", "parameters")
+                schemas = [function[name] for name in names if function.get(name)]
+                asked.tools[function["name"]] = schemas[0] if schemas else {}
                 asked.descriptions[function["name"]] = function.get("description") or ""
         choice = (document.get("toolConfig") or {}).get("functionCallingConfig") or {}
         names = choice.get("allowedFunctionNames") or ()
@@ -92,10 +93,10 @@ def _read_parts(parts: Sequence[Mapping[str, Any]], asked: Asked) -> None:
         if "text" in part:
             asked.texts.append(part["text"])
         elif "inlineData" in part:
-            told = part["inlineData"]
-            asked.pictures.append(picture(told["mimeType"], told["data"]))
+            asked.pictures.append(_picture(part["inlineData"]))
         elif "fileData" in part:
-            asked.pictures.append(part["fileData"]["fileUri"])
+            told = part["fileData"]
+            asked.pictures.append(told.get("fileUri") or told["file_uri"])
 
 
 def _calls(parts: Sequence[Mapping[str, Any]], before: int) -> list[Call]:
@@ -124,10 +125,7 @@ def _answers(calls: Sequence[Call], results: Sequence[Mapping[str, Any]]) -> lis
         require(result.get("id", call.id) in {each.id for each in calls}, "a result of no call")
         told = result["response"]
         text = told["output"] if isinstance(told.get("output"), str) else json.dumps(told)
-        shown = tuple(
-            picture(part["inlineData"]["mimeType"], part["inlineData"]["data"])
-            for part in result.get("parts") or ()
-        )
+        shown = tuple(_picture(part["inlineData"]) for part in result.get("parts") or ())
         found.append(Result(result.get("id", call.id), text, shown))
     return found
 
@@ -178,3 +176,9 @@ def _usage(figures: Figures, is_last: bool) -> dict[str, Any]:
 
 def _event(told: Mapping[str, Any]) -> bytes:
     return b"data: " + json.dumps(told).encode() + b"\r\n\r\n"
+
+
+def _picture(told: dict[str, Any]) -> str:
+    """Both spellings of the type and both alphabets of base64 are taken, as the real one does."""
+    data = told["data"].translate(str.maketrans("-_", "+/"))
+    return picture(told.get("mimeType") or told["mime_type"], data)

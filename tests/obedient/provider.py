@@ -1,5 +1,6 @@
 """Providers of the four dialects on one port, each with the same obedient model behind it."""
 
+import base64
 import json
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,6 +12,12 @@ from tests.obedient.contract import Asked, Dialect, IllFormed, Said
 from tests.obedient.gemini import Gemini
 from tests.obedient.openai_chat import OpenAIChat
 from tests.obedient.openai_responses import OpenAIResponses
+
+PICTURE_PATH = "/pictures/a.png"
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+    "rkJggg=="
+)
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "openai_chat": OpenAIChat(),
@@ -31,12 +38,17 @@ class Exchange:
 
 @dataclass
 class ObedientProvider(FakeProvider):
-    """The first part of a path names the dialect. What is ill-formed is refused, and kept."""
+    """The first part of a path names the dialect. What is ill-formed is refused, and kept.
+
+    A picture lies there as well, at `PICTURE_PATH`.
+    """
 
     exchanges: list[Exchange] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
     def named(self, path: str, body: bytes) -> Script:
+        if path == PICTURE_PATH:
+            return whole(base64.b64decode(PNG), headers={"content-type": "image/png"})
         name = path.split("/")[1]
         dialect = DIALECTS[name]
         number = len(self.exchanges) + len(self.refused)

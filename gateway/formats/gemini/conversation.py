@@ -22,6 +22,8 @@ from gateway.formats.gemini.contents import contents_of, parts_of, system_of
 from gateway.formats.gemini.options import options_of
 from gateway.formats.gemini.vocabulary import NAME, kind_of_media, member
 
+_PLAIN_BASE64 = str.maketrans("-_", "+/")
+"""Google's SDK writes bytes in the alphabet for addresses, which only Google reads."""
 _ANSWERED_TEXT = ("output", "result", "error")
 
 
@@ -126,7 +128,8 @@ def _media(part: Mapping[str, Any]) -> Media | None:
     inline, file = member(part, "inlineData"), member(part, "fileData")
     if type(inline) is dict:
         media_type = str(member(inline, "mimeType") or "")
-        source: Inline | Address = Inline(media_type=media_type, data=str(inline.get("data") or ""))
+        data = str(inline.get("data") or "").translate(_PLAIN_BASE64)
+        source: Inline | Address = Inline(media_type=media_type, data=data)
         title = str(member(inline, "displayName") or "")
     elif type(file) is dict:
         media_type = str(member(file, "mimeType") or "")

@@ -6,7 +6,7 @@
 export const given = JSON.parse(process.argv[2]);
 export const PNG =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-export const PICTURE_URL = "https://pictures.invalid/a.png";
+export const PICTURE_URL = given.pictureUrl;
 export const INSTRUCTIONS = "be brief";
 export const CITY = {
   type: "object",

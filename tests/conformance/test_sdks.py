@@ -1,20 +1,17 @@
-"""The real SDKs for Node against the running gateway, over a provider of each dialect: answers,
-streams, tools, pictures and structured output, and usage as the ledger has it."""
+"""The real SDKs for Python and Node against the running gateway, over a provider of each dialect:
+answers, streams, tools, pictures and structured output, and usage as the ledger has it."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.conformance.reached import MODELS, Line, Reached, run_sdk
+from tests.conformance.reached import MODELS, PYTHON, Line, Reached, run_sdk
 from tests.obedient.contract import picture
 from tests.obedient.model import LOOKING, TEXT, THOUGHT
+from tests.obedient.provider import PNG
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
-    "rkJggg=="
-)
-PICTURE_URL = "https://pictures.invalid/a.png"
 INSTRUCTIONS = "be brief"
 CITIES = ("Riga", "Oslo")
 REPORT = {"city": "Riga", "degrees": 21, "sky": "clear"}
@@ -27,8 +24,25 @@ APIS = {
     ("ai.mjs", "openai_"): "ai",
     ("ai.mjs", "anthropic_"): "ai",
     ("ai.mjs", "google_"): "ai",
+    (PYTHON, "chat_"): "chat",
+    (PYTHON, "responses_"): "responses",
+    (PYTHON, "messages_"): "messages",
+    (PYTHON, "gemini_"): "gemini",
 }
 """By a script and the beginning of its scenarios' names: in whose words usage is told."""
+
+_NOBODYS = "no scenario"
+OWN_SCENARIOS: dict[str, defaultdict[str, str]] = {
+    "openai_chat": defaultdict(lambda: _NOBODYS),
+    "openai_responses": defaultdict(lambda: _NOBODYS),
+    "anthropic_messages": defaultdict(
+        lambda: _NOBODYS, {"anthropic.mjs": "", "ai.mjs": "anthropic_", PYTHON: "messages_"}
+    ),
+    "gemini": defaultdict(
+        lambda: _NOBODYS, {"google.mjs": "", "ai.mjs": "google_", PYTHON: "gemini_"}
+    ),
+}
+"""By dialect and script: how those scenarios begin whose client speaks it."""
 
 LineOf = Callable[[str, str, str], Line]
 
@@ -159,12 +173,18 @@ def assert_of_a_city(schema: dict[str, Any]) -> None:
 
 
 @each("pictures")
-def test_pictures_reach_the_model(line: LineOf, script: str, scenario: str, model: str) -> None:
+def test_pictures_reach_the_model(
+    everywhere: Reached, line: LineOf, script: str, scenario: str, model: str
+) -> None:
     found = line(script, scenario, model)
     (exchange,) = found.exchanges
+    inline = picture("image/png", PNG)
+    # Both take addresses of some kinds alone: bytes are put in but for what their own clients say.
+    is_own = scenario.startswith(OWN_SCENARIOS[exchange.dialect][script])
+    is_fetched = exchange.dialect in ("gemini", "anthropic_messages") and not is_own
+    shown = [inline if is_fetched else everywhere.picture_url]
     # Of addresses `ai` hands Google only those of Google's own.
-    shown: Sequence[str] = [] if scenario == "google_pictures" else [PICTURE_URL]
-    assert exchange.asked.pictures == [picture("image/png", PNG), *shown]
+    assert exchange.asked.pictures == [inline, *([] if scenario == "google_pictures" else shown)]
     assert found.told["text"] == exchange.said.text
 
 
