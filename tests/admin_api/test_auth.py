@@ -27,6 +27,7 @@ READS = (
     ("GET", "/prices", None),
     ("GET", "/prices/m", None),
     ("GET", "/groups", None),
+    ("GET", "/channel-types", None),
     ("GET", f"/requests/{ID}", None),
     ("GET", "/ledger/events", None),
     ("GET", "/receipts/1000000.tlog-proof", None),
