@@ -207,8 +207,8 @@ def test_another_version_is_built_beside_the_served_one_and_then_replaces_it(boo
     newer = [next_release(users.PROJECTION), next_release(request_log.PROJECTION)]
     with running(books.dsn) as old, running(books.dsn, newer, SMALL_BATCHES):
         log.grow(300)
-        wait_until(lambda: served_version(books, "request_log") == 2)
-        wait_until(lambda: served_version(books, "users") == 2)
+        for each in newer:
+            wait_until(lambda each=each: served_version(books, each.name) == each.version)  # type: ignore[misc]
         log.grow(100)
         wait_until(lambda: at_head(books.connection))
         wait_until(
