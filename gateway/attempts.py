@@ -164,7 +164,9 @@ class Asker:
 
     def output_tokens_least(self, options: Sequence[Candidate]) -> int:
         """The room an answer needs at one of the candidates, by what their models' names say."""
-        return max(self._suffix(option).output_tokens_least for option in options)
+        return max(
+            self._suffix(option, self._spoken(option)).output_tokens_least for option in options
+        )
 
     async def own_words(self, options: Sequence[Candidate]) -> list[str]:
         """The system prompts that candidates may add to a call; one that cannot be read now keeps
@@ -182,8 +184,8 @@ class Asker:
         spoken = provider.formats(candidate.base_url, candidate.upstream_model, candidate.settings)
         return self._own_format if self._own_format in spoken else spoken[0]
 
-    def _suffix(self, candidate: Candidate) -> Suffix:
-        spoken, kept = self._spoken(candidate), candidate.shaping.keeps_suffix
+    def _suffix(self, candidate: Candidate, spoken: str) -> Suffix:
+        kept = candidate.shaping.keeps_suffix
         return read_suffix(candidate.upstream_model, candidate.type, spoken, kept)
 
     async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
@@ -194,7 +196,7 @@ class Asker:
         takes_addresses = candidate.type not in BYTES_ALONE
         words = await self._vault.texts.read(candidate) or ""
         asking = Asking(
-            self._suffix(candidate),
+            self._suffix(candidate, spoken_here),
             words,
             candidate.shaping.system_prompt_leads,
             takes_addresses=takes_addresses,

@@ -330,6 +330,8 @@ class Relay:
 
 def _priced(tool_calls: Mapping[str, int], price: Price, service: str) -> dict[str, int]:
     """The bounds that the hold has a part for: the others cost nothing."""
+    if not tool_calls:
+        return {}
     schedules = price.schedule(service).reachable(sys.maxsize)
     return {
         kind: count
