@@ -18,7 +18,6 @@ from gateway.channel_keys import ChannelKeys
 from gateway.channel_texts import ChannelTexts
 from gateway.charges import OwnedTasks
 from gateway.cutting import Cut
-from gateway.egress import Egress
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
@@ -34,8 +33,9 @@ from gateway.formats.contract import (
     StreamReader,
     UnreadableAnswer,
 )
-from gateway.media import BYTES_ALONE, MediaNeeded
-from gateway.media_fetch import MediaFetch
+from gateway.media.addressed import MediaNeeded
+from gateway.media.egress import Egress
+from gateway.media.fetch import MediaFetch
 from gateway.providers.contract import Attempt as ProviderAttempt
 from gateway.providers.contract import Keeper, Provider
 from gateway.reasoning_suffixes import Suffix, read_suffix
@@ -185,21 +185,20 @@ class Asker:
         return self._own_format if self._own_format in spoken else spoken[0]
 
     def _suffix(self, candidate: Candidate, spoken: str) -> Suffix:
-        kept = candidate.shaping.keeps_suffix
-        return read_suffix(candidate.upstream_model, candidate.type, spoken, kept)
+        own, kept = self._providers[candidate.type].habits.suffixes, candidate.shaping.keeps_suffix
+        return read_suffix(candidate.upstream_model, spoken, own, kept)
 
     async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
         """The request for a candidate, with media put in that it does not fetch by itself."""
         spoken_here = self._spoken(candidate)
         # What a variant answers is no turn: nothing of it could be written anew.
         wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else candidate.shaping)
-        takes_addresses = candidate.type not in BYTES_ALONE
         words = await self._vault.texts.read(candidate) or ""
         asking = Asking(
             self._suffix(candidate, spoken_here),
             words,
             candidate.shaping.system_prompt_leads,
-            takes_addresses=takes_addresses,
+            takes_addresses=self._providers[candidate.type].habits.fetches_media,
         )
         try:
             outgoing = wire.outgoing(call, asking)

@@ -4,13 +4,14 @@ Source: https://platform.openai.com/docs/guides/error-codes; the SDKs read `x-sh
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gateway import provider_failures
 from gateway.errors import GatewayError
+from gateway.formats.contract import ServedModel
 
 _BODY_MAX_BYTES = 256 * 1024
 _STATUS_BY_KIND = {
@@ -25,6 +26,39 @@ _STATUS_BY_KIND = {
     "tokens": 429,
 }
 _UNKNOWN_FAILURE = 500
+
+
+class ToldAsOpenAI:
+    """The part of a `Format` that all of OpenAI's dialects have in common."""
+
+    def told_models(self, models: Sequence[ServedModel]) -> dict[str, object]:
+        """The list of models: https://platform.openai.com/docs/api-reference/models."""
+        return {"object": "list", "data": [self.told_model(model) for model in models]}
+
+    def told_model(self, model: ServedModel) -> dict[str, object]:
+        """One model."""
+        return {
+            "id": model.id,
+            "object": "model",
+            "created": model.created_s,
+            "owned_by": "tollgate",
+        }
+
+    def error_body(
+        self, error: GatewayError, request_id: str
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body of an error."""
+        return error_body(error, request_id)
+
+    def stream_error(self, error: GatewayError) -> bytes:
+        """The event that tells of an error inside a stream."""
+        return stream_error(error)
+
+    def classify_failure(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> GatewayError:
+        """What a provider's status other than 200 means to our client."""
+        return classify_failure(status, headers, body)
 
 
 def error_body(

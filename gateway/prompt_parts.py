@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from gateway import media_tokens
 from gateway.formats.contract import Prompt
-from gateway.image_sizes import Size
-from gateway.media_tokens import MediaTokens
+from gateway.media import tokens as media_tokens
+from gateway.media.image_sizes import Size
+from gateway.media.tokens import MediaTokens
 
 
 class PromptParts:

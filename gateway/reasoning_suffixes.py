@@ -2,7 +2,8 @@
 
 Operators of this family sell such names. What is read is the provider's name for the model, after
 the channel's mapping, and only by the words of the family in whose dialect the provider is asked:
-another gateway may be behind the channel, which wants the whole name.
+another gateway may be behind the channel, which wants the whole name. What only one vendor has is a
+reader of its own, which the vendor names (`gateway.providers`).
 """
 
 import re
@@ -48,22 +49,32 @@ class Suffix:
     output_tokens_least: int = 0
 
 
+SuffixReader = Callable[[str, str], Suffix | None]
+"""What a provider's name of a model says, asked in a dialect; None: nothing in these words."""
+
+
 @lru_cache(maxsize=10_000)
-def read_suffix(name: str, vendor: str, dialect: str, kept: tuple[str, ...] = ()) -> Suffix:
-    """What the provider's name of a model says to a `vendor` that is asked in `dialect`.
+def read_suffix(
+    name: str, dialect: str, own: tuple[SuffixReader, ...] = (), kept: tuple[str, ...] = ()
+) -> Suffix:
+    """What the provider's name of a model says where it is asked in `dialect`.
 
-    `kept`: names that mean themselves.
+    `own`: the readers of its vendor, which go first. `kept`: names that mean themselves.
 
-    >>> read_suffix("o3-high", "openai", "openai_chat").model
+    >>> read_suffix("o3-high", "openai_chat").model
     'o3'
     """
-    if "-" not in name or name in kept or name in _KEPT or vendor in _PEERS:
+    if "-" not in name or name in kept or name in _KEPT:
         return Suffix(name)
-    readers = (*_OF_VENDOR.get(vendor, ()), *_OF_DIALECT.get(dialect, ()))
-    for read in readers:
+    for read in (*own, *_OF_DIALECT.get(dialect, ())):
         found = read(name, dialect)
         if found is not None:
             return found
+    return Suffix(name)
+
+
+def whole_name(name: str, _dialect: str) -> Suffix:
+    """For gateways of this family, which read the name themselves."""
     return Suffix(name)
 
 
@@ -95,8 +106,11 @@ def _gemini(name: str, _dialect: str) -> Suffix | None:
     return Suffix(found[0], reasoning)
 
 
-def _deepseek(name: str, dialect: str) -> Suffix | None:
-    """Source: https://api-docs.deepseek.com/guides/thinking_mode."""
+def deepseek(name: str, dialect: str) -> Suffix | None:
+    """`-none`, `-max` of DeepSeek's own models from version 4 on.
+
+    Source: https://api-docs.deepseek.com/guides/thinking_mode.
+    """
     found = _DEEPSEEK.match(name)
     if found is None:
         return None
@@ -113,8 +127,11 @@ def _deepseek(name: str, dialect: str) -> Suffix | None:
     return Suffix(found[0], members=members)
 
 
-def _grok(name: str, dialect: str) -> Suffix | None:
-    """Source: https://docs.x.ai/docs/guides/live-search."""
+def grok(name: str, dialect: str) -> Suffix | None:
+    """`-search` of xAI's models, and efforts of the one that has them.
+
+    Source: https://docs.x.ai/docs/guides/live-search.
+    """
     if (found := _GROK_EFFORT.match(name)) is not None:
         return Suffix(found[0], Reasoning(effort=found["effort"]))
     found = _GROK_SEARCH.match(name)
@@ -123,39 +140,33 @@ def _grok(name: str, dialect: str) -> Suffix | None:
     return Suffix(found[0], members={"search_parameters": {"mode": "on"}})
 
 
-def _volcengine(name: str, dialect: str) -> Suffix | None:
+def deepseek_thinking(name: str, dialect: str) -> Suffix | None:
+    """`-thinking` of DeepSeek's models at others."""
     found = _DEEPSEEK_THINKING.match(name)
     if found is None or dialect not in ("openai_chat", "anthropic_messages"):
         return None
     return Suffix(found[0], members={"thinking": {"type": "enabled"}})
 
 
-def _baidu(name: str, dialect: str) -> Suffix | None:
+def search(name: str, dialect: str) -> Suffix | None:
+    """`-search` of any model, in Baidu's words."""
     if not name.endswith("-search") or dialect != "openai_chat":
         return None
     return Suffix(name.removesuffix("-search"), members={"web_search": {"enable": True}})
 
 
-def _openrouter(name: str, dialect: str) -> Suffix | None:
-    """Source: https://openrouter.ai/docs/use-cases/reasoning-tokens."""
+def any_thinking(name: str, dialect: str) -> Suffix | None:
+    """`-thinking` of whatever model OpenRouter offers.
+
+    Source: https://openrouter.ai/docs/use-cases/reasoning-tokens.
+    """
     found = _ANY_THINKING.match(name)
     if found is None or dialect not in ("openai_chat", "openai_responses"):
         return None
     return Suffix(found[0], members={"reasoning": {"enabled": True}})
 
 
-Reader = Callable[[str, str], Suffix | None]
-
-_PEERS = frozenset({"new_api"})
-"""Gateways of this family: they read the name themselves."""
-_OF_VENDOR: Mapping[str, tuple[Reader, ...]] = {
-    "deepseek": (_deepseek,),
-    "xai": (_grok,),
-    "volcengine": (_volcengine, _deepseek),
-    "baidu_v2": (_baidu,),
-    "openrouter": (_openrouter,),
-}
-_OF_DIALECT: Mapping[str, tuple[Reader, ...]] = {
+_OF_DIALECT: Mapping[str, tuple[SuffixReader, ...]] = {
     "openai_chat": (_openai,),
     "openai_responses": (_openai,),
     "anthropic_messages": (_claude,),

@@ -14,7 +14,6 @@ from gateway.callers import Caller, Network, identify
 from gateway.charges import ChargeBook, OpenCharge
 from gateway.cutting import Cut, Cutter
 from gateway.delivery import Delivering, Delivery, Drains
-from gateway.egress import Egress
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
@@ -27,6 +26,7 @@ from gateway.formats.contract import ChatCall, Format, Prompt
 from gateway.gemini_paths import wants_array
 from gateway.json_array import as_array
 from gateway.kept_responses import KeptResponses
+from gateway.media.egress import Egress
 from gateway.providers.contract import Provider
 from gateway.refusals import Refusals
 from gateway.routing import Candidate, candidates, in_order, only_at

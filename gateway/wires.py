@@ -27,7 +27,7 @@ from gateway.formats.contract import (
     StreamReader,
     UnreadableAnswer,
 )
-from gateway.media import takes_nothing, to_fetch, with_bytes
+from gateway.media.addressed import takes_nothing, to_fetch, with_bytes
 from gateway.provider_json import read_object
 from gateway.raw_members import Edits, edited
 from gateway.reasoning_suffixes import Suffix

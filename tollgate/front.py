@@ -20,7 +20,6 @@ from gateway.channel_texts import ChannelTexts
 from gateway.charges import ChargeBook, OwnedTasks
 from gateway.counting import CountingWords, TokenCounting
 from gateway.cutting import Cutter
-from gateway.egress import Egress, EgressLimits
 from gateway.exchange import Exchange, Message, Scope
 from gateway.formats.anthropic_messages import request as anthropic_messages
 from gateway.formats.gemini import request as gemini
@@ -30,6 +29,7 @@ from gateway.health import Health
 from gateway.kept_answers import KeptAnswers
 from gateway.kept_responses import KeptResponses
 from gateway.leases import NodeLease
+from gateway.media.egress import Egress, EgressLimits
 from gateway.models import Models
 from gateway.providers.registry import PROVIDERS
 from gateway.refusals import Refusals

@@ -5,7 +5,7 @@ Source: https://docs.anthropic.com/en/api/overview
 
 from collections.abc import Sequence
 
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 VERSION = "2023-06-01"
@@ -18,6 +18,7 @@ class Anthropic:
     base_url = "https://api.anthropic.com"
     is_whole_url = False
     needs_key = True
+    habits = USUAL
     key_form = ONE_WORD
     spoken = ("anthropic_messages",)
     settings = NO_SETTINGS

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
 from gateway.access_tokens import AccessTokens, Grant, exchanged, name_of
-from gateway.providers.contract import Attempt, KeyForm, Setting
+from gateway.providers.contract import USUAL, Attempt, KeyForm, Setting
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 API_VERSION = "2025-04-01-preview"
@@ -29,6 +29,7 @@ class Azure:
     base_url = ""
     is_whole_url = False
     needs_key = True
+    habits = USUAL
     key_form = KeyForm(
         "the resource's key, or `tenant|client_id|client_secret` of an application in Entra ID",
         rf"{_PART}(\|{_PART}\|{_PART})?",

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from gateway.aws_events import CONTENT_TYPE, RetoldStream
-from gateway.providers.contract import Attempt, KeyForm, Setting
+from gateway.providers.contract import Attempt, Habits, KeyForm, Setting
 from gateway.raw_members import edited, members_of
 from gateway.upstream import (
     KEY_REFUSED,
@@ -66,6 +66,8 @@ class Bedrock:
     base_url = "https://bedrock-runtime.{region}.amazonaws.com"
     is_whole_url = False
     needs_key = True
+    # .../userguide/model-parameters-anthropic-claude-messages.html: images come as bytes.
+    habits = Habits(fetches_media=False)
     key_form = KeyForm(
         "`access key|secret key|region`, or `API key|region`",
         rf"{_PART}(\|{_PART})?\|{_REGION}",

@@ -10,7 +10,23 @@ from urllib.parse import quote
 
 from gateway.credentials import request_headers
 from gateway.older_chat import NO_QUIRKS, ChatQuirks, for_older
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt, KeyForm, Setting
+from gateway.providers.contract import (
+    NO_SETTINGS,
+    ONE_WORD,
+    USUAL,
+    Attempt,
+    Habits,
+    KeyForm,
+    Setting,
+)
+from gateway.reasoning_suffixes import (
+    any_thinking,
+    deepseek,
+    deepseek_thinking,
+    grok,
+    search,
+    whole_name,
+)
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 CHAT, RESPONSES, MESSAGES = "openai_chat", "openai_responses", "anthropic_messages"
@@ -34,6 +50,7 @@ class Compatible:
     paths: Mapping[str, str]
     only: Mapping[str, str] = field(default_factory=dict)
     quirks: ChatQuirks = NO_QUIRKS
+    habits: Habits = USUAL
     needs_key: bool = True
     key_form: KeyForm = ONE_WORD
     second_header: str = ""
@@ -83,6 +100,7 @@ VENDORS = (
         "https://api.deepseek.com",
         {CHAT: "/chat/completions", MESSAGES: "/anthropic/v1/messages"},
         quirks=_OLDER,
+        habits=Habits(suffixes=(deepseek,)),
     ),
     Compatible(
         "mistral",
@@ -96,11 +114,17 @@ VENDORS = (
             short_tool_call_ids=True,
         ),
     ),
-    Compatible("xai", "https://api.x.ai/v1", {CHAT: "/chat/completions", RESPONSES: "/responses"}),
+    Compatible(
+        "xai",
+        "https://api.x.ai/v1",
+        {CHAT: "/chat/completions", RESPONSES: "/responses"},
+        habits=Habits(suffixes=(grok,)),
+    ),
     Compatible(
         "openrouter",
         "https://openrouter.ai/api/v1",
         {CHAT: "/chat/completions", RESPONSES: "/responses", MESSAGES: "/messages"},
+        habits=Habits(suffixes=(any_thinking,)),
     ),
     Compatible(
         "ollama",
@@ -108,6 +132,8 @@ VENDORS = (
         {CHAT: "/v1/chat/completions", MESSAGES: "/v1/messages"},
         quirks=_OLDER,
         needs_key=False,
+        # https://docs.ollama.com/api/openai-compatibility: images come as bytes.
+        habits=Habits(fetches_media=False),
     ),
     Compatible(
         "ali",
@@ -151,6 +177,7 @@ VENDORS = (
         },
         only={RESPONSES: "doubao-seed-.*", MESSAGES: "doubao-seed-code.*"},
         quirks=_OLDER,
+        habits=Habits(suffixes=(deepseek_thinking, deepseek)),
     ),
     Compatible(
         "siliconflow",
@@ -195,6 +222,7 @@ VENDORS = (
         quirks=_OLDER,
         key_form=KeyForm("`key` or `key|appid`", r"[\x21-\x7b\x7d\x7e]+(\|[\x21-\x7b\x7d\x7e]+)?"),
         second_header="appid",
+        habits=Habits(suffixes=(search,)),
     ),
     Compatible(
         "tencent",
@@ -215,5 +243,6 @@ VENDORS = (
             MESSAGES: "/v1/messages",
             GEMINI: "/v1beta/models/{model}:{action}",
         },
+        habits=Habits(suffixes=(whole_name,)),
     ),
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
+from gateway.reasoning_suffixes import SuffixReader
 from gateway.upstream import Upstream, UpstreamAnswer
 
 
@@ -71,6 +72,19 @@ class KeyForm:
     may_be_json: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a vendor does otherwise than the formats say that it speaks.
+
+    `fetches_media`: whether it reads what a request names by address. `suffixes`: what endings of
+    its models' names mean here alone.
+    """
+
+    fetches_media: bool = True
+    suffixes: tuple[SuffixReader, ...] = ()
+
+
+USUAL = Habits()
 ONE_WORD = KeyForm()
 NO_SETTINGS: Sequence[Setting] = ()
 
@@ -114,6 +128,11 @@ class Provider(Protocol):
     @property
     def settings(self) -> Sequence[Setting]:
         """What a channel may or must say besides."""
+        ...
+
+    @property
+    def habits(self) -> Habits:
+        """What is peculiar to it."""
         ...
 
     def formats(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from gateway.credentials import request_headers
-from gateway.providers.contract import ONE_WORD, Attempt, Setting
+from gateway.providers.contract import ONE_WORD, USUAL, Attempt, Setting
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 _FORMATS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
@@ -20,6 +20,7 @@ class Custom:
     base_url = ""
     is_whole_url = True
     needs_key = False
+    habits = USUAL
     key_form = ONE_WORD
     spoken = _FORMATS
     settings: Sequence[Setting] = (

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamFailed
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer
 
 _HANG_S = 3600.0
@@ -39,6 +39,7 @@ class Echo:
     base_url = "echo:"
     is_whole_url = False
     needs_key = False
+    habits = USUAL
     key_form = ONE_WORD
     spoken = ("openai_chat",)
     settings = NO_SETTINGS

@@ -6,7 +6,7 @@ Source: https://ai.google.dev/api
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
@@ -17,6 +17,7 @@ class Gemini:
     base_url = "https://generativelanguage.googleapis.com"
     is_whole_url = False
     needs_key = True
+    habits = USUAL
     key_form = ONE_WORD
     spoken = ("gemini",)
     settings = NO_SETTINGS

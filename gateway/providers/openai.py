@@ -5,7 +5,7 @@ Sources: https://platform.openai.com/docs/api-reference/chat, .../responses and 
 
 from collections.abc import Mapping, Sequence
 
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt, Visit
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt, Visit
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 _PATHS = {"openai_responses": "responses", "openai_completions": "completions"}
@@ -18,6 +18,7 @@ class OpenAI:
     base_url = "https://api.openai.com/v1"
     is_whole_url = False
     needs_key = True
+    habits = USUAL
     key_form = ONE_WORD
     spoken = ("openai_chat", "openai_completions", "openai_responses")
     settings = NO_SETTINGS

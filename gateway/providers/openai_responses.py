@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.providers.contract import NO_SETTINGS, ONE_WORD, Attempt, Visit
+from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt, Visit
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
@@ -13,6 +13,7 @@ class OpenAIResponses:
     base_url = "https://api.openai.com/v1"
     is_whole_url = False
     needs_key = True
+    habits = USUAL
     key_form = ONE_WORD
     spoken = ("openai_responses",)
     settings = NO_SETTINGS

@@ -15,7 +15,7 @@ from google.auth import crypt, jwt
 
 from gateway.access_tokens import AccessTokens, Grant, exchanged, name_of
 from gateway.errors import UpstreamFailed
-from gateway.providers.contract import Attempt, KeyForm, Setting
+from gateway.providers.contract import USUAL, Attempt, KeyForm, Setting
 from gateway.raw_members import edited
 from gateway.upstream import KEY_REFUSED, Upstream, UpstreamAnswer, UpstreamRequest
 from ledger import clock
@@ -53,6 +53,7 @@ class Vertex:
     base_url = BASE_URL
     is_whole_url = False
     needs_key = True
+    habits = USUAL
     key_form = KeyForm("a service account's JSON, or an API key", may_be_json=True)
     spoken = ("gemini", "anthropic_messages", "openai_chat")
     settings = (

@@ -7,6 +7,7 @@ signer's folder itself; a lock lets one of them have it.
 import asyncio
 import contextlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,12 +64,12 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     refusal: str = ""
 
 
-class AnySigner:
+class AnySigner(ABC):
     """A signer, wherever it is; `Signer` says what it does. Everything raises SigningRefused."""
 
+    @abstractmethod
     async def ask(self, question: Ask) -> Said:
         """Bring a question there, and the answer back."""
-        raise NotImplementedError
 
     async def last(self, origin: str) -> LastSigned:
         """What was signed last, and with which key this log is signed."""

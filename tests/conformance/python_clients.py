@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -74,7 +75,7 @@ def run(base_url: str, key: str, models: Iterable[str], picture_url: str) -> lis
     return lines
 
 
-class _Api:
+class _Api(ABC):
     """One API of an SDK."""
 
     name: str
@@ -92,17 +93,17 @@ class _Api:
             case _:
                 return self.structured(model, mark)
 
-    def text(self, model: str, mark: str, is_stream: bool) -> Told:
-        raise NotImplementedError
+    @abstractmethod
+    def text(self, model: str, mark: str, is_stream: bool) -> Told: ...
 
-    def tools(self, model: str, mark: str, is_stream: bool) -> Told:
-        raise NotImplementedError
+    @abstractmethod
+    def tools(self, model: str, mark: str, is_stream: bool) -> Told: ...
 
-    def pictures(self, model: str, mark: str, picture_url: str) -> Told:
-        raise NotImplementedError
+    @abstractmethod
+    def pictures(self, model: str, mark: str, picture_url: str) -> Told: ...
 
-    def structured(self, model: str, mark: str) -> Told:
-        raise NotImplementedError
+    @abstractmethod
+    def structured(self, model: str, mark: str) -> Told: ...
 
 
 class _Chat(_Api):

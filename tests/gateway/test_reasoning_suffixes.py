@@ -8,6 +8,7 @@ import pytest
 
 from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
+from gateway.providers.registry import PROVIDERS
 from gateway.reasoning_suffixes import read_suffix
 from gateway.wires import Asking, Wires
 
@@ -38,7 +39,7 @@ def sent(
     **members: Any,  # noqa: ANN401 - JSON
 ) -> dict[str, Any]:
     """What a provider gets that is asked for the model `name`."""
-    suffix = read_suffix(name, vendor, provider)
+    suffix = read_suffix(name, provider, PROVIDERS[vendor].habits.suffixes)
     outgoing = (
         Wires(FORMATS[client], FORMATS)
         .to(provider)
@@ -87,11 +88,11 @@ def sent(
 def test_a_suffix_is_read_in_the_words_of_its_family(
     name: str, vendor: str, dialect: str, model: str
 ) -> None:
-    assert read_suffix(name, vendor, dialect).model == model
+    assert read_suffix(name, dialect, PROVIDERS[vendor].habits.suffixes).model == model
 
 
 def test_a_name_that_a_channel_keeps_means_itself() -> None:
-    kept = read_suffix("o3-high", "openai", CHAT, ("o3-high",))
+    kept = read_suffix("o3-high", CHAT, kept=("o3-high",))
     assert (kept.model, kept.reasoning, dict(kept.members)) == ("o3-high", None, {})
 
 
@@ -167,9 +168,7 @@ def test_gemini_thinks_within_what_its_model_takes(
 def test_what_its_models_refuse_beside_an_effort_is_left_out_and_told() -> None:
     call = call_of(CHAT, "o3-high", temperature=0.2, max_tokens=50, seed=7)
     outgoing = (
-        Wires(FORMATS[CHAT], FORMATS)
-        .to(CHAT)
-        .outgoing(call, Asking(read_suffix("o3-high", "openai", CHAT)))
+        Wires(FORMATS[CHAT], FORMATS).to(CHAT).outgoing(call, Asking(read_suffix("o3-high", CHAT)))
     )
     assert json.loads(outgoing.body) == {
         "messages": [{"role": "user", "content": "x"}],
@@ -187,6 +186,6 @@ def test_a_plain_name_leaves_every_byte_as_it_is(dialect: str) -> None:
     outgoing = (
         Wires(FORMATS[dialect], FORMATS)
         .to(dialect)
-        .outgoing(call, Asking(read_suffix("plain", "openai", dialect)))
+        .outgoing(call, Asking(read_suffix("plain", dialect)))
     )
     assert outgoing.body == call.body

@@ -1,16 +1,13 @@
 """OpenAI's chat completions as a `Format`."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway import openai_body, openai_envelope
-from gateway.errors import GatewayError
+from gateway import openai_body
 from gateway.formats.contract import (
     Answer,
     ChatCall,
     CountTokens,
     Prompt,
-    ServedModel,
     StreamReader,
 )
 from gateway.formats.openai_chat import (
@@ -21,9 +18,10 @@ from gateway.formats.openai_chat import (
     stream,
 )
 from gateway.formats.openai_chat.dialect import ChatDialect
+from gateway.openai_envelope import ToldAsOpenAI
 
 
-class OpenAIChat:
+class OpenAIChat(ToldAsOpenAI):
     """`POST /v1/chat/completions` and its answers."""
 
     name = "openai_chat"
@@ -53,32 +51,3 @@ class OpenAIChat:
     def as_stream(self, call: ChatCall, body: bytes) -> bytes:
         """A whole answer as the stream that was asked for, its end included."""
         return as_stream.as_stream(call, body)
-
-    def told_models(self, models: Sequence[ServedModel]) -> dict[str, object]:
-        """The list of models: https://platform.openai.com/docs/api-reference/models."""
-        return {"object": "list", "data": [self.told_model(model) for model in models]}
-
-    def told_model(self, model: ServedModel) -> dict[str, object]:
-        """One model."""
-        return {
-            "id": model.id,
-            "object": "model",
-            "created": model.created_s,
-            "owned_by": "tollgate",
-        }
-
-    def error_body(
-        self, error: GatewayError, request_id: str
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body of an error."""
-        return openai_envelope.error_body(error, request_id)
-
-    def stream_error(self, error: GatewayError) -> bytes:
-        """The event that tells of an error inside a stream."""
-        return openai_envelope.stream_error(error)
-
-    def classify_failure(
-        self, status: int, headers: Mapping[str, str], body: bytes
-    ) -> GatewayError:
-        """What a provider's status other than 200 means to our client."""
-        return openai_envelope.classify_failure(status, headers, body)

@@ -1,18 +1,15 @@
 """OpenAI's Responses as a `Format`."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from gateway import openai_envelope
 from gateway.errors import GatewayError
 from gateway.formats.contract import (
     Answer,
     ChatCall,
     CountTokens,
     Prompt,
-    ServedModel,
     StreamReader,
 )
 from gateway.formats.openai_responses import (
@@ -24,9 +21,10 @@ from gateway.formats.openai_responses import (
     stream,
 )
 from gateway.formats.openai_responses.dialect import ResponsesDialect
+from gateway.openai_envelope import ToldAsOpenAI
 
 
-class OpenAIResponses:
+class OpenAIResponses(ToldAsOpenAI):
     """`POST /v1/responses` and its answers."""
 
     name = "openai_responses"
@@ -57,25 +55,6 @@ class OpenAIResponses:
         """A whole answer as the stream that was asked for, its end included."""
         return as_stream.as_stream(call, body)
 
-    def told_models(self, models: Sequence[ServedModel]) -> dict[str, object]:
-        """The list of models, the same as for chat completions."""
-        return {"object": "list", "data": [self.told_model(model) for model in models]}
-
-    def told_model(self, model: ServedModel) -> dict[str, object]:
-        """One model."""
-        return {
-            "id": model.id,
-            "object": "model",
-            "created": model.created_s,
-            "owned_by": "tollgate",
-        }
-
-    def error_body(
-        self, error: GatewayError, request_id: str
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body of an error."""
-        return openai_envelope.error_body(error, request_id)
-
     def stream_error(self, error: GatewayError) -> bytes:
         """The event that tells of an error inside a stream.
 
@@ -84,9 +63,3 @@ class OpenAIResponses:
         words = {"code": error.code, "message": error.message, "param": error.param}
         told = {"type": "error", **words, "error": {"type": error.kind, **words}}
         return b"event: error\ndata: " + msgspec.json.encode(told) + b"\n\n"
-
-    def classify_failure(
-        self, status: int, headers: Mapping[str, str], body: bytes
-    ) -> GatewayError:
-        """What a provider's status other than 200 means to our client."""
-        return openai_envelope.classify_failure(status, headers, body)

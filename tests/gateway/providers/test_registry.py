@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway import reasoning_suffixes
 from gateway.formats.registry import FORMATS
 from gateway.providers.contract import Provider
 from gateway.providers.registry import PROVIDERS
@@ -193,7 +192,3 @@ def test_a_custom_channel_may_have_its_key_in_a_header_of_its_own() -> None:
         custom, attempt(custom, "openai_chat", base_url="https://x.io", settings=settings)
     ).headers
     assert headers == {"api-key": "k", "content-type": "application/json"}
-
-
-def test_whose_models_names_are_read_is_known_by_its_name_here() -> None:
-    assert {*reasoning_suffixes._OF_VENDOR, *reasoning_suffixes._PEERS} <= set(PROVIDERS)

@@ -1,5 +1,5 @@
 """Media that a request names by address, where the provider takes bytes alone: found in the
-conversation, and put in the place of its address. Pure; what asks for them is in `media_fetch`.
+conversation, and put in the place of its address. Pure; what asks for them is in `fetch`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +11,6 @@ from gateway.conversation.request import Conversation, Message
 
 Takes = Callable[[Media], bool]
 """Whether a provider fetches this media by itself; it is asked of media with an address."""
-
-BYTES_ALONE = frozenset({"bedrock", "ollama"})
-"""Providers that fetch nothing, whatever their dialect can say.
-
-Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
-and https://docs.ollama.com/api/openai-compatibility.
-"""
 
 
 class MediaNeeded(Exception):

@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from gateway.image_sizes import Size
+from gateway.media.image_sizes import Size
 
 IMAGE_LIKELY_TOKENS = 520
 AUDIO_LIKELY_TOKENS = 256

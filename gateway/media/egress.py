@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from gateway.errors import MediaUnavailable
-from gateway.public_addresses import Address, Network, is_in, is_reachable, literal
+from gateway.media.public_addresses import Address, Network, is_in, is_reachable, literal
 
 URL_CHARACTERS_MAX = 4_096
 PORTS = frozenset({80, 443, 8080, 8443})

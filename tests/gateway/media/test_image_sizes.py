@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.image_sizes import (
+from gateway.media.image_sizes import (
     HEADER_BYTES_MAX,
     Size,
     image_kind,

@@ -5,9 +5,9 @@ import base64
 from urllib.parse import urlsplit
 
 from gateway.conversation.parts import Address, Inline, Media
-from gateway.egress import Egress, Fetched
 from gateway.errors import MediaUnavailable
-from gateway.image_sizes import image_kind
+from gateway.media.egress import Egress, Fetched
+from gateway.media.image_sizes import image_kind
 
 MEDIA_MAX = 16
 """Of one request."""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.formats.registry import FORMATS
-from gateway.image_sizes import Size
-from gateway.media_tokens import MediaTokens, image
+from gateway.media.image_sizes import Size
+from gateway.media.tokens import MediaTokens, image
 from tests.gateway import images
 
 MOST = 5_000

@@ -11,12 +11,12 @@ import pytest
 
 from gateway.conversation.parts import Address, Inline, Media, Text, ToolResult
 from gateway.conversation.request import Conversation, Message
-from gateway.egress import Budget, Egress, EgressLimits, Fetched
 from gateway.errors import MediaUnavailable
 from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
-from gateway.media import MediaNeeded, takes_nothing, to_fetch, with_bytes
-from gateway.media_fetch import MEDIA_MAX, MediaFetch
+from gateway.media.addressed import MediaNeeded, takes_nothing, to_fetch, with_bytes
+from gateway.media.egress import Budget, Egress, EgressLimits, Fetched
+from gateway.media.fetch import MEDIA_MAX, MediaFetch
 from gateway.reasoning_suffixes import Suffix
 from gateway.wires import Asking, Wires
 from tests.gateway import images

@@ -7,9 +7,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from gateway.egress import Egress, EgressLimits, Fetched, Resolve
 from gateway.errors import MediaUnavailable
-from gateway.public_addresses import is_reachable, literal
+from gateway.media.egress import Egress, EgressLimits, Fetched, Resolve
+from gateway.media.public_addresses import is_reachable, literal
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 NOT_PUBLIC = "is not at a public address"
