@@ -51,7 +51,7 @@ def stage(
         runner = Runner(database.app_dsn, PROJECTIONS)
         folding = threading.Thread(target=runner.run_until, args=(stop,))
         folding.start()
-        until(lambda: has_read_models(database.owner_dsn), 10, "read models")
+        until(lambda: has_read_models(database.owner_dsn), 30, "read models")
         yield Stage(gateway, provider, books.payer(1_000), database.owner_dsn)
         stop.set()
         folding.join()
@@ -152,9 +152,13 @@ def test_clients_that_leave_shortly_before_the_deadline_take_no_places_for_good(
 
 
 def has_read_models(dsn: str) -> bool:
+    """What the sweeper looks at is as far as the log: a call that it shall find may be short."""
     with psycopg.connect(dsn) as connection:
-        row = connection.execute("select to_regclass('projections.open_charges')").fetchone()
-        return row is not None and row[0] is not None
+        row = connection.execute(
+            "select position >= (select max(position) from ledger.event) "
+            "from operations.projection where name = 'open_charges' and is_served"
+        ).fetchone()
+        return row is not None and bool(row[0])
 
 
 def swept_meanwhile(stage: Stage, payer: Payer, **fields: int) -> tuple[Answer, list[str]]:
