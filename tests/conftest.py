@@ -1,9 +1,15 @@
-"""Fixtures over real servers: one Postgres and one Valkey per run, a fresh database per test."""
+"""Fixtures over real servers: one Postgres and one Valkey per run, a fresh database per test.
 
+Their files lie in memory where there is room: no test outlives the machine, and none has to wait
+for its disk.
+"""
+
+import contextlib
+import os
+import secrets
 import shutil
 import signal
 import tempfile
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +37,10 @@ settings.register_profile(
 settings.load_profile("without_clock")
 
 
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 8 * 1024**3
+
+
 @dataclass(frozen=True, slots=True)
 class FreshDatabase:
     """An empty database and how to reach it as its owner and as the application's role."""
@@ -45,11 +55,22 @@ def make_data_directory() -> DataDirectory:
 
     Folders made by pytest are neither. The caller removes `root.parent`.
     """
-    parent = Path(tempfile.mkdtemp(prefix="tg-", dir="/tmp")).resolve()
+    parent = Path(tempfile.mkdtemp(prefix="tg-", dir=_place())).resolve()
     parent.chmod(0o711)
     directory = DataDirectory(parent / "data")
     directory.prepare()
     return directory
+
+
+def _place() -> Path:
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(_MEMORY).free > _ROOM_BYTES and not _may_not_run_programs(_MEMORY):
+            return _MEMORY
+    return Path("/tmp")
+
+
+def _may_not_run_programs(place: Path) -> bool:
+    return bool(os.statvfs(place).f_flag & os.ST_NOEXEC)
 
 
 @pytest.fixture(scope="session")
@@ -67,17 +88,33 @@ def postgres_server(server_directory: DataDirectory) -> Iterator[EmbeddedPostgre
     server.stop()
 
 
+@contextlib.contextmanager
+def made_database(
+    server: EmbeddedPostgres, like: FreshDatabase | None = None
+) -> Iterator[FreshDatabase]:
+    """A database that is gone afterwards: an empty one, or a copy of one that nobody is in."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(server.dsn(OWNER, "postgres"), autocommit=True) as connection:
+        template = "" if like is None else f"TEMPLATE {like.name}"
+        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER} {template} STRATEGY file_copy")
+        if like is not None:  # rights on the database itself are not copied
+            connection.execute(f"GRANT CREATE ON DATABASE {name} TO {APPLICATION}")
+        yield FreshDatabase(name, server.dsn(OWNER, name), server.dsn(APPLICATION, name))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def database(postgres_server: EmbeddedPostgres) -> Iterator[FreshDatabase]:
-    name = f"test_{uuid.uuid4().hex}"
-    maintenance = postgres_server.dsn(OWNER, "postgres")
-    with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
-    yield FreshDatabase(
-        name, postgres_server.dsn(OWNER, name), postgres_server.dsn(APPLICATION, name)
-    )
-    with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with made_database(postgres_server) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(postgres_server: EmbeddedPostgres) -> Iterator[FreshDatabase]:
+    """A database with this release's schema and an empty log, to be copied; nobody enters it."""
+    with made_database(postgres_server) as made:
+        migrate(made.owner_dsn, APPLICATION)
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +133,12 @@ def redis_url(valkey_server: EmbeddedValkey) -> str:
 
 
 @pytest.fixture
-def ledger_database(database: FreshDatabase) -> FreshDatabase:
+def ledger_database(
+    postgres_server: EmbeddedPostgres, empty_ledger: FreshDatabase
+) -> Iterator[FreshDatabase]:
     """A database with this release's schema and an empty log."""
-    migrate(database.owner_dsn, APPLICATION)
-    return database
+    with made_database(postgres_server, empty_ledger) as made:
+        yield made
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

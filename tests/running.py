@@ -24,18 +24,17 @@ from typing import Any
 
 import msgspec
 import psutil
-import psycopg
 import redis
 
 from gateway.exchange import Receive, Scope, Send
 from ledger.store.migrate import migrate
 from tests.bookkeeping import Books, LoopThread
 from tests.calling import Client
-from tests.conftest import FreshDatabase, make_data_directory
+from tests.conftest import FreshDatabase, made_database, make_data_directory
 from tollgate.assignment import Assignment
 from tollgate.core import Core, open_core
 from tollgate.embedded.data_directory import DataDirectory
-from tollgate.embedded.postgres import APPLICATION, OWNER, EmbeddedPostgres
+from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.front import Front, build_front
 from tollgate.http_server import Server, server_config
@@ -66,17 +65,9 @@ def until(is_true: Callable[[], Any], within_s: float = 10.0, what: str = "") ->
 @contextlib.contextmanager
 def migrated_database(server: EmbeddedPostgres) -> Iterator[FreshDatabase]:
     """As the fixture `ledger_database`, for as long as the caller wants it."""
-    name = f"test_{secrets.token_hex(8)}"
-    maintenance = server.dsn(OWNER, "postgres")
-    with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
-    database = FreshDatabase(name, server.dsn(OWNER, name), server.dsn(APPLICATION, name))
-    migrate(database.owner_dsn, APPLICATION)
-    try:
+    with made_database(server) as database:
+        migrate(database.owner_dsn, APPLICATION)
         yield database
-    finally:
-        with psycopg.connect(maintenance, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # ---------------------------------------------------------------------- in this process

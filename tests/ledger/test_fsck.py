@@ -17,7 +17,6 @@ from ledger.codec import decode, encode
 from ledger.fsck import FINDINGS_PER_CHECK, Checked, Finding, check_ledger
 from ledger.ids import entity_id
 from ledger.leaf import leaf
-from ledger.store.migrate import migrate
 from ledger.streams.charge import rules as charge
 from ledger.streams.charge.events import ChargeAdjusted, UsageSettled
 from ledger.streams.contract import Posting
@@ -27,7 +26,6 @@ from ledger.usage import Usage
 from tests.builders import LawfulLog, append_events
 from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, credit, payer, reserve, settle
-from tollgate.embedded.postgres import APPLICATION
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,15 +42,15 @@ class Books:
 
 
 @pytest.fixture
-def books(database: FreshDatabase) -> Iterator[Books]:
-    migrate(database.owner_dsn, APPLICATION)
+def books(ledger_database: FreshDatabase) -> Iterator[Books]:
+    app_dsn, owner_dsn = ledger_database.app_dsn, ledger_database.owner_dsn
     with (
-        psycopg.connect(database.app_dsn, autocommit=True) as app,
-        psycopg.connect(database.owner_dsn, autocommit=True) as owner,
+        psycopg.connect(app_dsn, autocommit=True) as app,
+        psycopg.connect(owner_dsn, autocommit=True) as owner,
     ):
         log = LawfulLog(app, seed=11)
         log.grow(600)
-        yield Books(database.app_dsn, database.owner_dsn, app, owner, log)
+        yield Books(app_dsn, owner_dsn, app, owner, log)
 
 
 def findings(books: Books) -> set[tuple[str, int | None]]:
@@ -104,9 +102,8 @@ def test_a_lawful_log_with_every_event_is_clean(books: Books) -> None:
     assert compare_budget(books.dsn) == []
 
 
-def test_an_empty_log_is_clean(database: FreshDatabase) -> None:
-    migrate(database.owner_dsn, APPLICATION)
-    assert list(check_ledger(database.app_dsn)) == []
+def test_an_empty_log_is_clean(ledger_database: FreshDatabase) -> None:
+    assert list(check_ledger(ledger_database.app_dsn)) == []
 
 
 def test_the_check_is_exact_while_events_arrive(books: Books) -> None:
@@ -258,11 +255,10 @@ def test_postings_that_say_otherwise_than_budgets_are_named_by_account(
 
 
 def test_an_account_that_a_correction_took_below_zero_is_no_fault_and_is_told(
-    database: FreshDatabase,
+    ledger_database: FreshDatabase,
 ) -> None:
-    migrate(database.owner_dsn, APPLICATION)
     paying, call = payer(), Call()
-    with psycopg.connect(database.app_dsn, autocommit=True) as connection:
+    with psycopg.connect(ledger_database.app_dsn, autocommit=True) as connection:
         append_events(connection, credit(paying.account_id, 100))
         append_events(connection, *call.next(reserve(paying.cover(), 100)))
         append_events(connection, *call.next(settle(Usage(input=100))))
@@ -271,12 +267,12 @@ def test_an_account_that_a_correction_took_below_zero_is_no_fault_and_is_told(
         )
         position = append_events(connection, *call.next(dispute))
         checked = Checked()
-        assert list(check_ledger(database.app_dsn, checked)) == []
+        assert list(check_ledger(ledger_database.app_dsn, checked)) == []
         cause = BelowZero(position, ChargeAdjusted.TOPIC)
         assert checked.below_zero == {paying.account_id: cause}
         append_events(connection, credit(paying.account_id, 30))
         checked = Checked()
-        assert list(check_ledger(database.app_dsn, checked)) == []
+        assert list(check_ledger(ledger_database.app_dsn, checked)) == []
         assert checked.below_zero == {}
 
 

@@ -7,9 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ledger.store.migrate import migrate
 from tests.conftest import FreshDatabase
-from tollgate.embedded.postgres import APPLICATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +20,7 @@ class Books:
 
 
 @pytest.fixture
-def books(database: FreshDatabase) -> Iterator[Books]:
-    migrate(database.owner_dsn, APPLICATION)
-    with psycopg.connect(database.app_dsn, autocommit=True) as connection:
+def books(ledger_database: FreshDatabase) -> Iterator[Books]:
+    with psycopg.connect(ledger_database.app_dsn, autocommit=True) as connection:
         connection.execute("set time zone 'UTC'")
-        yield Books(database.owner_dsn, database.app_dsn, connection)
+        yield Books(ledger_database.owner_dsn, ledger_database.app_dsn, connection)

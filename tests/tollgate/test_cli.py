@@ -17,11 +17,11 @@ from admin_api.desk import Desk
 from admin_api.operations import channels
 from admin_api.operations.operators import find_operator
 from ledger.streams import channel
-from tests.conftest import FreshDatabase
+from tests.conftest import FreshDatabase, made_database
 from tollgate import installation
 from tollgate.backup.load import read_manifest
 from tollgate.cli import main
-from tollgate.embedded.postgres import APPLICATION, OWNER, EmbeddedPostgres
+from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.settings import Settings
 
 SECRET = "4f9a1c7be2d05836a91f0b7c3d8e6f25"
@@ -92,13 +92,8 @@ def tool(
 
 @pytest.fixture
 def other_database(postgres_server: EmbeddedPostgres) -> Iterator[FreshDatabase]:
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server.dsn(OWNER, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
-        yield FreshDatabase(
-            name, postgres_server.dsn(OWNER, name), postgres_server.dsn(APPLICATION, name)
-        )
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with made_database(postgres_server) as made:
+        yield made
 
 
 def test_what_the_api_does_can_be_done_without_it(tool: Tool) -> None:

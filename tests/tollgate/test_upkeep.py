@@ -5,18 +5,15 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import psycopg
-import pytest
 
 from admin_api.desk import Desk
 from admin_api.operations import accounts, api_keys, channels
 from admin_api.operations.channels import ChannelInput
 from admin_api.operations.credits import Idempotency, grant_credit
 from ledger import vault
-from ledger.store.migrate import migrate
 from ledger.vault import Place
 from tests.conftest import FreshDatabase
 from tollgate.core import Core, open_core
-from tollgate.embedded.postgres import APPLICATION
 from tollgate.upkeep import ORPHANED_FOR_S, Upkeep
 
 SECRET = "4f9a1c7be2d05836a91f0b7c3d8e6f25"
@@ -32,14 +29,8 @@ class Clock:
         return self.now_s
 
 
-@pytest.fixture
-def migrated(database: FreshDatabase) -> FreshDatabase:
-    migrate(database.owner_dsn, APPLICATION)
-    return database
-
-
 def test_where_answers_are_kept_is_forgotten_after_a_month(
-    migrated: FreshDatabase, redis_url: str
+    ledger_database: FreshDatabase, redis_url: str
 ) -> None:
     async def scenario(core: Core) -> None:
         async with core.pool.connection() as connection:
@@ -56,11 +47,11 @@ def test_where_answers_are_kept_is_forgotten_after_a_month(
             )
             assert await cursor.fetchall() == [("resp_29",), ("resp_30",)]
 
-    run(migrated, redis_url, scenario)
+    run(ledger_database, redis_url, scenario)
 
 
 def test_cells_whose_event_never_came_go_after_an_hour_and_no_others(
-    migrated: FreshDatabase, redis_url: str
+    ledger_database: FreshDatabase, redis_url: str
 ) -> None:
     async def scenario(core: Core) -> None:
         account_id = await furnish(core.desk())
@@ -81,10 +72,12 @@ def test_cells_whose_event_never_came_go_after_an_hour_and_no_others(
         assert await upkeep.tidy() == (0, 7)
         assert await cells(core) == kept
 
-    run(migrated, redis_url, scenario)
+    run(ledger_database, redis_url, scenario)
 
 
-def test_a_cell_whose_event_came_late_is_kept(migrated: FreshDatabase, redis_url: str) -> None:
+def test_a_cell_whose_event_came_late_is_kept(
+    ledger_database: FreshDatabase, redis_url: str
+) -> None:
     async def scenario(core: Core) -> None:
         account_id = uuid4()
         async with core.pool.connection() as connection:
@@ -98,11 +91,11 @@ def test_a_cell_whose_event_came_late_is_kept(migrated: FreshDatabase, redis_url
         assert await upkeep.tidy() == (0, 0)
         assert ("account", account_id) in await cells(core)
 
-    run(migrated, redis_url, scenario)
+    run(ledger_database, redis_url, scenario)
 
 
-def test_refusals_are_kept_for_seven_days(migrated: FreshDatabase, redis_url: str) -> None:
-    with psycopg.connect(migrated.owner_dsn) as connection:
+def test_refusals_are_kept_for_seven_days(ledger_database: FreshDatabase, redis_url: str) -> None:
+    with psycopg.connect(ledger_database.owner_dsn) as connection:
         for hours in (1, 24 * 7 - 1, 24 * 7 + 1, 24 * 30):
             connection.execute(
                 "insert into operations.refusal (refusal_id, refused_at, status, code) "
@@ -115,7 +108,7 @@ def test_refusals_are_kept_for_seven_days(migrated: FreshDatabase, redis_url: st
         assert await Upkeep(core.pool).tidy() == (2, 0)
         assert await Upkeep(core.pool).tidy() == (0, 0)
 
-    run(migrated, redis_url, scenario)
+    run(ledger_database, redis_url, scenario)
 
 
 def run(
