@@ -1,4 +1,4 @@
-"""Who asks, and what they may do. Every route declares its permission; there is no default.
+"""Who asks. Every route declares the permission that it takes; there is no default.
 
 Only `Authorization: Bearer` is read, never a cookie, a query or the path. Whatever is wrong with
 a credential, the answer is the same.
@@ -6,90 +6,25 @@ a credential, the answer is the same.
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
-from uuid import UUID
+from collections.abc import Callable, MutableMapping
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
 
 from admin_api.desk import Desk
-from admin_api.errors import Forbidden, InvalidInput, Unauthorized
+from admin_api.errors import InvalidInput, Unauthorized
 from admin_api.operations.operators import find_operator
 from admin_api.operations.requests import Owner
+from admin_api.permissions import Operator, Permission
 from ledger import clock
-from ledger.streams.user import Role
 from projections.configuration import Caller
-
-Permission = Literal[
-    "accounts:read",
-    "accounts:write",
-    "credits:write",
-    "keys:write",
-    "channels:read",
-    "channels:write",
-    "prices:read",
-    "prices:write",
-    "requests:read",
-    "ledger:read",
-    "ledger:write",
-    "adjustments:propose",
-    "adjustments:approve",
-    "reconciliation:write",
-    "operators:write",
-]
-
-_READ: frozenset[Permission] = frozenset(
-    {"accounts:read", "channels:read", "prices:read", "requests:read", "ledger:read"}
-)
-_BOOKS: frozenset[Permission] = frozenset(
-    {
-        "credits:write",
-        "prices:write",
-        "ledger:write",
-        "adjustments:propose",
-        "adjustments:approve",
-        "reconciliation:write",
-    }
-)
-_WRITE: frozenset[Permission] = _BOOKS | {"accounts:write", "keys:write", "channels:write"}
-
-PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    "root": _READ | _WRITE | {"operators:write"},
-    "operator": _READ | _WRITE,
-    "finance": _READ | _BOOKS,
-    "auditor": _READ,
-}
-"""What each role may do."""
 
 ClientAddress = Callable[[MutableMapping[str, Any]], str | None]
 """From an ASGI scope to the address of the client, past the proxies that are trusted."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """An operator who asks."""
-
-    user_id: UUID
-    role: Role
-
-    @property
-    def actor(self) -> str:
-        """How events name this operator."""
-        return f"operator:{self.user_id}"
-
-    def may(self, permission: Permission) -> bool:
-        """Whether the role allows it."""
-        return permission in PERMISSIONS[self.role]
-
-    def require(self, permission: Permission) -> None:
-        """For what a route cannot know before it has read the request. Raises Forbidden."""
-        if not self.may(permission):
-            raise Forbidden(f"the role {self.role} does not allow {permission}")
 
 
 def the_desk(request: Request) -> Desk:

@@ -8,8 +8,8 @@ from fastapi import Response
 from pydantic import Field
 
 from admin_api import inputs
-from admin_api.auth import Operator
 from admin_api.operations.adjustments import Proposed, proposal_id
+from admin_api.permissions import Operator
 from admin_api.schemas import Output
 
 Words = Annotated[

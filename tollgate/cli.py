@@ -10,10 +10,10 @@ import psycopg
 from admin_api.errors import DeskError, InvalidInput
 from ledger.errors import InvalidAmount, LedgerError, StoreUnavailable
 from tollgate import log
-from tollgate.commands.contract import FINDINGS, UNREACHABLE, USAGE, Command, Group, UsageRefused
+from tollgate.commands.contract import FINDINGS, UNREACHABLE, USAGE, Group, Modules, UsageRefused
 from tollgate.commands.registry import COMMANDS
 from tollgate.embedded.errors import StartRefused
-from tollgate.installation import CannotReach
+from tollgate.errors import CannotReach
 from tollgate.setting_values import SettingRefused
 
 _INTERRUPTED = 130
@@ -21,7 +21,8 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the number to exit with (tollgate/commands/contract.py)."""
-    chosen = _parser().parse_args(arguments)
+    said = sys.argv[1:] if arguments is None else list(arguments)
+    chosen = _parser(said).parse_args(said)
     log.configure(process="tollgate")
     try:
         code: int = chosen.run(chosen)
@@ -40,30 +41,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tollgate", description="An LLM gateway that keeps the books.", allow_abbrev=False
     )
     version = importlib.metadata.version("tollgate")
     parser.add_argument("--version", action="version", version=f"tollgate {version}")
     words = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        _add(words, command)
+    _add(words, COMMANDS, said)
     return parser
 
 
-def _add(words: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:
-    parser = words.add_parser(
-        command.name, help=command.help, description=command.help, allow_abbrev=False
-    )
-    if isinstance(command, Group):
-        actions = parser.add_subparsers(metavar="ACTION", required=True)
-        for action in command.actions:
-            _add(actions, action)
-        return
-    for one in command.arguments:
-        parser.add_argument(*one.names, **one.options)  # type: ignore[arg-type]
-    parser.set_defaults(run=command.run)
+def _add(
+    words: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    offered: Modules | Group,
+    said: Sequence[str],
+) -> None:
+    """What is offered after the words before, as far as what was said leaves it open."""
+    for command in offered.meant_by(said[0] if said else None):
+        parser = words.add_parser(
+            command.name, help=command.help, description=command.help, allow_abbrev=False
+        )
+        if isinstance(command, Group):
+            actions = parser.add_subparsers(metavar="ACTION", required=True)
+            _add(actions, command, said[1:])
+            continue
+        for one in command.arguments:
+            parser.add_argument(*one.names, **one.options)  # type: ignore[arg-type]
+        parser.set_defaults(run=command.run)
 
 
 def _say(refusal: Exception, code: int) -> int:

@@ -21,6 +21,7 @@ from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
 from tollgate.embedded.postgres import borrow as borrow_postgres
 from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.embedded.valkey import borrow as borrow_valkey
+from tollgate.errors import CannotReach
 from tollgate.settings import Settings
 
 _TOOL_CONNECTIONS_MAX = 3
@@ -28,13 +29,6 @@ _TOOL_CONNECTIONS_MAX = 3
 Result = TypeVar("Result")
 
 CRYPTO_SECRET_FILE = "crypto_secret"  # noqa: S105 - a file's name
-
-
-class CannotReach(Exception):
-    """A server this installation needs does not answer."""
-
-    def __init__(self, what: str, reason: str, remedy: str) -> None:
-        super().__init__(" ".join(f"{what} cannot be reached ({reason}): {remedy}".split()))
 
 
 @dataclass(frozen=True, slots=True)

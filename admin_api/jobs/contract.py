@@ -32,8 +32,8 @@ from typing import BinaryIO, Generic, Protocol, TypeVar
 
 import msgspec
 
-from admin_api.auth import Permission
 from admin_api.desk import Desk
+from admin_api.permissions import Permission
 
 ParametersT = TypeVar("ParametersT", bound=msgspec.Struct)
 T = TypeVar("T")

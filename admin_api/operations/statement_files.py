@@ -14,8 +14,7 @@ from admin_api.operations.accounts import read_account
 from admin_api.operations.exports import read_period
 from ledger.book_days import read_days
 from ledger.export.manifest import Manifest
-from ledger.export.statement_file import NamedStatement, export_statement
-from ledger.export.statement_pdf import LINES_MAX
+from ledger.export.statement_file import LINES_MAX, NamedStatement, export_statement
 from ledger.integrity.reading import read_last_sealed
 from ledger.statement import StatementLine
 from projections.books.statements import PAGE_LINES_MAX

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from admin_api.as_of import AsOfOutput, AsOfQuery, AtLeast, as_of_output
-from admin_api.auth import Operator, Permit, PermitOrOwn, TheDesk
+from admin_api.as_of_queries import AsOfOutput, AsOfQuery, AtLeast, as_of_output
+from admin_api.auth import Permit, PermitOrOwn, TheDesk
 from admin_api.inputs import format_moment
 from admin_api.operations import accounts, books
 from admin_api.operations.accounts import AccountView
 from admin_api.operations.ledger_events import wait_for_position
 from admin_api.operations.requests import Owner
+from admin_api.permissions import Operator
 from admin_api.schemas import Input, Moment, Name, Output, SignedAmount
 from admin_api.strict_route import StrictRoute
 from ledger.money import format_usd

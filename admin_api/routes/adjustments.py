@@ -7,8 +7,8 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import Field
 
-from admin_api.as_of import AtLeast
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.as_of_queries import AtLeast
+from admin_api.auth import Permit, TheDesk
 from admin_api.desk import Desk
 from admin_api.inputs import format_moment
 from admin_api.jobs.kinds import correction as correction_job
@@ -17,6 +17,7 @@ from admin_api.operations import adjustments
 from admin_api.operations.adjustments import AdjustmentView, Wanted
 from admin_api.operations.corrections import check_approval
 from admin_api.operations.reprices import SALE_NAME
+from admin_api.permissions import Operator
 from admin_api.proposals import ProposedOutput, Words, idempotent_id
 from admin_api.schemas import Amount, Input, Moment, Output, SignedAmount
 from admin_api.strict_route import StrictRoute

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.channel_types import ChannelType
+from admin_api.permissions import Operator
 from admin_api.schemas import Output
 from admin_api.strict_route import StrictRoute
 

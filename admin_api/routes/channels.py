@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import Field, SecretStr
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.errors import InvalidInput
 from admin_api.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
 from admin_api.operations import channels
@@ -17,6 +17,7 @@ from admin_api.operations.channels import (
     ChannelInput,
     ChannelView,
 )
+from admin_api.permissions import Operator
 from admin_api.schemas import GroupName, Input, ModelName, Name, Output
 from admin_api.strict_route import StrictRoute
 

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from admin_api.as_of import AsOfOutput, AsOfQuery, AtLeast, as_of_output
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.as_of_queries import AsOfOutput, AsOfQuery, AtLeast, as_of_output
+from admin_api.auth import Permit, TheDesk
 from admin_api.inputs import MODEL_MAX, format_moment
 from admin_api.operations import configuration_as_of
 from admin_api.operations.configuration_as_of import BOOK_MAX
 from admin_api.operations.groups import format_multiplier
 from admin_api.operations.ledger_events import wait_for_position
+from admin_api.permissions import Operator
 from admin_api.schemas import Moment, Output, SignedAmount
 from admin_api.strict_route import StrictRoute
 from ledger.money import format_usd

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import Field
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.jobs.answers import JobAccepted, accepted
 from admin_api.jobs.kinds import reprice
 from admin_api.jobs.store import find_job, start_job
@@ -20,6 +20,7 @@ from admin_api.operations.reprices import (
     AskedReprice,
     read_question,
 )
+from admin_api.permissions import Operator
 from admin_api.price_bodies import NewSchedule
 from admin_api.proposals import ProposedOutput, Words, idempotent_id
 from admin_api.schemas import Amount, GroupName, Input, ModelName

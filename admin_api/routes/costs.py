@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.desk import Desk
 from admin_api.operations import prices
 from admin_api.operations.price_decisions import Decider
+from admin_api.permissions import Operator
 from admin_api.price_bodies import (
     Model,
     NewPrice,

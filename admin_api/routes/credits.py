@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Header, Response
 from pydantic import Field
 
 from admin_api import inputs
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.operations.credits import Idempotency, grant_credit
+from admin_api.permissions import Operator
 from admin_api.schemas import Amount, Input, Output
 from admin_api.strict_route import StrictRoute
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from admin_api.as_of import AsOfQuery, AtLeast
-from admin_api.auth import Operator, Permit, PermitOrOwn, TheDesk
+from admin_api.as_of_queries import AsOfQuery, AtLeast
+from admin_api.auth import Permit, PermitOrOwn, TheDesk
 from admin_api.errors import InvalidInput
 from admin_api.jobs.answers import JobAccepted, accepted
 from admin_api.jobs.kinds import export, statement
@@ -18,6 +18,7 @@ from admin_api.operations.exports import AskedExport, read_selection
 from admin_api.operations.ledger_events import wait_for_position
 from admin_api.operations.requests import Owner
 from admin_api.operations.statement_files import file_name, require_past, statement_pdf
+from admin_api.permissions import Operator
 from admin_api.schemas import Input
 from admin_api.strict_route import StrictRoute
 from ledger.export.statement_file import CONTENT_TYPE

@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.operations import groups
 from admin_api.operations.groups import format_multiplier
+from admin_api.permissions import Operator
 from admin_api.schemas import Amount, GroupName, Input, Output
 from admin_api.strict_route import StrictRoute
 from ledger.streams.group import Group

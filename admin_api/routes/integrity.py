@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from admin_api.auth import Operator, PermitOrOwn, Public, TheDesk
+from admin_api.auth import PermitOrOwn, Public, TheDesk
 from admin_api.operations import integrity
 from admin_api.operations.integrity import POSITION_MAX
 from admin_api.operations.requests import Owner
+from admin_api.permissions import Operator
 from admin_api.strict_route import StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["integrity"])

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from psycopg_pool import PoolTimeout
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.desk import Desk
 from admin_api.jobs.answers import JobOutput
 from admin_api.jobs.registry import KINDS
@@ -24,6 +24,7 @@ from admin_api.jobs.store import (
     list_jobs,
     read_chunks,
 )
+from admin_api.permissions import Operator
 from admin_api.schemas import Output
 from admin_api.strict_route import StrictRoute
 

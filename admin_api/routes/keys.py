@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.inputs import LIST_MAX, format_moment
 from admin_api.operations import api_keys
 from admin_api.operations.api_keys import KeyView, TermsInput
+from admin_api.permissions import Operator
 from admin_api.schemas import (
     Amount,
     GroupName,

@@ -6,9 +6,10 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.inputs import format_moment
 from admin_api.operations.ledger_events import LIMIT_MAX, EventFilter, EventPage, list_events
+from admin_api.permissions import Operator
 from admin_api.schemas import Moment, Output
 from admin_api.strict_route import StrictRoute
 

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.operations.operators import register_operator
+from admin_api.permissions import Operator
 from admin_api.schemas import Input, Name, Output
 from admin_api.strict_route import StrictRoute
 from ledger.streams.user import Role

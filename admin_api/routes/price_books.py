@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import Field
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.inputs import format_moment
 from admin_api.jobs.answers import JobAccepted, accepted
 from admin_api.jobs.kinds import reprice
@@ -14,6 +14,7 @@ from admin_api.jobs.store import start_job
 from admin_api.operations import price_books, prices
 from admin_api.operations.price_books import Compared, Kind, Outcome
 from admin_api.operations.price_decisions import Decider, idempotency_of
+from admin_api.permissions import Operator
 from admin_api.price_bodies import (
     BookName,
     ChangeOutput,

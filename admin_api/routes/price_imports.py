@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import Field
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.desk import Desk
 from admin_api.inputs import MODEL_MAX, format_moment
 from admin_api.operations import price_books, price_imports
@@ -14,6 +14,7 @@ from admin_api.operations.groups import format_multiplier
 from admin_api.operations.price_books import Outcome
 from admin_api.operations.price_decisions import Decider, idempotency_of
 from admin_api.operations.price_imports import MODELS_MAX, Plan, Planned
+from admin_api.permissions import Operator
 from admin_api.price_bodies import (
     BookName,
     ChangeOutput,

@@ -8,12 +8,13 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.envelope import LARGER_BODIES
 from admin_api.errors import InvalidInput
 from admin_api.inputs import format_moment
 from admin_api.operations import reconciliations
 from admin_api.operations.reconciliations import BASIS_POINTS_MAX, Asked
+from admin_api.permissions import Operator
 from admin_api.schemas import AMOUNT_PATTERN, Moment, Output, SignedAmount
 from admin_api.strict_route import StrictRoute
 from projections.reconciliation.matching import Line, Outcome

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
-from admin_api.auth import Operator, Permit, TheDesk
+from admin_api.auth import Permit, TheDesk
 from admin_api.errors import InvalidInput
 from admin_api.jobs.answers import JobAccepted, accepted
 from admin_api.jobs.kinds import check, compare, rebuild
 from admin_api.jobs.store import start_job
+from admin_api.permissions import Operator
 from admin_api.schemas import Input
 from admin_api.strict_route import StrictRoute
 from projections.registry import PROJECTIONS

@@ -6,11 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
-from admin_api.auth import Operator, PermitOrOwn, TheDesk
+from admin_api.auth import PermitOrOwn, TheDesk
 from admin_api.inputs import format_moment
 from admin_api.operations.groups import format_multiplier
 from admin_api.operations.ledger_events import wait_for_position
 from admin_api.operations.requests import ChargeView, Owner, RefusalView, find_request
+from admin_api.permissions import Operator
 from admin_api.schemas import Moment, Output, SignedAmount
 from admin_api.strict_route import StrictRoute
 from ledger.money import format_usd

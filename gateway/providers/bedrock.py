@@ -12,9 +12,6 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from gateway.aws_events import CONTENT_TYPE, RetoldStream
 from gateway.providers.contract import Attempt, Habits, KeyForm, Setting
@@ -131,6 +128,11 @@ def _key(text: str) -> _Key | None:
 
 def _signed(key: _Key, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     """The headers with AWS's signature of them, the address and the body."""
+    # Most installations have no such channel, and every process of theirs would load the library.
+    from botocore.auth import SigV4Auth  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.credentials import Credentials  # noqa: PLC0415
+
     request = AWSRequest(method="POST", url=url, data=body, headers=dict(headers))
     SigV4Auth(Credentials(key.access, key.secret), _SERVICE, key.region).add_auth(request)
     return dict(request.headers.items())

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import msgspec
-from google.auth import crypt, jwt
 
 from gateway.access_tokens import AccessTokens, Grant, exchanged, name_of
 from gateway.errors import UpstreamFailed
@@ -148,6 +147,9 @@ async def _grant(upstream: Upstream, account: _ServiceAccount) -> Grant:
 
 
 def _signed_claim(account: _ServiceAccount) -> str:
+    # Most installations have no such channel, and every process of theirs would load the library.
+    from google.auth import crypt, jwt  # noqa: PLC0415
+
     key_id = account.private_key_id or None
     signer = crypt.RSASigner.from_string(account.private_key, key_id)  # type: ignore[no-untyped-call]
     now_s = clock.now_us() // 1_000_000

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, cast
 
+from ledger.errors import InvalidSelection
 from ledger.export.hashed_file import HashedFile
 from ledger.export.manifest import FORMAT, Manifest, SelectionSaid, made_by, sums
-from ledger.export.statement_pdf import write_statement_pdf
 from ledger.export.tables import moment_text
 from ledger.statement import Statement
 
 CONTENT_TYPE = "application/pdf"
+LINES_MAX = 50_000
+"""More would be a book of thousands of pages that nobody reads; there are other formats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,20 @@ class NamedStatement:
 
 
 def export_statement(file: BinaryIO, named: NamedStatement, file_name: str) -> Manifest:
-    """Write it into a file called `file_name`; its manifest. Raises as `write_statement_pdf`."""
+    """Write it into a file called `file_name`; its manifest.
+
+    Raises StatementBroken where the statement does not add up, InvalidSelection where it is longer
+    than LINES_MAX.
+    """
+    # The library that draws takes longer to load than a statement to be read.
+    from ledger.export.statement_pdf import write_statement_pdf  # noqa: PLC0415
+
     statement = named.statement
+    if len(statement.lines) > LINES_MAX:
+        raise InvalidSelection(
+            f"{len(statement.lines)} lines are too many for a PDF (at most {LINES_MAX}): "
+            "ask for a shorter period, or for another format"
+        )
     hashed = HashedFile(file)
     write_statement_pdf(cast("BinaryIO", hashed), statement, named.name)
     lines, until = statement.lines, statement.until

@@ -13,13 +13,9 @@ from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from ledger.errors import InvalidSelection
 from ledger.export.pdf_text import BOLD, PLAIN, draw, shortened, width, wrapped
 from ledger.money import NANOS_PER_USD
 from ledger.statement import BalanceAt, Statement, StatementLine
-
-LINES_MAX = 50_000
-"""More would be a book of thousands of pages that nobody reads; there are other formats."""
 
 _PAGE_WIDTH, _PAGE_HEIGHT = A4
 _LEFT, _RIGHT = 48.0, _PAGE_WIDTH - 48.0
@@ -46,17 +42,11 @@ def write_statement_pdf(file: BinaryIO, statement: Statement, name: str | None) 
     """Write a statement that has all its lines; the number of pages. `name`: the account's, None
     where there is none (any more).
 
-    Raises StatementBroken where the statement does not add up, InvalidSelection where it is longer
-    than LINES_MAX.
+    Raises StatementBroken where the statement does not add up.
     """
     assert statement.next_after is None, "it must be whole"
     assert statement.after == statement.opening.position, "it must be whole"
     statement.check()
-    if len(statement.lines) > LINES_MAX:
-        raise InvalidSelection(
-            f"{len(statement.lines)} lines are too many for a PDF (at most {LINES_MAX}): "
-            "ask for a shorter period, or for another format"
-        )
     canvas = Canvas(file, pagesize=A4, pageCompression=1, invariant=1)
     canvas.setTitle(f"Account statement {statement.account_id}")
     canvas.setAuthor("Tollgate")

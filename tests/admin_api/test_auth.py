@@ -8,9 +8,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from admin_api.app import PREFIX, ROUTERS
-from admin_api.auth import PERMISSIONS, Permit, Public
+from admin_api.auth import Permit, Public
 from admin_api.jobs.registry import KINDS
 from admin_api.operations import operators
+from admin_api.permissions import PERMISSIONS
 from ledger.streams import user
 from tests.admin_api.desks import ROOT_TOKEN, OpenDesk, Servers, at_desk
 

@@ -37,6 +37,12 @@ def everywhere() -> Iterator[Reached]:
         yield running
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is long in coming is sent for as soon as it is known to be needed."""
+    if any("node" in getattr(item, "fixturenames", ()) for item in session.items):
+        node_clients.install_ahead()
+
+
 @pytest.fixture(scope="session")
 def node() -> None:
     """The clients for Node are installed."""

@@ -1,9 +1,12 @@
 """The clients for Node, installed as `tests/conformance/node` pins them, and run."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
 import sysconfig
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +21,26 @@ RUN_WITHIN_S = 120
 
 
 def install() -> None:
-    """`npm ci`, unless what lies there is what the lock says. Scripts of packages do not run."""
+    """`npm ci`, unless what lies there is what the lock says. Scripts of packages do not run.
+
+    Whoever asks while somebody else installs, waits.
+    """
+    with (HERE / "package-lock.json").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install()
+
+
+def install_ahead() -> None:
+    """The same, while other tests run; what goes wrong is told to whoever needs them."""
+
+    def ahead() -> None:
+        with contextlib.suppress(AssertionError, OSError, subprocess.SubprocessError):
+            install()
+
+    threading.Thread(target=ahead, name="npm ci", daemon=True).start()
+
+
+def _install() -> None:
     wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
     mark = MODULES / ".installed-as"
     if mark.exists() and mark.read_text() == wanted:

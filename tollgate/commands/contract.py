@@ -1,8 +1,10 @@
 """What a command of the command line is, and the numbers it ends with."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 OK = 0
 FINDINGS = 1
@@ -48,6 +50,24 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Modules:
+    """Commands, each the `COMMAND` of a module in `package`; by the word that is said for it.
+
+    A module is imported when its word is said, so that nobody waits for what others need.
+    """
+
+    package: str
+    names: Mapping[str, str]
+
+    def meant_by(self, word: str | None) -> "Sequence[Command]":
+        """The command of that word; all of them where there is none, for whoever is to choose."""
+        meant = self.names.get(word or "")
+        names = self.names.values() if meant is None else [meant]
+        modules = [importlib.import_module(f"{self.package}.{name}") for name in names]
+        return [cast("Command", module.COMMAND) for module in modules]
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Actions under one word: `tollgate ledger fsck`, or, a word further,
     `tollgate ledger adjust approve`.
@@ -55,7 +75,11 @@ class Group:
 
     name: str
     help: str
-    actions: "Sequence[Action | Group]"
+    actions: "Sequence[Command] | Modules"
+
+    def meant_by(self, word: str | None) -> "Sequence[Command]":
+        """As `Modules.meant_by`."""
+        return self.actions.meant_by(word) if isinstance(self.actions, Modules) else self.actions
 
 
 Command = Action | Group

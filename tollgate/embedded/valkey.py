@@ -7,15 +7,12 @@ import contextlib
 import importlib.util
 import platform
 import signal
+import socket
 import subprocess
 import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from ledger import clock
 from tollgate.embedded import processes
@@ -26,6 +23,7 @@ from tollgate.embedded.processes import Step
 _SOCKET = "valkey.sock"
 _PROGRAM = "valkey-server"
 _READY_WITHIN_S = 30.0
+_ANSWER_WITHIN_S = 5.0
 _STOP = (Step(signal.SIGTERM, 10.0), Step(signal.SIGKILL, 10.0))
 
 
@@ -110,21 +108,25 @@ class EmbeddedValkey:
 
     def _await_answer(self, written_bytes: int) -> None:
         deadline_s = clock.monotonic_s() + _READY_WITHIN_S
-        once = Retry(NoBackoff(), retries=0)
-        path = str(self._path)
-        with redis.Redis(unix_socket_path=path, socket_timeout=5, retry=once) as client:
-            while True:
-                try:
-                    client.ping()
-                except (redis.ConnectionError, redis.TimeoutError) as refusal:
-                    if not self.is_running() or clock.monotonic_s() > deadline_s:
-                        raise StartRefused(
-                            f"Valkey does not start: {processes.tail(self._log, written_bytes)}",
-                            f"see {self._log}, or set REDIS_CONN_STRING to a running server",
-                        ) from refusal
-                else:
-                    return
-                time.sleep(0.01)
+        while not _answers(self._path):
+            if not self.is_running() or clock.monotonic_s() > deadline_s:
+                raise StartRefused(
+                    f"Valkey does not start: {processes.tail(self._log, written_bytes)}",
+                    f"see {self._log}, or set REDIS_CONN_STRING to a running server",
+                )
+            time.sleep(0.01)
+
+
+def _answers(path: Path) -> bool:
+    """Whether a server at this socket takes commands."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_ANSWER_WITHIN_S)
+        try:
+            connection.connect(str(path))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import InvalidSelection
-from ledger.export import pdf_text, statement_pdf
+from ledger.export import pdf_text, statement_file, statement_pdf
 from ledger.export.statement_file import NamedStatement, export_statement
 from ledger.export.statement_pdf import write_statement_pdf
 from ledger.statement import (
@@ -218,10 +218,11 @@ def test_no_statement_that_does_not_add_up() -> None:
 
 
 def test_not_a_book_of_thousands_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statement_pdf, "LINES_MAX", 3)
+    monkeypatch.setattr(statement_file, "LINES_MAX", 3)
     file = io.BytesIO()
+    said = statement([("charge", 5)] * 4)
     with pytest.raises(InvalidSelection):
-        write_statement_pdf(file, statement([("charge", 5)] * 4), "Ada")
+        export_statement(file, NamedStatement(said, "Ada", _MARCH), "x.pdf")
     assert file.getvalue() == b""
 
 

@@ -159,7 +159,7 @@ def _print(view: AdjustmentView) -> None:
         print(f"posted     {format_moment(one.recorded_at)} at position {one.position}")
 
 
-ACTION = Group(
+COMMAND = Group(
     "adjust",
     "move money by hand, when two operators agree; what was posted is only ever reversed",
     (

@@ -40,4 +40,6 @@ def _balance(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action("balance", "what an account has, or had then", _balance, (ACCOUNT, AS_OF, DATA_DIR))
+COMMAND = Action(
+    "balance", "what an account has, or had then", _balance, (ACCOUNT, AS_OF, DATA_DIR)
+)

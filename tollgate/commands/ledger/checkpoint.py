@@ -44,7 +44,7 @@ def _checkpoint(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action(
+COMMAND = Action(
     "checkpoint",
     "seal the log as it is now, and show the signed checkpoint",
     _checkpoint,

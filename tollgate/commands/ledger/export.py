@@ -80,7 +80,7 @@ def _check(path: Path) -> int:
     return FINDINGS if faults else OK
 
 
-ACTION = Action(
+COMMAND = Action(
     "export",
     "the log, or a part of it, as a file with a manifest",
     _export,

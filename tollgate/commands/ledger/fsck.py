@@ -101,7 +101,7 @@ def _fsck(arguments: argparse.Namespace) -> int:
         return _report_as_json(installation) if arguments.json else report_faults(installation)
 
 
-ACTION = Action(
+COMMAND = Action(
     "fsck",
     "check everything against the log",
     _fsck,

@@ -34,7 +34,7 @@ def _journal(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action(
+COMMAND = Action(
     "journal",
     "what each day debited and credited; the last 31 days of the log unless others are named",
     _journal,

@@ -39,7 +39,7 @@ def _sums(profit: Profit) -> tuple[object, ...]:
     )
 
 
-ACTION = Action(
+COMMAND = Action(
     "profit",
     "revenue, provider cost and profit; of the last 31 days of the log unless others are named",
     _profit,

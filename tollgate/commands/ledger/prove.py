@@ -30,7 +30,7 @@ async def _proof(desk: Desk, arguments: argparse.Namespace) -> str:
     return (await integrity.read_consistency(desk, old, new)).text()
 
 
-ACTION = Action(
+COMMAND = Action(
     "prove",
     "a file with which anybody can check an event offline (tollgate verify)",
     _prove,

@@ -78,7 +78,7 @@ def _lines(difference: Difference) -> list[str]:
     return [f"{difference.table} {difference.key}{whose}: {since}", *values]
 
 
-ACTION = Action(
+COMMAND = Action(
     "rebuild",
     "fold read models anew from the log",
     _rebuild,

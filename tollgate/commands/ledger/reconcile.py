@@ -168,7 +168,7 @@ def _cells(line: Line) -> tuple[str, ...]:
     )
 
 
-ACTION = Action(
+COMMAND = Action(
     "reconcile",
     "compare a provider's export with what was recorded; 1 if they disagree",
     _reconcile,

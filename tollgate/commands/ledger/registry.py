@@ -3,41 +3,28 @@
 One file per action, and one line here.
 """
 
-from tollgate.commands.contract import Group
-from tollgate.commands.ledger import (
-    adjust,
-    balance,
-    checkpoint,
-    export,
-    fsck,
-    journal,
-    profit,
-    prove,
-    rebuild,
-    reconcile,
-    reprice,
-    signing_key,
-    statement,
-    trial_balance,
-)
+from tollgate.commands.contract import Group, Modules
 
 COMMAND = Group(
     "ledger",
     "the books: check, rebuild, report and prove, while the server runs or not",
-    (
-        fsck.ACTION,
-        rebuild.ACTION,
-        balance.ACTION,
-        statement.ACTION,
-        trial_balance.ACTION,
-        journal.ACTION,
-        profit.ACTION,
-        export.ACTION,
-        reconcile.ACTION,
-        reprice.ACTION,
-        adjust.ACTION,
-        checkpoint.ACTION,
-        prove.ACTION,
-        signing_key.ACTION,
+    Modules(
+        "tollgate.commands.ledger",
+        {
+            "fsck": "fsck",
+            "rebuild": "rebuild",
+            "balance": "balance",
+            "statement": "statement",
+            "trial-balance": "trial_balance",
+            "journal": "journal",
+            "profit": "profit",
+            "export": "export",
+            "reconcile": "reconcile",
+            "reprice": "reprice",
+            "adjust": "adjust",
+            "checkpoint": "checkpoint",
+            "prove": "prove",
+            "signing-key": "signing_key",
+        },
     ),
 )

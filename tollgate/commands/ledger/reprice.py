@@ -125,7 +125,7 @@ def _cells(sums: ToldSums) -> tuple[object, ...]:
     )
 
 
-ACTION = Action(
+COMMAND = Action(
     "reprice",
     "what calls would have cost under other prices; writes nothing unless --propose is given",
     _reprice,

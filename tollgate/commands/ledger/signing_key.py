@@ -74,7 +74,7 @@ async def _introduced(desk: Desk, data: DataDirectory) -> str:
     return signer.verifier
 
 
-ACTION = Group(
+COMMAND = Group(
     "signing-key",
     "the keys that sign checkpoints of the log",
     (

@@ -95,7 +95,7 @@ def _print_sums(page: Statement) -> None:
     print(f"available  {format_usd(closing.available_nanos)} USD")
 
 
-ACTION = Action(
+COMMAND = Action(
     "statement",
     "how an account's balance came about, line by line",
     _statement,

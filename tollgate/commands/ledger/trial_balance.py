@@ -40,7 +40,7 @@ def _trial_balance(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action(
+COMMAND = Action(
     "trial-balance",
     "what was debited and credited to every ledger account",
     _trial_balance,

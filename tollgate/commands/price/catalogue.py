@@ -35,7 +35,7 @@ def _told(dated: Dated, is_announced: bool) -> str:
     return written_rates(dated.price) + beside + (" (a change is announced)" * is_announced)
 
 
-ACTION = Action(
+COMMAND = Action(
     "catalogue",
     "list what providers ask; no network is used",
     _catalogue,

@@ -27,4 +27,4 @@ def _diff(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action("diff", "compare a draft with what customers pay", _diff, (DRAFT, DATA_DIR))
+COMMAND = Action("diff", "compare a draft with what customers pay", _diff, (DRAFT, DATA_DIR))

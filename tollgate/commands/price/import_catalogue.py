@@ -25,7 +25,7 @@ def _import(arguments: argparse.Namespace) -> int:
     return told(perform(arguments, work), is_dry_run=arguments.dry_run)
 
 
-ACTION = Action(
+COMMAND = Action(
     "import-catalogue",
     "take prices of the catalogue over into a book",
     _import,

@@ -43,7 +43,7 @@ def _read(path: Path) -> object:
         raise UsageRefused(f"{path} is not JSON") from refusal
 
 
-ACTION = Action(
+COMMAND = Action(
     "import-ratios",
     "make prices of ratios (ModelRatio, CompletionRatio, ..., as JSON)",
     _import,

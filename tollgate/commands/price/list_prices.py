@@ -26,4 +26,4 @@ def _list(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action("list", "list the prices in force", _list, (BOOK, *COST, DATA_DIR))
+COMMAND = Action("list", "list the prices in force", _list, (BOOK, *COST, DATA_DIR))

@@ -25,7 +25,7 @@ def _publish(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action(
+COMMAND = Action(
     "publish",
     "put a draft into force: everything that differs, or nothing",
     _publish,

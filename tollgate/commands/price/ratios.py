@@ -37,4 +37,4 @@ def _ratios(arguments: argparse.Namespace) -> int:
     return FINDINGS if lost else OK
 
 
-ACTION = Action("ratios", "print a book as ratios, exact", _ratios, (BOOK, DATA_DIR))
+COMMAND = Action("ratios", "print a book as ratios, exact", _ratios, (BOOK, DATA_DIR))

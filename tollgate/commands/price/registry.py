@@ -3,30 +3,23 @@
 One file per action, and one line here.
 """
 
-from tollgate.commands.contract import Group
-from tollgate.commands.price import (
-    catalogue,
-    diff,
-    import_catalogue,
-    import_ratios,
-    list_prices,
-    publish,
-    ratios,
-    set_price,
-)
+from tollgate.commands.contract import Group, Modules
 
 COMMAND = Group(
     "price",
     "what models cost: customers, and us",
-    (
-        set_price.ACTION,
-        list_prices.ACTION,
-        catalogue.ACTION,
-        import_catalogue.ACTION,
-        import_ratios.ACTION,
-        ratios.ACTION,
-        diff.ACTION,
-        publish.ACTION,
+    Modules(
+        "tollgate.commands.price",
+        {
+            "set": "set_price",
+            "list": "list_prices",
+            "catalogue": "catalogue",
+            "import-catalogue": "import_catalogue",
+            "import-ratios": "import_ratios",
+            "ratios": "ratios",
+            "diff": "diff",
+            "publish": "publish",
+        },
     ),
 )
 """The group."""

@@ -35,7 +35,7 @@ def _set(arguments: argparse.Namespace) -> int:
     return OK
 
 
-ACTION = Action(
+COMMAND = Action(
     "set",
     "price a model; prints the price's version",
     _set,

@@ -1,0 +1,72 @@
+"""What operators may do, by their role."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from admin_api.errors import Forbidden
+from ledger.streams.user import Role
+
+Permission = Literal[
+    "accounts:read",
+    "accounts:write",
+    "credits:write",
+    "keys:write",
+    "channels:read",
+    "channels:write",
+    "prices:read",
+    "prices:write",
+    "requests:read",
+    "ledger:read",
+    "ledger:write",
+    "adjustments:propose",
+    "adjustments:approve",
+    "reconciliation:write",
+    "operators:write",
+]
+
+_READ: frozenset[Permission] = frozenset(
+    {"accounts:read", "channels:read", "prices:read", "requests:read", "ledger:read"}
+)
+_BOOKS: frozenset[Permission] = frozenset(
+    {
+        "credits:write",
+        "prices:write",
+        "ledger:write",
+        "adjustments:propose",
+        "adjustments:approve",
+        "reconciliation:write",
+    }
+)
+_WRITE: frozenset[Permission] = _BOOKS | {"accounts:write", "keys:write", "channels:write"}
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    "root": _READ | _WRITE | {"operators:write"},
+    "operator": _READ | _WRITE,
+    "finance": _READ | _BOOKS,
+    "auditor": _READ,
+}
+"""What each role may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator who asks."""
+
+    user_id: UUID
+    role: Role
+
+    @property
+    def actor(self) -> str:
+        """How events name this operator."""
+        return f"operator:{self.user_id}"
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the role allows it."""
+        return permission in PERMISSIONS[self.role]
+
+    def require(self, permission: Permission) -> None:
+        """For what a route cannot know before it has read the request. Raises Forbidden."""
+        if not self.may(permission):
+            raise Forbidden(f"the role {self.role} does not allow {permission}")
