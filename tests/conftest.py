@@ -37,7 +37,7 @@ settings.register_profile(
 settings.load_profile("without_clock")
 
 
-_MEMORY = Path("/dev/shm")
+_DISK, _MEMORY = Path("/tmp"), Path("/dev/shm")
 _ROOM_BYTES = 8 * 1024**3
 
 
@@ -50,12 +50,13 @@ class FreshDatabase:
     app_dsn: str
 
 
-def make_data_directory() -> DataDirectory:
+def make_data_directory(*, on_disk: bool = False) -> DataDirectory:
     """A prepared one whose path is short enough for sockets and open to Postgres' account.
 
     Folders made by pytest are neither. The caller removes `root.parent`.
     """
-    parent = Path(tempfile.mkdtemp(prefix="tg-", dir=_place())).resolve()
+    place = _DISK if on_disk else _place()
+    parent = Path(tempfile.mkdtemp(prefix="tg-", dir=place)).resolve()
     parent.chmod(0o711)
     directory = DataDirectory(parent / "data")
     directory.prepare()
@@ -66,7 +67,7 @@ def _place() -> Path:
     with contextlib.suppress(OSError):
         if shutil.disk_usage(_MEMORY).free > _ROOM_BYTES and not _may_not_run_programs(_MEMORY):
             return _MEMORY
-    return Path("/tmp")
+    return _DISK
 
 
 def _may_not_run_programs(place: Path) -> bool:

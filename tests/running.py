@@ -373,15 +373,17 @@ def served(
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    on_disk: bool = False,
 ) -> Iterator[Served]:
     """The program, ready, on a fresh data directory; what is left of it is removed at the end.
 
-    `arguments` are added to its command line, `environment` to its few variables.
+    `arguments` are added to its command line, `environment` to its few variables. `on_disk`: as
+    in earnest, where what is stored must be waited for.
     """
     root_token = f"root-{secrets.token_hex(24)}"
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     running = Served(
-        data=make_data_directory(),
+        data=make_data_directory(on_disk=on_disk),
         port=free_port(),
         workers=workers,
         root_token=root_token,

@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _report(events: int, accounts: int) -> Figures:
-    directory = make_data_directory()
+    directory = make_data_directory(on_disk=True)
     server = EmbeddedPostgres(directory)
     server.start()
     try:

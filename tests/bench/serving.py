@@ -60,7 +60,7 @@ def stage(cores: Cores) -> Iterator[Stage]:
         _, provider_port = _start(stack, "tests.bench.provider")
         base_url = f"http://127.0.0.1:{provider_port}/v1"
         bare, bare_port = _start(stack, "tests.bench.bare_proxy", f"{base_url}/chat/completions")
-        program = stack.enter_context(served(workers=1))
+        program = stack.enter_context(served(workers=1, on_disk=True))
         key = _seed(program, base_url)
         (worker,) = map(psutil.Process, program.worker_pids)
         for process in (bare, worker):
