@@ -1,10 +1,12 @@
-"""AWS's event stream of a Messages call, retold as the server-sent events it stands for.
+"""AWS's event streams, retold as the server-sent events they stand for.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html (the frames)
-and https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ResponseStream.html
+and https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ResponseStream.html and
+.../API_runtime_ConverseStreamOutput.html (what they hold)
 """
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +18,9 @@ from gateway.upstream import UpstreamAnswer
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
+_EXCEPTION = "Exception"
+_UNNAMED_EXCEPTION = "internalServerException"
+_NAME = re.compile(r"[A-Za-z]{1,64}")
 _METRICS = "amazon-bedrock-invocationMetrics"
 _KINDS = {
     "throttlingException": "rate_limit_error",
@@ -23,6 +28,10 @@ _KINDS = {
     "modelTimeoutException": "timeout_error",
     "serviceUnavailableException": "overloaded_error",
 }
+
+
+Retelling = Callable[[Mapping[str, Any], bytes], bytes]
+"""A frame's headers and payload as a server-sent event, or as nothing. Raises DecodeError."""
 
 
 class _Chunk(msgspec.Struct):
@@ -45,14 +54,17 @@ _read_complaint = msgspec.json.Decoder(_Complaint).decode
 class EventStreamReader:
     """Turns chunks, cut anywhere, into the bytes of whole server-sent events."""
 
-    def __init__(self) -> None:
+    def __init__(self, retold: Retelling) -> None:
+        self._retold = retold
         self._buffer = EventStreamBuffer()
 
     def feed(self, chunk: bytes) -> bytes:
         """The events that this chunk completes. Raises UpstreamFailed."""
         self._buffer.add_data(chunk)
         try:
-            return b"".join(_retold(message.headers, message.payload) for message in self._buffer)
+            return b"".join(
+                self._retold(message.headers, message.payload) for message in self._buffer
+            )
         except (ParserError, msgspec.DecodeError) as error:
             raise UpstreamFailed("the provider's event stream cannot be read") from error
 
@@ -62,8 +74,9 @@ class RetoldStream:
 
     headers: Mapping[str, str] = {"content-type": "text/event-stream"}
 
-    def __init__(self, told: UpstreamAnswer) -> None:
+    def __init__(self, told: UpstreamAnswer, retold: Retelling) -> None:
         self._told = told
+        self._retold = retold
         self.status = told.status
 
     async def read(self) -> bytes:
@@ -72,7 +85,7 @@ class RetoldStream:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """As it arrives. Raises UpstreamFailed, UpstreamTimeout."""
-        reader = EventStreamReader()
+        reader = EventStreamReader(self._retold)
         async for chunk in self._told.pieces():
             events = reader.feed(chunk)
             if events:
@@ -83,27 +96,58 @@ class RetoldStream:
         self._told.close()
 
 
-def _retold(headers: Mapping[str, Any], payload: bytes) -> bytes:
-    kind = headers.get(":message-type")
-    if kind == "event":
+def messages_event(headers: Mapping[str, Any], payload: bytes) -> bytes:
+    """A frame of InvokeModel: a chunk holds an event of Messages."""
+    if _is_event(headers):
         return _content(payload) if headers.get(":event-type") == "chunk" else b""
-    told = str(headers.get(":exception-type") or headers.get(":error-code") or "")
+    kind, message = _failure(headers, payload)
+    error = {"type": _KINDS.get(kind, "api_error"), "message": message}
+    return _event("error", msgspec.json.encode({"type": "error", "error": error}))
+
+
+def converse_event(headers: Mapping[str, Any], payload: bytes) -> bytes:
+    """A frame of Converse: its name stands in the headers, and here as the one member of an object
+    around what it tells.
+    """
+    if not _is_event(headers):
+        kind, message = _failure(headers, payload)
+        name = kind if kind.endswith(_EXCEPTION) else _UNNAMED_EXCEPTION
+        return _named(name, msgspec.json.encode({"message": message}))
+    return _named(str(headers.get(":event-type") or ""), payload)
+
+
+def _is_event(headers: Mapping[str, Any]) -> bool:
+    return headers.get(":message-type") == "event"
+
+
+def _failure(headers: Mapping[str, Any], payload: bytes) -> tuple[str, str]:
+    """The kind of an exception or an error, and its words."""
+    kind = str(headers.get(":exception-type") or headers.get(":error-code") or "")
     try:
         message = _read_complaint(payload).message
     except msgspec.DecodeError:
         message = ""
-    message = message or str(headers.get(":error-message") or told)
-    error = {"type": _KINDS.get(told, "api_error"), "message": message}
-    return _event("error", msgspec.json.encode({"type": "error", "error": error}))
+    return kind, message or str(headers.get(":error-message") or kind)
+
+
+def _named(name: str, payload: bytes) -> bytes:
+    if not _NAME.fullmatch(name):
+        return b""
+    return _event(name, b'{"%s":%s}' % (name.encode(), _in_one_line(payload)))
 
 
 def _content(payload: bytes) -> bytes:
-    data = _read_chunk(payload).bytes
-    if b"\n" in data or b"\r" in data:  # would end the line; white space to JSON
-        data = msgspec.json.format(data, indent=-1)
+    data = _in_one_line(_read_chunk(payload).bytes)
     if _METRICS.encode() in data:
         data = edited(data, {}, (_METRICS,))
     return _event(_read_event(data).type, data)
+
+
+def _in_one_line(data: bytes) -> bytes:
+    """JSON without what would end a line of an event; to JSON it is white space."""
+    if b"\n" in data or b"\r" in data:
+        return msgspec.json.format(data, indent=-1)
+    return data
 
 
 def _event(name: str, data: bytes) -> bytes:

@@ -22,7 +22,7 @@ from gateway.errors import (
     UnknownModel,
 )
 from gateway.exchange import Exchange
-from gateway.formats.contract import ChatCall, Format, Prompt
+from gateway.formats.contract import ChatCall, Format, Prompt, ProviderFormat
 from gateway.gemini_paths import wants_array
 from gateway.json_array import as_array
 from gateway.kept_responses import KeptResponses
@@ -89,7 +89,7 @@ class Parts:
     vault: ChannelVault
     tokenizer: Tokenizer
     providers: Mapping[str, Provider]
-    formats: Mapping[str, Format]
+    formats: Mapping[str, ProviderFormat]
     refusals: Refusals
     cutter: Cutter
     kept: KeptResponses

@@ -19,11 +19,12 @@ from gateway.formats.contract import (
     ChatCall,
     CountTokens,
     Delivered,
-    Dialect,
     EventReader,
     EventWriter,
     Format,
     Piece,
+    ProviderDialect,
+    ProviderFormat,
     StreamReader,
     UnreadableAnswer,
 )
@@ -140,7 +141,9 @@ class Passing:
 class Translating:
     """The client speaks one format, the provider another."""
 
-    def __init__(self, client: Format, provider: Format, tells_thoughts_as_text: bool) -> None:
+    def __init__(
+        self, client: Format, provider: ProviderFormat, tells_thoughts_as_text: bool
+    ) -> None:
         self._client = client
         self._provider = provider
         self._tells_thoughts_as_text = tells_thoughts_as_text
@@ -297,7 +300,7 @@ class _Retelling:
 class Wires:
     """How a client of one format reaches providers of each."""
 
-    def __init__(self, client: Format, formats: Mapping[str, Format]) -> None:
+    def __init__(self, client: Format, formats: Mapping[str, ProviderFormat]) -> None:
         self._client = client
         self._formats = formats
         self._made: dict[tuple[str, bool, bool], Wire] = {}
@@ -317,7 +320,7 @@ class Wires:
         return Passing(self._client)
 
 
-def _shaped(dialect: Dialect, document: Mapping[str, Any], asking: Asking) -> Edits | None:
+def _shaped(dialect: ProviderDialect, document: Mapping[str, Any], asking: Asking) -> Edits | None:
     """What the channel and the model's name change in a request; None: nothing."""
     suffix = asking.suffix
     if not (asking.words or suffix.reasoning or suffix.members):

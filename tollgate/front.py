@@ -24,7 +24,7 @@ from gateway.exchange import Exchange, Message, Scope
 from gateway.formats.anthropic_messages import request as anthropic_messages
 from gateway.formats.gemini import request as gemini
 from gateway.formats.openai_responses.compaction import COMPACT, OpenAICompaction
-from gateway.formats.registry import FORMATS
+from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.health import Health
 from gateway.kept_answers import KeptAnswers
 from gateway.kept_responses import KeptResponses
@@ -124,7 +124,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         vault=ChannelVault(ChannelKeys(core.vault, core.pool), ChannelTexts(core.vault, core.pool)),
         tokenizer=Tokenizer(),
         providers=PROVIDERS,
-        formats=FORMATS,
+        formats=PROVIDER_FORMATS,
         refusals=refusals,
         cutter=cutter,
         kept=KeptResponses(core.pool),

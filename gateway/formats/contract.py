@@ -227,15 +227,11 @@ class EventWriter(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """What it takes to translate between this format and any other, by way of
+class ProviderDialect(Protocol):
+    """What it takes to reach providers of this format from any other, by way of
     `gateway.conversation`. Nothing that both can say is lost; what cannot be said is named in
     `Written.losses`, or refused where the request would mean something else without it.
     """
-
-    def conversation(self, call: ChatCall) -> Conversation:
-        """What the client asks for. Raises InvalidRequest for parts nobody could read."""
-        ...
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this dialect reads it. Raises InvalidRequest."""
@@ -263,12 +259,20 @@ class Dialect(Protocol):
         """The provider's whole answer. Raises UnreadableAnswer."""
         ...
 
-    def answer(self, call: ChatCall, turn: Turn, usage: Usage) -> bytes:
-        """The whole answer for the client."""
-        ...
-
     def reader(self) -> EventReader:
         """For the stream of a provider of this dialect."""
+        ...
+
+
+class Dialect(ProviderDialect, Protocol):
+    """The same, and what it takes to serve clients of this format."""
+
+    def conversation(self, call: ChatCall) -> Conversation:
+        """What the client asks for. Raises InvalidRequest for parts nobody could read."""
+        ...
+
+    def answer(self, call: ChatCall, turn: Turn, usage: Usage) -> bytes:
+        """The whole answer for the client."""
         ...
 
     def writer(self, call: ChatCall) -> EventWriter:
@@ -276,13 +280,39 @@ class Dialect(Protocol):
         ...
 
 
-class Format(Protocol):
-    """One wire format."""
+class ProviderFormat(Protocol):
+    """One wire format in which providers are asked."""
 
     @property
     def name(self) -> str:
         """The stem of its file or the name of its folder; stored in events and settings."""
         ...
+
+    @property
+    def dialect(self) -> ProviderDialect:
+        """How it is translated."""
+        ...
+
+    def read_answer(self, body: bytes) -> Answer:
+        """The answer that `body` is. Raises UnreadableAnswer."""
+        ...
+
+    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
+        """A reader for the provider's stream that answers `call`."""
+        ...
+
+    def classify_failure(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> GatewayError:
+        """What a provider's status other than 200 means to our client.
+
+        `headers` is case-insensitive or has lower-case names.
+        """
+        ...
+
+
+class Format(ProviderFormat, Protocol):
+    """One wire format in which clients ask, too."""
 
     @property
     def forwarded_headers(self) -> Sequence[str]:
@@ -309,14 +339,6 @@ class Format(Protocol):
         """
         ...
 
-    def read_answer(self, body: bytes) -> Answer:
-        """The answer that `body` is. Raises UnreadableAnswer."""
-        ...
-
-    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
-        """A reader for the provider's stream that answers `call`."""
-        ...
-
     def as_stream(self, call: ChatCall, body: bytes) -> bytes:
         """A whole answer as the stream that was asked for, its end included."""
         ...
@@ -337,13 +359,4 @@ class Format(Protocol):
 
     def stream_error(self, error: GatewayError) -> bytes:
         """The event that tells of an error inside a stream; no end marker follows it."""
-        ...
-
-    def classify_failure(
-        self, status: int, headers: Mapping[str, str], body: bytes
-    ) -> GatewayError:
-        """What a provider's status other than 200 means to our client.
-
-        `headers` is case-insensitive or has lower-case names.
-        """
         ...

@@ -1,8 +1,9 @@
-"""Amazon Bedrock: Claude by InvokeModel, all others at its OpenAI-compatible address.
+"""Amazon Bedrock: Claude by InvokeModel, OpenAI's models at its OpenAI-compatible address, all
+others by Converse.
 
 Sources: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html,
-.../userguide/model-parameters-anthropic-claude-messages.html, .../inference-profiles-support.html
-and .../inference-chat-completions.html
+.../API_runtime_Converse.html, .../userguide/model-parameters-anthropic-claude-messages.html,
+.../inference-profiles-support.html and .../inference-chat-completions.html
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from gateway.aws_events import CONTENT_TYPE, RetoldStream
+from gateway.aws_events import CONTENT_TYPE, RetoldStream, converse_event, messages_event
 from gateway.providers.contract import Attempt, Habits, KeyForm, Setting
 from gateway.raw_members import edited, members_of
 from gateway.upstream import (
@@ -39,7 +40,20 @@ _LARGE_BYTES = 1024 * 1024
 _PART = r"[\x21-\x7b\x7d\x7e]+"
 _REGION = r"[a-z]{2}(-[a-z]{2,16}){1,2}-\d{1,2}"
 _GEOGRAPHIES = {"us-gov": "us-gov", "us": "us", "eu": "eu", "ap": "apac"}
-_VENDOR_FIRST = re.compile(r"(anthropic|amazon)\.")
+# Models that are to be had in most regions, or everywhere, in no other way than by a profile.
+_BY_PROFILE = re.compile(
+    r"anthropic\.|amazon\.nova|meta\.llama(3-[1-9]-|[4-9])|deepseek\.r1|mistral\.pixtral|writer\."
+)
+_OF_OPENAI = re.compile(r"(?:[a-z-]+\.)?openai\.")
+# What a profile of one's own stands for is not said by its name; it may be Claude.
+_NEVER_CLAUDE = re.compile(r"arn:.*:(imported-model|custom-model|custom-model-deployment)/")
+_CONVERSE = "bedrock_converse"
+_ACTIONS = {
+    ("anthropic_messages", False): "invoke",
+    ("anthropic_messages", True): "invoke-with-response-stream",
+    (_CONVERSE, False): "converse",
+    (_CONVERSE, True): "converse-stream",
+}
 # What is not for our client but about our key, in the words that come with status 403.
 _BAD_KEY = re.compile(r"security token .*invalid|api key is valid", re.IGNORECASE)
 
@@ -63,13 +77,14 @@ class Bedrock:
     base_url = "https://bedrock-runtime.{region}.amazonaws.com"
     is_whole_url = False
     needs_key = True
-    # .../userguide/model-parameters-anthropic-claude-messages.html: images come as bytes.
+    # .../userguide/model-parameters-anthropic-claude-messages.html: images come as bytes; Converse
+    # knows buckets besides, which are not opened for clients.
     habits = Habits(fetches_media=False)
     key_form = KeyForm(
         "`access key|secret key|region`, or `API key|region`",
         rf"{_PART}(\|{_PART})?\|{_REGION}",
     )
-    spoken = ("anthropic_messages", "openai_chat")
+    spoken = ("anthropic_messages", _CONVERSE, "openai_chat")
     settings = (
         Setting(
             "inference_profile",
@@ -89,9 +104,10 @@ class Bedrock:
     def formats(
         self, _base_url: str, upstream_model: str, _settings: Mapping[str, str], /
     ) -> Sequence[str]:
-        """Messages for Claude and for profiles of one's own; Chat Completions for all others."""
-        is_claude = "anthropic." in upstream_model or upstream_model.startswith("arn:")
-        return ("anthropic_messages",) if is_claude else ("openai_chat",)
+        """Messages for Claude and for profiles of one's own, Chat Completions for OpenAI's models,
+        Converse for all others.
+        """
+        return (_spoken(upstream_model),)
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as this address reads it, signed or with the key."""
@@ -99,12 +115,12 @@ class Bedrock:
         if key is None:
             return KEY_REFUSED
         base_url = attempt.base_url.replace("{region}", key.region)
+        action = _ACTIONS.get((attempt.format, attempt.is_stream))
+        model = quote(_profile(attempt, key.region), safe="")
+        path = f"model/{model}/{action}" if action else "openai/v1/chat/completions"
+        url, body = f"{base_url}/{path}", attempt.body
         if attempt.format == "anthropic_messages":
-            model = quote(_profile(attempt, key.region), safe="")
-            action = "invoke-with-response-stream" if attempt.is_stream else "invoke"
-            url, body = f"{base_url}/model/{model}/{action}", _invoked(attempt)
-        else:
-            url, body = f"{base_url}/openai/v1/chat/completions", attempt.body
+            body = _invoked(attempt)
         headers = {"content-type": "application/json"}
         if not key.secret:
             headers["authorization"] = f"Bearer {key.access}"
@@ -114,9 +130,23 @@ class Bedrock:
             headers = _signed(key, url, headers, body)
         answer = await upstream.send(UpstreamRequest(url, headers, body))
         if answer.status != 200:
-            return await _complaint(answer)
-        is_stream = answer.headers.get("content-type", "").startswith(CONTENT_TYPE)
-        return RetoldStream(answer) if is_stream else answer
+            return await _complaint(answer, attempt.format)
+        if not answer.headers.get("content-type", "").startswith(CONTENT_TYPE):
+            return answer
+        return RetoldStream(
+            answer, converse_event if attempt.format == _CONVERSE else messages_event
+        )
+
+
+def _spoken(model: str) -> str:
+    """The format in which a model is asked: by its id, or by a resource that names it."""
+    named = model.rpartition("/")[2]
+    if _OF_OPENAI.match(named):
+        return "openai_chat"
+    is_unnamed = model.startswith("arn:") and "." not in named
+    if "anthropic." in named or (is_unnamed and not _NEVER_CLAUDE.match(model)):
+        return "anthropic_messages"
+    return _CONVERSE
 
 
 def _key(text: str) -> _Key | None:
@@ -144,7 +174,7 @@ def _profile(attempt: Attempt, region: str) -> str:
     """
     chosen = attempt.settings.get("inference_profile", "")
     model = attempt.upstream_model
-    if chosen == "none" or not _VENDOR_FIRST.match(model):
+    if chosen == "none" or not _BY_PROFILE.match(model):
         return model
     own = next((told for start, told in _GEOGRAPHIES.items() if region.startswith(start)), "global")
     return f"{chosen or own}.{model}"
@@ -168,8 +198,8 @@ def _betas(attempt: Attempt) -> list[str]:
     return [beta for beta in asked if beta and (beta in passed or passed == ["*"])]
 
 
-async def _complaint(answer: UpstreamAnswer) -> UpstreamAnswer:
-    """A failure in the envelope that the formats know."""
+async def _complaint(answer: UpstreamAnswer, wire_format: str) -> UpstreamAnswer:
+    """A failure in the envelope that the formats know; Converse knows AWS's own."""
     body = b""
     async for piece in answer.pieces():
         body += piece
@@ -184,5 +214,7 @@ async def _complaint(answer: UpstreamAnswer) -> UpstreamAnswer:
         return WholeAnswer(answer.status, answer.headers, body)
     if answer.status == 403 and _BAD_KEY.search(message):
         return KEY_REFUSED
+    if wire_format == _CONVERSE:
+        return WholeAnswer(answer.status, answer.headers, body)
     told = msgspec.json.encode({"error": {"message": message}})
     return WholeAnswer(answer.status, answer.headers, told)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from admin_api.jobs.registry import KINDS
-from gateway.formats.registry import FORMATS
+from gateway.formats.registry import PROVIDER_FORMATS
 from gateway.providers.registry import PROVIDERS
 from ledger.export.formats.registry import FORMATS as EXPORTED
 from projections.reconciliation.registry import FORMATS as RECONCILED
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 NOT_VARIANTS = {"__init__", "contract", "registry"}
 
 FAMILIES = [
-    ("gateway/formats", set(FORMATS)),
+    ("gateway/formats", set(PROVIDER_FORMATS)),
     ("projections/views", {projection.name for projection in PROJECTIONS}),
     # Vendors that are nothing but data share a file.
     (

@@ -33,6 +33,16 @@ def chunk(event: Mapping[str, object]) -> bytes:
     return frame(headers, json.dumps({"bytes": encoded, "p": "abcdefgh"}).encode())
 
 
+def converse_frame(name: str, told: Mapping[str, object]) -> bytes:
+    """One event of ConverseStream."""
+    headers = {
+        ":event-type": name,
+        ":content-type": "application/json",
+        ":message-type": "event",
+    }
+    return frame(headers, json.dumps(told).encode())
+
+
 def exception(kind: str, message: str) -> bytes:
     """What breaks a stream."""
     headers = {
@@ -75,3 +85,49 @@ MESSAGE = (
     },
 )
 """A whole answer, event by event."""
+
+CONVERSE: tuple[tuple[str, dict[str, object]], ...] = (
+    ("messageStart", {"role": "assistant", "p": "abcd"}),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": "hm"}}},
+    ),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 0, "delta": {"reasoningContent": {"signature": "c2ln"}}},
+    ),
+    ("contentBlockStop", {"contentBlockIndex": 0}),
+    ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"text": "a fine\nänswer"}}),
+    ("contentBlockStop", {"contentBlockIndex": 1}),
+    (
+        "contentBlockStart",
+        {
+            "contentBlockIndex": 2,
+            "start": {"toolUse": {"toolUseId": "tooluse_1", "name": "weather"}},
+        },
+    ),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 2, "delta": {"toolUse": {"input": '{"city":'}}},
+    ),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 2, "delta": {"toolUse": {"input": '"Oslo"}'}}},
+    ),
+    ("contentBlockStop", {"contentBlockIndex": 2}),
+    ("messageStop", {"stopReason": "tool_use"}),
+    (
+        "metadata",
+        {
+            "usage": {
+                "inputTokens": 11,
+                "outputTokens": 5,
+                "totalTokens": 119,
+                "cacheReadInputTokens": 100,
+                "cacheWriteInputTokens": 3,
+            },
+            "metrics": {"latencyMs": 30},
+        },
+    ),
+)
+"""A whole answer of Converse, event by event."""

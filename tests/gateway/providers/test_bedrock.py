@@ -13,6 +13,7 @@ from tests.gateway.providers.signatures import as_received, is_signed, signing_k
 
 PROFILE = "arn:aws:bedrock:us-east-1:1:p/x"
 CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+NOVA = "amazon.nova-lite-v1:0"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 KEY = f"AKIDEXAMPLE|{SECRET}|us-east-1"
 BODY = {"model": CLAUDE, "stream": True, "max_tokens": 5, "messages": []}
@@ -39,7 +40,8 @@ def test_the_check_of_signatures_agrees_with_awss_published_example() -> None:
 
 @pytest.mark.parametrize("is_stream", [False, True])
 @pytest.mark.parametrize(
-    "model", [CLAUDE, "openai.gpt-oss-120b-1:0", "arn:aws:bedrock:us-east-1:1:p/x"]
+    "model",
+    [CLAUDE, NOVA, "openai.gpt-oss-120b-1:0", "arn:aws:bedrock:us-east-1:1:p/x"],
 )
 def test_a_request_is_signed_as_it_is_sent(model: str, is_stream: bool) -> None:
     bedrock = Bedrock()
@@ -72,6 +74,75 @@ def test_an_api_key_is_sent_as_it_is() -> None:
         "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1/chat/completions"
     )
     assert request.body == one.body
+
+
+@pytest.mark.parametrize(
+    ("model", "wire_format"),
+    [
+        (CLAUDE, "anthropic_messages"),
+        (f"us.{CLAUDE}", "anthropic_messages"),
+        (PROFILE, "anthropic_messages"),
+        ("arn:aws:bedrock:us-east-1:1:application-inference-profile/x1", "anthropic_messages"),
+        (f"arn:aws:bedrock:us-east-1::foundation-model/{CLAUDE}", "anthropic_messages"),
+        ("openai.gpt-oss-120b-1:0", "openai_chat"),
+        ("us.openai.gpt-oss-120b-1:0", "openai_chat"),
+        (NOVA, "bedrock_converse"),
+        ("us.amazon.nova-pro-v1:0", "bedrock_converse"),
+        (f"arn:aws:bedrock:us-east-1:1:inference-profile/us.{NOVA}", "bedrock_converse"),
+        ("arn:aws:bedrock:us-east-1:1:imported-model/x1", "bedrock_converse"),
+        ("meta.llama3-3-70b-instruct-v1:0", "bedrock_converse"),
+        ("mistral.mistral-large-2402-v1:0", "bedrock_converse"),
+        ("cohere.command-r-v1:0", "bedrock_converse"),
+        ("ai21.jamba-1-5-large-v1:0", "bedrock_converse"),
+        ("us.deepseek.r1-v1:0", "bedrock_converse"),
+    ],
+)
+def test_the_format_in_which_a_model_is_asked(model: str, wire_format: str) -> None:
+    assert Bedrock().formats("", model, {}) == (wire_format,)
+
+
+@pytest.mark.parametrize(
+    ("model", "is_stream", "path"),
+    [
+        (NOVA, False, "us.amazon.nova-lite-v1%3A0/converse"),
+        (NOVA, True, "us.amazon.nova-lite-v1%3A0/converse-stream"),
+        ("meta.llama3-3-70b-v1:0", False, "us.meta.llama3-3-70b-v1%3A0/converse"),
+        ("meta.llama3-8b-v1:0", False, "meta.llama3-8b-v1%3A0/converse"),
+        ("mistral.mistral-large-2402-v1:0", False, "mistral.mistral-large-2402-v1%3A0/converse"),
+        ("us.deepseek.r1-v1:0", False, "us.deepseek.r1-v1%3A0/converse"),
+    ],
+)
+def test_what_converse_is_sent(model: str, is_stream: bool, path: str) -> None:
+    body = {"messages": []}
+    one = attempt(
+        Bedrock(),
+        "bedrock_converse",
+        model=model,
+        key="ABSK=|us-east-1",
+        is_stream=is_stream,
+        body=body,
+    )
+    request = asked(Bedrock(), one)
+    assert request.url == f"{HOST}/model/{path}"
+    assert request.headers["authorization"] == "Bearer ABSK="
+    assert sent_json(request) == body
+
+
+def test_a_complaint_of_converse_stays_as_aws_words_it() -> None:
+    headers = {"x-amzn-errortype": "ValidationException"}
+    for status, message, told in (
+        (400, "bad", 400),
+        (403, "The security token included in the request is invalid.", 401),
+    ):
+        body = msgspec.json.encode({"message": message})
+        upstream = Sent(lambda _, status=status, body=body: WholeAnswer(status, headers, body))
+        failure = answer(
+            Bedrock(), attempt(Bedrock(), "bedrock_converse", model=NOVA, key=KEY), upstream
+        )
+        assert failure.status == told
+        if told == 400:
+            assert asyncio.run(failure.read()) == body
+            assert failure.headers["x-amzn-errortype"] == "ValidationException"
 
 
 def test_what_invoke_model_is_sent() -> None:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.formats.registry import FORMATS
+from gateway.formats.registry import PROVIDER_FORMATS
 from gateway.providers.contract import Provider
 from gateway.providers.registry import PROVIDERS
 from tests.gateway.providers.asking import asked, attempt, setting_values
@@ -25,7 +25,7 @@ ELSEWHERE = "https://elsewhere.example.com/deep"
 def test_it_says_what_it_is(name: str, provider: Provider) -> None:
     assert provider.name == name
     assert provider.spoken
-    assert set(provider.spoken) <= set(FORMATS)
+    assert set(provider.spoken) <= set(PROVIDER_FORMATS)
     assert re.fullmatch(r"|echo:|https?://[a-z0-9.{}_/:-]+[a-z0-9}]", provider.base_url)
     names = [setting.name for setting in provider.settings]
     assert len(set(names)) == len(names)
