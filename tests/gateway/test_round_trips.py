@@ -36,17 +36,24 @@ from gateway.conversation.request import (
 )
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import Format
-from gateway.formats.registry import FORMATS
+from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
+from gateway.media.addressed import takes_nothing, with_bytes
+from tests.gateway.formats.converse_requests import complaint, conversation_of
 
 DIALECTS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
+CONVERSE = "bedrock_converse"
+OF_PROVIDERS = (*DIALECTS, CONVERSE)
 MODELS = {
     "openai_chat": "gpt-4o",
     "openai_responses": "gpt-4o",
     "anthropic_messages": "claude-opus-4-6",
     "gemini": "gemini-2.5-pro",
+    CONVERSE: "us.amazon.nova-2-lite-v1:0",
 }
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
 PDF = "JVBERi0xLjQKJQ=="
+FETCHED = {"https://x.invalid/a.png": Inline(media_type="image/png", data=PNG)}
+"""What lies at the addresses that are named here, for a dialect that knows none."""
 
 # ---------------------------------------------------------------------- what is said
 
@@ -159,12 +166,25 @@ def reread(wire_format: Format, conversation: Conversation) -> tuple[Conversatio
     return wire_format.dialect.conversation(call), written.losses
 
 
+def reread_by_provider(
+    dialect: str, conversation: Conversation
+) -> tuple[Conversation, tuple[str, ...]]:
+    """As `reread`, for the dialects in which providers alone are asked, too."""
+    if dialect != CONVERSE:
+        return reread(FORMATS[dialect], conversation)
+    filled = with_bytes(conversation, FETCHED, takes_nothing)
+    written = PROVIDER_FORMATS[dialect].dialect.request(filled, MODELS[dialect])
+    document = json.loads(msgspec.json.encode(written.document))
+    assert complaint(document) == ""
+    return conversation_of(document), written.losses
+
+
 def told_in(
     dialect: str, conversation: Conversation
 ) -> tuple[Conversation, tuple[str, ...]] | None:
     """As `reread`; None where the dialect has no words for it, and says so."""
     try:
-        return reread(FORMATS[dialect], conversation)
+        return reread_by_provider(dialect, conversation)
     except InvalidRequest as refusal:
         if refusal.code != "not_expressible":
             raise
@@ -255,7 +275,7 @@ def features(conversation: Conversation) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("through", DIALECTS)
+@pytest.mark.parametrize("through", OF_PROVIDERS)
 @pytest.mark.parametrize("client", DIALECTS)
 def test_what_does_not_come_back_was_told(client: str, through: str) -> None:
     @settings(max_examples=40)
@@ -266,6 +286,8 @@ def test_what_does_not_come_back_was_told(client: str, through: str) -> None:
         if said is None or passed is None:
             return
         conversation, losses = said[0], passed[1]
+        if through == CONVERSE:
+            conversation = with_bytes(conversation, FETCHED, takes_nothing)
         back, lost_on_the_way_back = reread(FORMATS[client], passed[0])
         before, after = features(conversation), features(back)
         changed = {name for name in before if before[name] and before[name] != after[name]}
