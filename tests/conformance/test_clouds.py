@@ -10,8 +10,8 @@ import pytest
 from gateway.sse import SSEParser
 from ledger.usage import Usage
 from tests.bookkeeping import Payer
-from tests.fake_provider import FakeProvider, Script, event_chunk, opened, whole
-from tests.gateway.providers.event_streams import MESSAGE, chunk, exception
+from tests.fake_provider import FakeProvider, whole
+from tests.gateway.providers.event_streams import MESSAGE, chunk, exception, on_the_wire
 from tests.gateway.providers.service_accounts import claim_of, service_account
 from tests.gateway.providers.signatures import is_signed
 from tests.running import InProcess, until
@@ -47,7 +47,7 @@ def payer(gateway: InProcess) -> Payer:
 def test_claude_over_bedrock_streams_to_clients_of_both_dialects(
     gateway: InProcess, provider: FakeProvider, payer: Payer
 ) -> None:
-    provider.scripts["bedrock/fine"] = _events(*(chunk(event) for event in MESSAGE))
+    provider.scripts["bedrock/fine"] = on_the_wire(*(chunk(event) for event in MESSAGE))
     _sell(gateway, provider, "bedrock", {"claude-b": CLAUDE}, key=BEDROCK_KEY)
     client = gateway.client(payer.key)
     asked = {"model": "claude-b", "stream": True, **ASKED}
@@ -75,7 +75,7 @@ def test_an_exception_in_bedrocks_stream_is_an_error_and_costs_what_was_delivere
     gateway: InProcess, provider: FakeProvider, payer: Payer
 ) -> None:
     events = [chunk(event) for event in MESSAGE[:3]]
-    provider.scripts["broken/fine"] = _events(*events, exception("throttlingException", "slow"))
+    provider.scripts["broken/fine"] = on_the_wire(*events, exception("throttlingException", "slow"))
     _sell(gateway, provider, "bedrock", {"claude-x": CLAUDE}, key=BEDROCK_KEY, prefix="broken")
     asked = {"model": "claude-x", "stream": True, **ASKED}
     answer = gateway.client(payer.key).call("POST", "/v1/messages", asked)
@@ -211,14 +211,6 @@ def _sell(
 
 def _at(provider: FakeProvider, path: str) -> str:
     return f"http://127.0.0.1:{provider.port}/{path}"
-
-
-def _events(*frames: bytes) -> Script:
-    """An event stream whose frames are cut in the middle on the wire."""
-    stream = b"".join(frames)
-    pieces = (stream[start : start + 100] for start in range(0, len(stream), 100))
-    head = opened({"content-type": "application/vnd.amazon.eventstream"})
-    return (head, *(event_chunk(piece) for piece in pieces), b"0\r\n\r\n")
 
 
 def _events_told(body: bytes) -> list[Any]:

@@ -9,6 +9,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 
+from tests.fake_provider import Script, event_chunk, opened
+
 
 def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     """One message."""
@@ -51,6 +53,14 @@ def exception(kind: str, message: str) -> bytes:
         ":message-type": "exception",
     }
     return frame(headers, json.dumps({"message": message}).encode())
+
+
+def on_the_wire(*frames: bytes) -> Script:
+    """An answer of frames, which are cut in the middle."""
+    stream = b"".join(frames)
+    pieces = (stream[start : start + 100] for start in range(0, len(stream), 100))
+    head = opened({"content-type": "application/vnd.amazon.eventstream"})
+    return (head, *(event_chunk(piece) for piece in pieces), b"0\r\n\r\n")
 
 
 MESSAGE = (
