@@ -177,6 +177,35 @@ def test_a_picture_by_address_is_sent_as_bytes(
     ]
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_thought_comes_back_to_the_model_that_signed_it(
+    gateway: InProcess, provider: FakeProvider, payer: Payer, is_stream: bool
+) -> None:
+    name = "thinks-aloud" if is_stream else "thinks"
+    _sell(gateway, provider, name, on_the_wire(*STREAM) if is_stream else whole(WHOLE))
+    answer = _ask(gateway, payer, "anthropic_messages", name, is_stream)
+    said = _message(answer.body) if is_stream else answer.json()["content"]
+    assert [block["type"] for block in said] == ["thinking", "text", "tool_use"]
+    result = {"type": "tool_result", "tool_use_id": said[2]["id"], "content": "sunny"}
+    asked = {
+        "model": name,
+        "max_tokens": 50,
+        "messages": [
+            *SAID,
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": [result]},
+        ],
+        "tools": [{"name": "weather", "input_schema": {"type": "object"}}],
+    }
+    provider.scripts[f"{name}/fine"] = whole(WHOLE)
+    assert gateway.client(payer.key).call("POST", "/v1/messages", asked).status == 200
+    sent = provider.calls_of(name)[-1].json()["messages"]
+    assert sent[1]["content"] == WHOLE["output"]["message"]["content"]  # type: ignore[index]  # of JSON
+    assert sent[2]["content"] == [
+        {"toolResult": {"toolUseId": "tooluse_1", "content": [{"text": "sunny"}]}}
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "message", "told"),
     [
@@ -243,6 +272,27 @@ def _ask(gateway: InProcess, payer: Payer, client: str, model: str, is_stream: b
     if "{model}" not in path:
         body["model"] = model
     return gateway.client(payer.key).call("POST", path.replace("{model}", model), body)
+
+
+def _message(body: bytes) -> list[dict[str, Any]]:
+    """The blocks that the events of a stream of Messages make."""
+    blocks: list[dict[str, Any]] = []
+    arguments = ""
+    for event in SSEParser().feed(body):
+        told = json.loads(event.data) if event.data else {}
+        match told.get("type"), told.get("delta"):
+            case "content_block_start", _:
+                blocks.append(told["content_block"])
+            case "content_block_delta", {"type": "input_json_delta", "partial_json": more}:
+                arguments += more
+                blocks[-1]["input"] = {}
+            case "content_block_delta", {"type": _, **more}:
+                for name, text in more.items():
+                    blocks[-1][name] = blocks[-1].get(name, "") + text
+            case _:
+                pass
+    blocks[-1]["input"] = json.loads(arguments)
+    return blocks
 
 
 def _words(body: bytes) -> Iterator[str]:

@@ -33,6 +33,7 @@ FORMAT_OF_SIGNER = {
     "anthropic_messages": "anthropic-claude-v1",
     "openai_responses": "openai-responses-v1",
     "gemini": "google-gemini-v1",
+    "bedrock_converse": "bedrock-converse-v1",
 }
 SIGNER_OF_FORMAT = {name: signer for signer, name in FORMAT_OF_SIGNER.items()}
 

@@ -1,5 +1,6 @@
 """Converse: what is understood of answers and streams, and what is billed for them."""
 
+import json
 from collections.abc import Sequence
 
 import msgspec
@@ -19,12 +20,14 @@ from gateway.conversation.turn import (
 from gateway.errors import UpstreamFailed, UpstreamRateLimited, UpstreamRefused
 from gateway.formats.bedrock_converse.format import BedrockConverse
 from gateway.formats.contract import ChatCall, StreamReader, UnreadableAnswer
+from gateway.formats.registry import FORMATS
 from ledger.pricing import STANDARD
 from ledger.usage import Usage
 from tests.gateway.providers.event_streams import CONVERSE
 
 FORMAT = BedrockConverse()
 DIALECT = FORMAT.dialect
+SAID = [{"role": "user", "content": "hello"}]
 CALL = ChatCall("m", True, None, 1, True, {}, b"{}")
 
 # ---------------------------------------------------------------------- answers
@@ -309,3 +312,27 @@ def test_what_the_provider_does_by_itself_is_nobodys_call() -> None:
 def test_a_delta_of_a_call_that_has_not_begun_is_unreadable() -> None:
     with pytest.raises(UnreadableAnswer):
         turn_events(delta(0, toolUse={"input": "{}"}))
+
+
+@pytest.mark.parametrize("client", ["openai_chat", "openai_responses", "anthropic_messages"])
+def test_signatures_come_back_through_clients_of_other_dialects(client: str) -> None:
+    dialect = FORMATS[client].dialect
+    answer = json.loads(dialect.answer(CALL, DIALECT.turn(ANSWER), Usage()))
+    if client == "openai_chat":
+        messages = {"messages": [*SAID, answer["choices"][0]["message"]]}
+    elif client == "openai_responses":
+        messages = {"input": [*SAID, *answer["output"]]}
+    else:
+        sent_back = {"role": "assistant", "content": answer["content"]}
+        messages = {"messages": [*SAID, sent_back], "max_tokens": 9}
+    document = {"model": "m", **messages}
+    call = FORMATS[client].read_request(document, msgspec.json.encode(document))
+    sent = DIALECT.request(dialect.conversation(call), "us.amazon.nova-2-lite-v1:0")
+    thoughts = [
+        block
+        for message in sent.document["messages"]
+        for block in message["content"]
+        if "reasoningContent" in block
+    ]
+    assert thoughts == ANSWER["output"]["message"]["content"][:2]  # type: ignore[index]  # of JSON
+    assert "thinking" not in sent.losses
