@@ -200,6 +200,7 @@ class Served:
     root_token: str
     environment: Mapping[str, str]
     arguments: Sequence[str] = ()
+    tree: Path = ROOT
     process: "subprocess.Popen[bytes] | None" = None
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _books: Books | None = None
@@ -277,7 +278,7 @@ class Served:
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=dict(self.environment), stdout=log, stderr=log
+                command, cwd=self.tree, env=dict(self.environment), stdout=log, stderr=log
             )
         self.await_ready()
 
@@ -307,7 +308,7 @@ class Served:
         command = [sys.executable, "-m", "tollgate", *arguments, "--data-dir", str(self.data.root)]
         return subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=self.tree,
             env=dict(self.environment),
             capture_output=True,
             text=True,
@@ -374,11 +375,12 @@ def served(
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     on_disk: bool = False,
+    tree: Path = ROOT,
 ) -> Iterator[Served]:
     """The program, ready, on a fresh data directory; what is left of it is removed at the end.
 
     `arguments` are added to its command line, `environment` to its few variables. `on_disk`: as
-    in earnest, where what is stored must be waited for.
+    in earnest, where what is stored must be waited for. `tree`: the work tree whose program it is.
     """
     root_token = f"root-{secrets.token_hex(24)}"
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -389,6 +391,7 @@ def served(
         root_token=root_token,
         environment={**kept, "INITIAL_ROOT_ACCESS_TOKEN": root_token, **(environment or {})},
         arguments=arguments,
+        tree=tree,
     )
     try:
         running.start()

@@ -68,9 +68,7 @@ class Calls:
         return bare, billed
 
     def _drive(self, target: Target, connections: int, is_stream: bool) -> Measured:
-        call = {**_CALL, "stream": True} if is_stream else _CALL
-        body = json.dumps(call, separators=(",", ":")).encode()
-        request = post(_PATH, body, target.key)
+        request = request_to(target, is_stream=is_stream)
         before_s = target.cpu_s()
         measured = uvloop.run(drive(target.port, request, connections, self.seconds, self.warm_s))
         measured.cpu_s = target.cpu_s() - before_s
@@ -85,6 +83,13 @@ class Calls:
             "share_of_bare": round(billed.per_second / bare.per_second, 3),
             "share_of_bare_by_cpu": round(bare.cpu_us_per_call / billed.cpu_us_per_call, 3),
         }
+
+
+def request_to(target: Target, *, is_stream: bool) -> bytes:
+    """The bytes of the one request that everything is measured with."""
+    call = {**_CALL, "stream": True} if is_stream else _CALL
+    body = json.dumps(call, separators=(",", ":")).encode()
+    return post(_PATH, body, target.key)
 
 
 def _summary(measured: Measured) -> dict[str, Any]:

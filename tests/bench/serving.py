@@ -4,8 +4,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -57,15 +58,37 @@ def stage(cores: Cores) -> Iterator[Stage]:
     """The provider, the bare proxy and `tollgate serve` with a key, a price and a channel."""
     with contextlib.ExitStack() as stack:
         os.sched_setaffinity(0, cores.others)  # what is started below inherits it
-        _, provider_port = _start(stack, "tests.bench.provider")
-        base_url = f"http://127.0.0.1:{provider_port}/v1"
-        bare, bare_port = _start(stack, "tests.bench.bare_proxy", f"{base_url}/chat/completions")
-        program = stack.enter_context(served(workers=1, on_disk=True))
-        key = _seed(program, base_url)
-        (worker,) = map(psutil.Process, program.worker_pids)
-        for process in (bare, worker):
-            pin(process, cores.gateway)
-        yield Stage(program, Target(program.port, key, worker), Target(bare_port, "sk-none", bare))
+        bare, base_url = _bare(stack, cores)
+        program, billed = _billed(stack, cores, base_url, ROOT)
+        yield Stage(program, billed, bare)
+
+
+def bare_and_billed(
+    stack: contextlib.ExitStack, cores: Cores, trees: Mapping[str, Path]
+) -> dict[str, Target]:
+    """The bare proxy, and the program of each of these work trees, before one provider."""
+    bare, base_url = _bare(stack, cores)
+    programs = {name: _billed(stack, cores, base_url, tree)[1] for name, tree in trees.items()}
+    return {"bare": bare, **programs}
+
+
+def _bare(stack: contextlib.ExitStack, cores: Cores) -> tuple[Target, str]:
+    """The provider and the bare proxy; the address of the provider."""
+    _, provider_port = _start(stack, "tests.bench.provider")
+    base_url = f"http://127.0.0.1:{provider_port}/v1"
+    bare, port = _start(stack, "tests.bench.bare_proxy", f"{base_url}/chat/completions")
+    pin(bare, cores.gateway)
+    return Target(port, "sk-none", bare), base_url
+
+
+def _billed(
+    stack: contextlib.ExitStack, cores: Cores, base_url: str, tree: Path
+) -> tuple[Served, Target]:
+    program = stack.enter_context(served(workers=1, on_disk=True, tree=tree))
+    key = _seed(program, base_url)
+    (worker,) = map(psutil.Process, program.worker_pids)
+    pin(worker, cores.gateway)
+    return program, Target(program.port, key, worker)
 
 
 def pin(process: psutil.Process, cores: set[int]) -> None:
