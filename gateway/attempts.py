@@ -55,6 +55,7 @@ log = structlog.get_logger()
 _FAILURE_BYTES_MAX = 64 * 1024
 _COMMITTED_AFTER_MS = 10_000
 _COMMITTED_PIECES = 256
+_KNOWN_MAX = 10_000
 _UNSHAPED = Shaping()
 
 
@@ -104,6 +105,16 @@ class ChannelVault(NamedTuple):
     texts: ChannelTexts
 
 
+class _Asked(NamedTuple):
+    """A candidate, the format in which it is asked (the client's own if it speaks that), and what
+    its name for the model says.
+    """
+
+    candidate: Candidate
+    format: str
+    suffix: Suffix
+
+
 class _Written(NamedTuple):
     """A request as it is sent: in which format, by which wire, for what, and what."""
 
@@ -133,6 +144,7 @@ class Asker:
         self._vault = vault
         self._key_refused = key_refused
         self._egress = egress
+        self._known: dict[int, _Asked] = {}
 
     async def first_answer(
         self, call: ChatCall, order: Sequence[Candidate], count_tokens: CountTokens, cut: Cut
@@ -164,9 +176,7 @@ class Asker:
 
     def output_tokens_least(self, options: Sequence[Candidate]) -> int:
         """The room an answer needs at one of the candidates, by what their models' names say."""
-        return max(
-            self._suffix(option, self._spoken(option)).output_tokens_least for option in options
-        )
+        return max(self._asked(option).suffix.output_tokens_least for option in options)
 
     async def own_words(self, options: Sequence[Candidate]) -> list[str]:
         """The system prompts that candidates may add to a call; one that cannot be read now keeps
@@ -178,26 +188,34 @@ class Asker:
                 words.append(await self._vault.texts.read(option) or "")
         return [each for each in words if each]
 
-    def _spoken(self, candidate: Candidate) -> str:
-        """The format in which it is asked: the client's own if it speaks that."""
-        provider = self._providers[candidate.type]
-        spoken = provider.formats(candidate.base_url, candidate.upstream_model, candidate.settings)
-        return self._own_format if self._own_format in spoken else spoken[0]
-
-    def _suffix(self, candidate: Candidate, spoken: str) -> Suffix:
-        own, kept = self._providers[candidate.type].habits.suffixes, candidate.shaping.keeps_suffix
-        return read_suffix(candidate.upstream_model, spoken, own, kept)
+    def _asked(self, candidate: Candidate) -> "_Asked":
+        """How it is asked; found out once, for candidates are the same call after call."""
+        known = self._known.get(id(candidate))
+        if known is not None and known.candidate is candidate:
+            return known
+        provider, model = self._providers[candidate.type], candidate.upstream_model
+        spoken = provider.formats(candidate.base_url, model, candidate.settings)
+        chosen = self._own_format if self._own_format in spoken else spoken[0]
+        kept = candidate.shaping.keeps_suffix
+        suffix = read_suffix(model, chosen, provider.habits.suffixes, kept)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        found = self._known[id(candidate)] = _Asked(candidate, chosen, suffix)
+        return found
 
     async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
         """The request for a candidate, with media put in that it does not fetch by itself."""
-        spoken_here = self._spoken(candidate)
+        _, spoken_here, suffix = self._asked(candidate)
+        shaping = candidate.shaping
         # What a variant answers is no turn: nothing of it could be written anew.
-        wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else candidate.shaping)
-        words = await self._vault.texts.read(candidate) or ""
+        wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else shaping)
+        words = ""
+        if shaping.system_prompt_id is not None:
+            words = await self._vault.texts.read(candidate) or ""
         asking = Asking(
-            self._suffix(candidate, spoken_here),
+            suffix,
             words,
-            candidate.shaping.system_prompt_leads,
+            shaping.system_prompt_leads,
             takes_addresses=self._providers[candidate.type].habits.fetches_media,
         )
         try:

@@ -53,6 +53,7 @@ _EVENT_STREAM = [
 _CONTEXT_CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 _PASSING = ("content", "comment")
 _LOST_MAX = 1_024
+_NO_TOOLS = Usage()
 _DRAINED = "client_gone_drained"
 UNPRICED_SERVICE = "unpriced_service"
 UNPRICED_COST = "unpriced_cost_service"
@@ -344,6 +345,8 @@ async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | Non
 
 def _called(usage: Usage, tools: Usage) -> Usage:
     """The tokens of a call with the call itself, and with the tools that the provider ran."""
+    if tools == _NO_TOOLS:  # nearly always
+        return msgspec.structs.replace(usage, calls=1)
     ran = {kind: getattr(tools, kind) for kind in TOOL_CLASSES}
     return msgspec.structs.replace(usage, calls=1, **ran)
 

@@ -6,8 +6,8 @@ client.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -42,8 +42,7 @@ _encode = msgspec.json.encode
 _PLAIN = Shaping()
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """A whole answer: what is billed, the provider's bytes, and its turn where it is translated."""
 
     answer: Answer
@@ -51,8 +50,7 @@ class Whole:
     turn: Turn | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """What a candidate is asked for besides the call: the model by the provider's own name and how
     it shall think; `words`, the channel's system prompt, `before_own` where the client has one.
     """
@@ -98,8 +96,7 @@ class Wire(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """The bytes for a provider, the client's headers that go with them, and what was lost."""
 
     body: bytes
@@ -119,7 +116,7 @@ class Passing:
         """The client's bytes but for the declared edits; written anew with media put in."""
         if not asking.takes_addresses and self._names_media(call):
             written = Translating(self._wire, self._wire, False).outgoing(call, asking)
-            return replace(written, headers=call.headers)
+            return written._replace(headers=call.headers)
         body = self._wire.provider_body(call, asking.suffix.model, asking.asks_usage)
         edits = _shaped(self._wire.dialect, call.document, asking)
         if edits is None:

@@ -160,8 +160,11 @@ class Configuration:
         """Version and price of what a channel takes for an upstream model, where one is known:
         its own price, else the one for all channels.
         """
+        costs = self.held.costs
+        if not costs:
+            return None
         for book in (price.cost_book(channel_id), price.COST):
-            history = self.held.costs.get((book, model))
+            history = costs.get((book, model))
             found = None if history is None else history.at(moment_us)
             if found is not None:
                 return found

@@ -8,6 +8,7 @@ in `usage.num_search_queries` (https://docs.perplexity.ai/getting-started/pricin
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ledger.usage import Usage
@@ -36,7 +37,12 @@ def tool_calls_of(document: Mapping[str, Any], model: str) -> dict[str, int]:
 
 
 def _searches_always(model: object) -> bool:
-    return type(model) is str and _SEARCHES_ALWAYS.search(model) is not None
+    return type(model) is str and _is_of_search(model)
+
+
+@lru_cache(maxsize=1_024)
+def _is_of_search(model: str) -> bool:
+    return _SEARCHES_ALWAYS.search(model) is not None
 
 
 def _is_count(value: object) -> bool:
