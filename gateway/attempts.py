@@ -6,12 +6,13 @@ read, or the first content of a stream. Until then its failure costs the client 
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
 import structlog
+from msgspec.structs import replace
 from psycopg_pool import PoolTimeout
 
 from gateway.channel_keys import ChannelKeys

@@ -7,13 +7,13 @@ forgotten: whoever started it stays with it until its fate is known.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
 import psycopg
 import structlog
+from msgspec.structs import replace
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.errors import InsufficientQuota, Overloaded

@@ -77,8 +77,7 @@ class Ending:
     error: GatewayError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivering:
+class Delivering(msgspec.Struct, frozen=True):
     """One call with its opened answer, on its way to the client."""
 
     exchange: Exchange

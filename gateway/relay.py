@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from zoneinfo import ZoneInfo
 
+import msgspec
 import structlog
+from msgspec.structs import replace
 
 from gateway.attempts import Asker, ChannelVault, KeyRefused, Unanswered, elapsed_ms
 from gateway.body import BodyLimits, ClientGone, read_body, require_json_type
@@ -68,8 +70,7 @@ class Place:
     stream: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A call that may be made: who pays, on what terms, what it can cost, and who may serve it."""
 
     call: ChatCall

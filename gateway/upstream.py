@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from gateway.errors import UpstreamFailed, UpstreamTimeout
@@ -25,8 +26,7 @@ class UpstreamTimeouts:
     idle_s: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """A request to a provider, a POST unless it says otherwise. `url` is sent as it is, so it must
     be quoted where it has to be.
     """

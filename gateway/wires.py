@@ -6,10 +6,10 @@ client.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
 from gateway.conversation.turn import Turn, TurnEvent
@@ -42,7 +42,7 @@ _encode = msgspec.json.encode
 _PLAIN = Shaping()
 
 
-class Whole(NamedTuple):
+class Whole(msgspec.Struct, frozen=True):
     """A whole answer: what is billed, the provider's bytes, and its turn where it is translated."""
 
     answer: Answer
@@ -50,7 +50,7 @@ class Whole(NamedTuple):
     turn: Turn | None = None
 
 
-class Asking(NamedTuple):
+class Asking(msgspec.Struct, frozen=True):
     """What a candidate is asked for besides the call: the model by the provider's own name and how
     it shall think; `words`, the channel's system prompt, `before_own` where the client has one.
     """
@@ -96,7 +96,7 @@ class Wire(Protocol):
         ...
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True):
     """The bytes for a provider, the client's headers that go with them, and what was lost."""
 
     body: bytes
@@ -116,7 +116,7 @@ class Passing:
         """The client's bytes but for the declared edits; written anew with media put in."""
         if not asking.takes_addresses and self._names_media(call):
             written = Translating(self._wire, self._wire, False).outgoing(call, asking)
-            return written._replace(headers=call.headers)
+            return replace(written, headers=call.headers)
         body = self._wire.provider_body(call, asking.suffix.model, asking.asks_usage)
         edits = _shaped(self._wire.dialect, call.document, asking)
         if edits is None:

@@ -5,7 +5,6 @@ A format is stateless; what one stream needs to remember lives in its `StreamRea
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -30,8 +29,7 @@ billed all the same, as more tokens are.
 PieceKind = Literal["content", "usage", "end", "error", "comment"]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatCall:
+class ChatCall(msgspec.Struct, frozen=True):
     """A request that was read and found well-formed.
 
     `max_output_tokens` is the client's own limit for one choice, None where it has none.
@@ -55,17 +53,16 @@ class ChatCall:
     document: dict[str, Any]
     body: bytes
     stripped: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     service: str = STANDARD
     keeps: bool = False
     continues: str = ""
     earlier_tokens: int = 0
     variant: str = ""
-    fetched: Mapping[str, Inline] = field(default_factory=dict)
+    fetched: Mapping[str, Inline] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """Everything that will be counted as input: texts, and tokens known without counting.
 
     `fixed_tokens` errs upwards; `likely_tokens`, if there, is what is likely of them.
@@ -75,7 +72,7 @@ class Prompt:
 
     texts: tuple[str, ...]
     fixed_tokens: int
-    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    tool_calls: Mapping[str, int] = msgspec.field(default_factory=dict)
     likely_tokens: int | None = None
 
     @property
@@ -84,8 +81,7 @@ class Prompt:
         return self.fixed_tokens if self.likely_tokens is None else self.likely_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer.
 
     `usage` is None when the provider told none, or none that can be used. `anomaly` names what is

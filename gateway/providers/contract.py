@@ -1,16 +1,17 @@
 """What a provider is to the gateway: an address and a way to ask; never a price or a key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 from uuid import UUID
+
+import msgspec
 
 from gateway.reasoning_suffixes import SuffixReader
 from gateway.upstream import Upstream, UpstreamAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One try at one channel: where it leads, with which key, and the exact bytes to send, in
     `format`.
 
@@ -25,8 +26,8 @@ class Attempt:
     body: bytes
     is_stream: bool
     format: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    settings: Mapping[str, str] = msgspec.field(default_factory=dict)
     variant: str = ""
     """As `ChatCall.variant`; only a `Keeper` is ever asked for one."""
 

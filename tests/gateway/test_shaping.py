@@ -1,11 +1,11 @@
 """What a channel changes: its system prompt, thoughts told as text, answers written anew."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.formats.contract import Piece
 from gateway.formats.registry import FORMATS

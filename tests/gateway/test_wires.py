@@ -3,11 +3,11 @@ twice or lost."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.conversation.parts import Text
 from gateway.conversation.request import Conversation

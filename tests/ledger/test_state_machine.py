@@ -5,7 +5,6 @@ name the invariants that `Books` checks at every position.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
 from ledger.errors import (
     AlreadyClosed,

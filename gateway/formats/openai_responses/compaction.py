@@ -4,8 +4,9 @@ Source: https://platform.openai.com/docs/api-reference/responses/compact. It is 
 answer, is never streamed, and only a provider of this dialect can do it: what comes back is sealed.
 """
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import Answer, ChatCall

@@ -6,10 +6,10 @@ are refused, for nobody can have made one here. Work in the background is refuse
 go on after the call, and its charge with it, until somebody came to look.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall

@@ -1,6 +1,5 @@
 """The rules of a charge: which commands give which events, and what those do to money."""
 
-from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID
 
@@ -26,8 +25,7 @@ from ledger.streams.contract import Effect, Event, Posting, Stream
 from ledger.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(msgspec.Struct, frozen=True):
     """Hold the worst case of a call before anything is sent."""
 
     hold_nanos: int
@@ -40,18 +38,16 @@ class Reserve:
     streaming: bool = False
     input_tokens_estimated: int = 0
     output_tokens_max: int = 0
-    tool_calls_max: dict[str, int] = field(default_factory=dict)
+    tool_calls_max: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Extend:
+class Extend(msgspec.Struct, frozen=True):
     """Hold more, while the call goes on."""
 
     hold_nanos: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True):
     """Close with what was used. `is_covered=False`: the difference above the hold was refused.
 
     `service`: the one that answered, priced in `price`; None if it is that of the terms.
@@ -74,8 +70,7 @@ class Settle:
     cost: Cost | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(msgspec.Struct, frozen=True):
     """Close without a charge."""
 
     reason: str
@@ -85,8 +80,7 @@ class Refund:
     duration_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Adjust:
+class Adjust(msgspec.Struct, frozen=True):
     """Correct a closed charge."""
 
     adjustment_id: UUID
@@ -101,8 +95,7 @@ class Adjust:
 Command = Reserve | Extend | Settle | Refund | Adjust
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """The fold of one charge stream."""
 
     version: int = 0

@@ -1,10 +1,10 @@
 """Tools that providers run by themselves: how often they were called, and how often they may be."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.formats.contract import TOOL_CALLS_DEFAULT, ChatCall
 from gateway.formats.registry import FORMATS

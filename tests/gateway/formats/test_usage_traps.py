@@ -1,12 +1,12 @@
 """Usage as providers really tell it: one test for each trap seen in recorded traffic."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.formats.registry import FORMATS
 from gateway.openai_usage import COUNT_MAX, read_usage, write_usage

@@ -3,11 +3,11 @@
 import asyncio
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.conversation.parts import Address, Inline, Media, Text, ToolResult
 from gateway.conversation.request import Conversation, Message
