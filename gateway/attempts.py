@@ -10,14 +10,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
 import structlog
 from msgspec.structs import replace
-from psycopg_pool import PoolTimeout
 
 from gateway.channel_keys import ChannelKeys
 from gateway.channel_texts import ChannelTexts
-from gateway.charges import OwnedTasks
 from gateway.cutting import Cut
 from gateway.errors import (
     GatewayError,
@@ -34,6 +31,7 @@ from gateway.formats.contract import (
     StreamReader,
     UnreadableAnswer,
 )
+from gateway.key_refusals import KeyRefused
 from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
 from gateway.media.fetch import MediaFetch
@@ -44,9 +42,6 @@ from gateway.routing import Candidate
 from gateway.upstream import Upstream, UpstreamAnswer
 from gateway.wires import Asking, Outgoing, Whole, Wire, Wires
 from ledger import clock
-from ledger.application import Ledger
-from ledger.errors import LedgerError
-from ledger.streams import channel
 from ledger.streams.channel import Shaping
 from ledger.streams.charge.events import Attempt
 from ledger.usage import Usage
@@ -58,15 +53,22 @@ _COMMITTED_AFTER_MS = 10_000
 _COMMITTED_PIECES = 256
 _KNOWN_MAX = 10_000
 _UNSHAPED = Shaping()
+_NOTHING = Usage()
 
 
 class Unanswered(Exception):
-    """Nobody answered: what to tell the client, and what was tried."""
+    """Nobody answered: what to tell the client, and what was tried.
 
-    def __init__(self, error: GatewayError, attempts: Sequence[Attempt]) -> None:
+    `spent`: the answer of the last who was asked, where it failed and tells what it used.
+    """
+
+    def __init__(
+        self, error: GatewayError, attempts: Sequence[Attempt], spent: "Opened | None" = None
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.attempts = tuple(attempts)
+        self.spent = spent
 
 
 @dataclass(slots=True)
@@ -86,6 +88,17 @@ class Opened:
     reader: StreamReader | None = None
     first: list[Piece] = field(default_factory=list)
     rest: AsyncIterator[list[Piece]] | None = None
+    failure: GatewayError | None = None
+    """What went wrong before there was anything to give; only beside a `told_usage`."""
+
+    @property
+    def told_usage(self) -> Usage | None:
+        """What the provider has told that it used; None where that is nothing."""
+        if self.reader is not None:
+            told = self.reader.usage
+        else:
+            told = None if self.whole is None else self.whole.answer.usage
+        return None if told == _NOTHING else told
 
     def final_attempts(self, outcome: str) -> tuple[Attempt, ...]:
         """All attempts, the delivering one last."""
@@ -135,7 +148,7 @@ class Asker:
         providers: Mapping[str, Provider],
         upstream: Upstream,
         vault: ChannelVault,
-        key_refused: "KeyRefused",
+        key_refused: KeyRefused,
         egress: Egress,
     ) -> None:
         self._own_format = own_format
@@ -153,27 +166,31 @@ class Asker:
         """The first candidate that answers. Raises Unanswered."""
         attempts: list[Attempt] = []
         error: GatewayError = UpstreamFailed("no channel can take this call")
+        spent: Opened | None = None
         media = MediaFetch(self._egress)
         for candidate in order:
             started_s = clock.monotonic_s()
             try:
                 async with cut.guard():
-                    outgoing = await self._written(call, candidate, media)
-                    opened = await self._ask(call, candidate, outgoing, count_tokens)
+                    written = await self._written(call, candidate, media)
+                    opened = await self._ask(call, candidate, written, count_tokens)
             except TimeoutError as reached:
                 attempts.append(_cut_short(candidate, started_s))
                 raise Unanswered(cut.error, attempts) from reached
             except MediaUnavailable as unavailable:
                 error = unavailable  # nobody was asked; another may fetch it by itself
+                continue
             except GatewayError as failure:
-                error = failure
-                attempts.append(_failed(candidate, failure, started_s))
-                if isinstance(failure, UpstreamRefused):
-                    break
+                error, spent = failure, None
             else:
                 opened.attempts = tuple(attempts)
-                return opened
-        raise Unanswered(error, attempts)
+                if opened.failure is None:
+                    return opened
+                error, spent = opened.failure, opened
+            attempts.append(_failed(candidate, error, started_s))
+            if isinstance(error, UpstreamRefused):
+                break
+        raise Unanswered(error, attempts, spent)
 
     def output_tokens_least(self, options: Sequence[Candidate]) -> int:
         """The room an answer needs at one of the candidates, by what their models' names say."""
@@ -259,6 +276,11 @@ class Asker:
                 await self._open_stream(opened, call, count_tokens)
             else:
                 await self._open_whole(opened, call)
+        except GatewayError as failure:
+            answer.close()
+            if opened.told_usage is None:
+                raise
+            opened.failure = failure
         except BaseException:
             answer.close()
             raise
@@ -307,27 +329,6 @@ class Asker:
             raise reader.error
         if not reader.saw_content and not reader.finished:
             raise UpstreamFailed("the provider's stream ended before it began")
-
-
-class KeyRefused:
-    """Records that a provider refuses a channel's key, so that nobody is sent there any more."""
-
-    def __init__(self, ledger: Ledger, node: str, tasks: OwnedTasks) -> None:
-        self._ledger = ledger
-        self._actor = f"node:{node}"
-        self._tasks = tasks
-
-    def __call__(self, candidate: Candidate, key_id: UUID) -> None:
-        """Never waits: the call at hand asks the next channel meanwhile."""
-        log.warning("channel.key_refused", channel_id=str(candidate.channel_id))
-        self._tasks.start(self._record(candidate, key_id))
-
-    async def _record(self, candidate: Candidate, key_id: UUID) -> None:
-        mark = channel.MarkKey(key_id, "unusable", self._actor, "provider_status_401")
-        try:
-            await self._ledger.handle(channel.STREAM, candidate.channel_id, mark)
-        except (LedgerError, psycopg.Error, PoolTimeout) as error:
-            log.warning("channel.key_refusal_not_recorded", error=str(error))
 
 
 async def _fed(

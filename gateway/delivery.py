@@ -20,7 +20,7 @@ from gateway.errors import (
     UpstreamFailed,
 )
 from gateway.exchange import Exchange
-from gateway.formats.contract import ChatCall, Format, Piece, StreamReader
+from gateway.formats.contract import Answer, ChatCall, Format, Piece, StreamReader
 from gateway.kept_responses import KeptResponse, KeptResponses
 from gateway.running_cover import OutputLimit, RunningCover
 from gateway.tokens import Tokenizer
@@ -136,12 +136,25 @@ class Delivery:
             assert one.opened.whole is not None
             await self._whole(one, one.opened.whole)
 
+    async def charge_failed(self, one: Delivering) -> None:
+        """Close the charge of a call that nobody answered, where the last who was asked tells what
+        that used: providers bill it. The client is told of the failure by others.
+        """
+        opened = one.opened
+        if opened.reader is not None:
+            reader = opened.reader
+            told = Told(reader.usage, reader.anomaly, reader.service, reader.tools)
+        else:
+            assert opened.whole is not None
+            told = _told_by(opened.whole.answer)
+        metered = await self._meter(one, told, lambda: 0)
+        await one.charge.settle_in_time(self._settle(one, metered, "provider_error"))
+
     async def _whole(self, one: Delivering, whole: Whole) -> None:
         """The body is held back until the settlement is durable."""
         answer = whole.answer
         count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
-        told = Told(answer.usage, answer.anomaly, answer.service, answer.tools)
-        metered = await self._meter(one, told, count)
+        metered = await self._meter(one, _told_by(answer), count)
         kept_id = answer.kept_id if one.call.keeps else ""
         if kept_id and not await self._remember(one, metered.usage, kept_id):
             attempts = one.opened.final_attempts("cut")
@@ -236,7 +249,7 @@ class Delivery:
             upstream_model=upstream_model,
             node=opening.node,
             boot=opening.boot,
-            attempts=opened.final_attempts("answered" if ending == "complete" else "cut"),
+            attempts=opened.final_attempts(_outcome(opened, ending)),
             anomaly=",".join(filter(None, (metered.anomaly, anomaly, cost_anomaly))),
             ttft_ms=opened.ttft_ms,
             duration_ms=elapsed_ms(opened.started_s),
@@ -290,6 +303,16 @@ class Delivery:
         if reader.finished:
             return Ending()
         return Ending("provider_broke_off", UpstreamFailed("the provider broke off its answer"))
+
+
+def _outcome(opened: Opened, ending: str) -> str:
+    if opened.failure is not None:
+        return "failed"
+    return "answered" if ending == "complete" else "cut"
+
+
+def _told_by(answer: Answer) -> Told:
+    return Told(answer.usage, answer.anomaly, answer.service, answer.tools)
 
 
 def _lost(opened: Opened) -> list[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from gateway.attempts import Asker, ChannelVault, KeyRefused, Unanswered, elapsed_ms
+from gateway.attempts import Asker, ChannelVault, Unanswered, elapsed_ms
 from gateway.body import BodyLimits, ClientGone, read_body, require_json_type
 from gateway.callers import Caller, Network, identify
 from gateway.charges import ChargeBook, OpenCharge
@@ -28,6 +28,7 @@ from gateway.formats.contract import ChatCall, Format, Prompt, ProviderFormat
 from gateway.gemini_paths import wants_array
 from gateway.json_array import as_array
 from gateway.kept_responses import KeptResponses
+from gateway.key_refusals import KeyRefused
 from gateway.media.egress import Egress
 from gateway.providers.contract import Provider
 from gateway.refusals import Refusals
@@ -283,7 +284,9 @@ class Relay:
     async def _relayed(
         self, exchange: Exchange, admission: Admission, charge: OpenCharge, cut: Cut
     ) -> None:
-        """Ask until a candidate answers, and deliver that; nobody answered: refund, and raise."""
+        """Ask until a candidate answers, and deliver that; nobody answered: close the charge, and
+        raise.
+        """
         call, price = admission.call, admission.price
         count_tokens = partial(self._tokenizer.count, call.model)
         started_s = clock.monotonic_s()
@@ -291,8 +294,12 @@ class Relay:
             order = in_order(admission.options)
             opened = await self._asker.first_answer(call, order, count_tokens, cut)
         except Unanswered as nobody:
-            reason = nobody.error.code
-            await charge.refund_in_time(reason, nobody.attempts, elapsed_ms(started_s))
+            if nobody.spent is not None:
+                failed = Delivering(exchange, call, price, charge, nobody.spent, cut)
+                await self._delivery.charge_failed(failed)
+            else:
+                reason = nobody.error.code
+                await charge.refund_in_time(reason, nobody.attempts, elapsed_ms(started_s))
             raise nobody.error from nobody
         await self._delivery.deliver(Delivering(exchange, call, price, charge, opened, cut))
 

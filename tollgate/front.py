@@ -12,7 +12,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from gateway.app import Gateway
-from gateway.attempts import ChannelVault, KeyRefused
+from gateway.attempts import ChannelVault
 from gateway.body import BodyLimits
 from gateway.callers import Network, client_address
 from gateway.channel_keys import ChannelKeys
@@ -28,6 +28,7 @@ from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.health import Health
 from gateway.kept_answers import KeptAnswers
 from gateway.kept_responses import KeptResponses
+from gateway.key_refusals import KeyRefused
 from gateway.leases import NodeLease
 from gateway.media.egress import Egress, EgressLimits
 from gateway.models import Models

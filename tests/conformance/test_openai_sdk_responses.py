@@ -205,6 +205,68 @@ def test_a_stream_that_breaks_off_raises_the_sdks_error(
     assert gateway.books.story(raw.headers["x-request-id"]).settled.basis == "estimated"
 
 
+FAILED: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "failed",
+    "error": {"code": "server_error", "message": "at 10.0.0.1"},
+    "output": [],
+    "usage": {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13},
+}
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
+def failed_script(request: pytest.FixtureRequest, provider: FakeProvider) -> bool:
+    """A response that failed before it said anything, and was billed by the provider."""
+    if request.param:
+        event = {"type": "response.failed", "response": FAILED}
+        opening = head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+        told = event_chunk(b"data: " + json.dumps(event).encode() + b"\n\n")
+        provider.scripts["failed"] = (opening, told, b"0\r\n\r\n")
+    else:
+        provider.scripts["failed"] = whole(FAILED)
+    return bool(request.param)
+
+
+def test_a_failed_response_is_billed_as_the_provider_bills_it(
+    gateway: InProcess, sdk: OpenAI, failed_script: bool
+) -> None:
+    with pytest.raises(openai.InternalServerError) as failure:
+        sdk.responses.create(
+            model=OWN, input="x", stream=failed_script, metadata={"script": "failed"}
+        )
+    assert "10.0.0.1" not in str(failure.value)
+    story = gateway.books.story(failure.value.request_id or "")
+    settled = story.settled
+    assert settled.usage == Usage(input=9, output=4, calls=1)
+    assert (settled.basis, settled.ending) == ("measured", "provider_error")
+    assert settled.charged_nanos == 9 * 1_000 + 4 * 8_000
+    assert [attempt.outcome for attempt in settled.attempts] == ["failed"]
+
+
+def test_a_failed_response_is_not_billed_where_another_channel_answers(
+    gateway: InProcess, sdk: OpenAI, provider: FakeProvider, failed_script: bool
+) -> None:
+    model = f"twice-{failed_script}"
+    gateway.books.channel(
+        {model: "up"},
+        type_="openai_responses",
+        base_url=provider.base_url("r"),
+        keys=["k"],
+        priority=1,
+    )
+    second = gateway.books.channel([model])
+    gateway.books.price(model, input=1, output=8)
+    raw = sdk.responses.with_raw_response.create(
+        model=model, input="x", stream=failed_script, metadata={"script": "failed"}
+    )
+    if failed_script:
+        assert list(raw.parse())[-1].type == "response.completed"
+    settled = gateway.books.story(raw.headers["x-request-id"]).settled
+    assert settled.channel_id == second
+    assert [attempt.outcome for attempt in settled.attempts] == ["failed", "answered"]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
