@@ -1,7 +1,8 @@
 """Everything that must hold, in one command: `python -m tests [pytest's arguments]`.
 
-Tests whose subject is time, or a process that starts and dies, run one by one and have the machine
-to themselves. All others run side by side. With arguments, pytest runs as they say, and once.
+Tests whose subject is time, or a process that starts and dies, or a client of somebody else's that
+gives up by its own clock, run one by one and have the machine to themselves. All others run side by
+side. With arguments, pytest runs as they say, and once.
 """
 
 import os
@@ -20,7 +21,8 @@ CHECKS = (
     ("directions", [str(BIN / "lint-imports")]),
 )
 
-ALONE = ("tests/faults", "tests/tollgate")
+ALONE = ("tests/faults", "tests/tollgate", "tests/conformance")
+"""In this order: the clients for Node arrive meanwhile."""
 PROCESSES_MAX = 4
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -270,10 +271,20 @@ def test_a_start_from_a_note_that_nobody_signed_is_refused(signer: Signer) -> No
 # ---------------------------------------------------------------------- as a process
 
 
+def takes_calls(path: Path) -> bool:
+    """Whether somebody listens: the socket is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        try:
+            caller.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
 @contextmanager
 def process(folder: Path) -> Iterator[Path]:
     """The signer as the supervisor starts it; gives its socket."""
-    socket = folder.with_name("signer.sock")
+    path = folder.with_name("signer.sock")
     given = Assignment(
         role="signer",
         number=0,
@@ -287,24 +298,24 @@ def process(folder: Path) -> Iterator[Path]:
         relay_timeout_s=None,
         workers=0,
         signer_folder=str(folder),
-        signer_socket=str(socket),
+        signer_socket=str(path),
     )
     reading_end = assignment.send(given)
     command = [sys.executable, "-m", "tollgate.signer", "signer", str(reading_end)]
     running = subprocess.Popen(command, pass_fds=[reading_end], stderr=subprocess.DEVNULL)
     os.close(reading_end)
     try:
-        until(socket.exists)
-        yield socket
+        until(lambda: takes_calls(path))
+        yield path
     finally:
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) == 0
-        assert not socket.exists()
+        assert not path.exists()
 
 
 def test_the_process_signs_refuses_and_keeps_the_folder_to_itself(folder: Path) -> None:
-    async def talk(socket: Path) -> None:
-        asked = SignerProcess(socket)
+    async def talk(path: Path) -> None:
+        asked = SignerProcess(path)
         signed = await asked.sign(at(40), ())
         assert signed == read_last(folder)
         with pytest.raises(SigningRefused, match="cut off"):
@@ -312,27 +323,27 @@ def test_the_process_signs_refuses_and_keeps_the_folder_to_itself(folder: Path) 
         assert await asked.sign(at(41), grown(40, 41)) == await asked.last(ORIGIN)
         with pytest.raises(SigningRefused, match="another process"):
             await SignerFolder(folder).last(ORIGIN)
-        assert (await NearestSigner(socket, folder).last(ORIGIN)).size == 41
-        reader, writer = await asyncio.open_unix_connection(socket)
+        assert (await NearestSigner(path, folder).last(ORIGIN)).size == 41
+        reader, writer = await asyncio.open_unix_connection(path)
         writer.write(b'{"type": "nonsense"}\n')
         assert b"not a question" in await reader.readuntil(b"\n")
         writer.close()
 
-    with process(folder) as socket:
-        assert socket.stat().st_mode & 0o777 == 0o600
-        asyncio.run(talk(socket))
+    with process(folder) as path:
+        assert path.stat().st_mode & 0o777 == 0o600
+        asyncio.run(talk(path))
     # And where no process runs, whoever may read the folder asks it directly.
-    assert asyncio.run(NearestSigner(socket, folder).last(ORIGIN)).size == 41
+    assert asyncio.run(NearestSigner(path, folder).last(ORIGIN)).size == 41
     with pytest.raises(SigningRefused, match="does not answer"):
-        asyncio.run(SignerProcess(socket).last(ORIGIN))
+        asyncio.run(SignerProcess(path).last(ORIGIN))
 
 
 def test_a_process_whose_folder_is_broken_says_why(folder: Path) -> None:
     with open_signer(folder) as one:
         one.sign(at(40), ())
     (folder / "key").unlink()
-    with process(folder) as socket, pytest.raises(SigningRefused, match=r"key .* is gone"):
-        asyncio.run(SignerProcess(socket).last(ORIGIN))
+    with process(folder) as path, pytest.raises(SigningRefused, match=r"key .* is gone"):
+        asyncio.run(SignerProcess(path).last(ORIGIN))
 
 
 def test_root_texts_are_those_of_checkpoints(signer: Signer) -> None:
