@@ -25,6 +25,7 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.formats.contract import (
+    Answer,
     ChatCall,
     CountTokens,
     Piece,
@@ -89,16 +90,17 @@ class Opened:
     first: list[Piece] = field(default_factory=list)
     rest: AsyncIterator[list[Piece]] | None = None
     failure: GatewayError | None = None
-    """What went wrong before there was anything to give; only beside a `told_usage`."""
+    """What went wrong before there was anything to give; only where `is_spent`."""
 
     @property
-    def told_usage(self) -> Usage | None:
-        """What the provider has told that it used; None where that is nothing."""
-        if self.reader is not None:
-            told = self.reader.usage
-        else:
-            told = None if self.whole is None else self.whole.answer.usage
-        return None if told == _NOTHING else told
+    def is_spent(self) -> bool:
+        """Whether the provider says that it failed, and tells what it used all the same."""
+        told: StreamReader | Answer | None = self.reader
+        if self.whole is not None:
+            told = self.whole.answer
+        if told is None or told.error is None:
+            return False
+        return told.usage not in (None, _NOTHING)
 
     def final_attempts(self, outcome: str) -> tuple[Attempt, ...]:
         """All attempts, the delivering one last."""
@@ -278,7 +280,7 @@ class Asker:
                 await self._open_whole(opened, call)
         except GatewayError as failure:
             answer.close()
-            if opened.told_usage is None:
+            if not opened.is_spent:
                 raise
             opened.failure = failure
         except BaseException:

@@ -53,6 +53,11 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Spent(Failed):
+    """The provider says that it failed, and what that used: it is billed, and so is the call."""
+
+
+@dataclass(frozen=True)
 class Passed:
     """Delivered to the end. `output` is None where the provider's own usage counts."""
 
@@ -78,6 +83,9 @@ def usage(**changed: object) -> dict[str, Any]:
     return {**USAGE, **changed}
 
 
+ERROR = json.dumps(error()).encode()
+SPENT = error() | {"usage": USAGE}
+
 WHOLE_ROWS: dict[str, Failed | Passed] = {
     "B-098 silent": Failed((HANG,), 504, "upstream_timeout", "timeout"),
     "B-098 silent after the head": Failed(
@@ -88,6 +96,10 @@ WHOLE_ROWS: dict[str, Failed | Passed] = {
     "B-101 error object": Failed(whole(error())),
     "B-101 error object, rate limited": Failed(
         whole(error(code="rate_limit_exceeded")), 429, "rate_limit_exceeded"
+    ),
+    "B-101 error object, and usage": Spent(whole(SPENT)),
+    "B-101 error object, and usage of nothing": Failed(
+        whole(error() | {"usage": usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)})
     ),
     "B-102 no usage": Passed(whole(completion(usage=None)), output=3),
     "B-103 usage negative": Passed(
@@ -159,6 +171,10 @@ STREAM_ROWS: dict[str, Failed | Passed | Broken] = {
         429,
         "rate_limit_exceeded",
     ),
+    "B-101 error object behind the usage": Spent(
+        (opened(), USAGE_CHUNK, event_chunk(b"data: %s\n\n" % ERROR), b"0\r\n\r\n")
+    ),
+    "B-101 nothing behind the usage": Failed((opened(), USAGE_CHUNK, b"0\r\n\r\n")),
     "B-103 usage malformed": Passed(stream(usage=usage(prompt_tokens=-4)), 3, "usage_malformed"),
     "B-112 503": Failed(whole(error(), status=503)),
     "B-114 no JSON at once": Failed((opened(), event_chunk(b"data: {nope\n\n"), b"0\r\n\r\n")),
@@ -279,10 +295,15 @@ def test_a_stream(stage: Stage, name: str) -> None:
 
 def check_failed(answer: Answer, story: ChargeStory, row: Failed) -> None:
     assert (answer.status, answer.code) == (row.status, row.code), answer
-    assert story.names == ["QuotaReserved", "RefundIssued"]
-    assert story.refunded.reason == row.code
-    assert story.refunded.released_nanos == story.opening.hold_nanos > 0
-    assert [attempt.outcome for attempt in story.refunded.attempts] == [row.attempt]
+    if isinstance(row, Spent):
+        assert story.settled.charged_nanos == MEASURED
+        assert (story.settled.basis, story.settled.ending) == ("measured", "provider_error")
+    else:
+        assert story.names == ["QuotaReserved", "RefundIssued"]
+        assert story.refunded.reason == row.code
+    closing = story.closing
+    assert closing.released_nanos == story.opening.hold_nanos > 0
+    assert [attempt.outcome for attempt in closing.attempts] == [row.attempt]
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.headers["cache-control"] == "no-store"
     if row.status == 429:
