@@ -20,6 +20,7 @@ from gateway.errors import (
     GatewayError,
     InvalidRequest,
     MediaUnavailable,
+    StreamBrokenOff,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimeout,
@@ -98,7 +99,7 @@ class Opened:
         told: StreamReader | Answer | None = self.reader
         if self.whole is not None:
             told = self.whole.answer
-        if told is None or told.error is None:
+        if told is None or told.error is None or isinstance(told.error, StreamBrokenOff):
             return False
         return told.usage not in (None, _NOTHING)
 
@@ -229,9 +230,7 @@ class Asker:
         shaping = candidate.shaping
         # What a variant answers is no turn: nothing of it could be written anew.
         wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else shaping)
-        words = ""
-        if shaping.system_prompt_id is not None:
-            words = await self._vault.texts.read(candidate) or ""
+        words = await self._vault.texts.read(candidate) or ""
         asking = Asking(
             suffix,
             words,

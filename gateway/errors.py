@@ -176,11 +176,20 @@ class Overloaded(GatewayError):
 
 
 class UpstreamFailed(GatewayError):
-    """Every candidate channel failed before the first byte; nothing was charged."""
+    """Every candidate channel failed before the first byte; nothing was charged, but for what the
+    last of them says that its failure used.
+    """
 
     status = 502
     kind = "server_error"
     code = "upstream_error"
+
+
+class StreamBrokenOff(UpstreamFailed):
+    """A provider's stream cannot be read on; it did not say itself that it failed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The provider's stream broke off: {why}.")
 
 
 class UpstreamRateLimited(UpstreamFailed):

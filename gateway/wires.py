@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
 from gateway.conversation.turn import Turn, TurnEvent
-from gateway.errors import GatewayError, UpstreamFailed
+from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import (
     Answer,
     ChatCall,
@@ -281,7 +281,7 @@ class _Retelling:
             try:
                 raw = self._written(self._reader.read(piece.data))
             except (UnreadableAnswer, AttributeError, KeyError, TypeError, ValueError):
-                self._error = UpstreamFailed("The provider's stream broke off: an odd event.")
+                self._error = StreamBrokenOff("an odd event")
                 return [*told, Piece("error", b"", error=self._error)]
             if piece.kind == "end":  # held back, as every end is
                 self._last, raw = raw, b""

@@ -100,8 +100,10 @@ def made_database(
         connection.execute(f"CREATE DATABASE {name} OWNER {OWNER} {template} STRATEGY file_copy")
         if like is not None:  # rights on the database itself are not copied
             connection.execute(f"GRANT CREATE ON DATABASE {name} TO {APPLICATION}")
-        yield FreshDatabase(name, server.dsn(OWNER, name), server.dsn(APPLICATION, name))
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        try:
+            yield FreshDatabase(name, server.dsn(OWNER, name), server.dsn(APPLICATION, name))
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

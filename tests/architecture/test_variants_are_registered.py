@@ -1,5 +1,6 @@
 """A variant nobody registered is dead; a registered one has its own file, or its own folder."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from gateway.providers.registry import PROVIDERS
 from ledger.export.formats.registry import FORMATS as EXPORTED
 from projections.reconciliation.registry import FORMATS as RECONCILED
 from projections.registry import PROJECTIONS
+from tollgate.commands.contract import Command, Group, Modules
+from tollgate.commands.registry import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 NOT_VARIANTS = {"__init__", "contract", "registry"}
@@ -42,6 +45,24 @@ def test_a_provider_with_a_file_of_its_own_has_its_name() -> None:
     homes = {name: type(one).__module__.rpartition(".")[2] for name, one in PROVIDERS.items()}
     strangers = {name for name, home in homes.items() if home not in (name, "compatible")}
     assert strangers == set()
+
+
+def listed(offered: Modules | Group) -> list[tuple[str, Command]]:
+    """Every command that is imported by a name, with the word that is said for it."""
+    if not isinstance(offered, Modules):
+        within = offered.actions
+        return listed(within) if isinstance(within, Modules) else []
+    found = [(word, *offered.meant_by(word)) for word in offered.names]
+    deeper = [one for _, command in found if isinstance(command, Group) for one in listed(command)]
+    return [*found, *deeper]
+
+
+def test_a_command_is_listed_under_its_own_word_and_has_its_own_module() -> None:
+    commands = listed(COMMANDS)
+    assert [word for word, _ in commands] == [command.name for _, command in commands]
+    files = (ROOT / "tollgate/commands").rglob("*.py")
+    written = {path for path in files if re.search(r"^COMMAND = ", path.read_text(), re.MULTILINE)}
+    assert len(written) == len(commands) == len({id(command) for _, command in commands})
 
 
 @pytest.mark.parametrize("folder", [family[0] for family in FAMILIES])

@@ -174,6 +174,9 @@ STREAM_ROWS: dict[str, Failed | Passed | Broken] = {
     "B-101 error object behind the usage": Spent(
         (opened(), USAGE_CHUNK, event_chunk(b"data: %s\n\n" % ERROR), b"0\r\n\r\n")
     ),
+    "B-101 no JSON behind the usage": Failed(
+        (opened(), USAGE_CHUNK, event_chunk(b"data: {nope\n\n"), b"0\r\n\r\n")
+    ),
     "B-101 nothing behind the usage": Failed((opened(), USAGE_CHUNK, b"0\r\n\r\n")),
     "B-103 usage malformed": Passed(stream(usage=usage(prompt_tokens=-4)), 3, "usage_malformed"),
     "B-112 503": Failed(whole(error(), status=503)),

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, UpstreamFailed
+from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.anthropic_messages.answer import generated_texts, service_in
 from gateway.formats.anthropic_messages.errors import failure_in_answer
 from gateway.formats.anthropic_messages.tools import ToolCount
@@ -118,7 +118,7 @@ class MessageStreamReader:
         try:
             events = self._parser.feed(chunk)
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         return self._pieces(events)
 
     def finish(self) -> list[Piece]:
@@ -131,7 +131,7 @@ class MessageStreamReader:
         try:
             event = self._parser.finish()
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         if event is None or not event.data:
             return []
         return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
@@ -172,7 +172,7 @@ class MessageStreamReader:
         try:
             told = _decoded(event.data)
         except (msgspec.ValidationError, UnreadableAnswer):
-            return self._broken(event.raw, _broken_off("an event is not what its dialect says"))
+            return self._broken(event.raw, StreamBrokenOff("an event is not what its dialect says"))
         kind = told.type or (event.event or b"").decode("ascii", "replace")
         match kind:
             case "message_start" if told.message is not None:
@@ -229,7 +229,3 @@ def _decoded(data: bytes) -> _Event:
 def _generated(delta: _Delta) -> str:
     content = delta.content if type(delta.content) is str else ""  # of a compaction
     return delta.text or delta.thinking or delta.partial_json or content
-
-
-def _broken_off(why: str) -> UpstreamFailed:
-    return UpstreamFailed(f"The provider's stream broke off: {why}.")

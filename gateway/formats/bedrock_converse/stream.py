@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, UpstreamFailed
+from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.bedrock_converse.answer import service_in
 from gateway.formats.bedrock_converse.errors import failure_in_stream
 from gateway.formats.bedrock_converse.events import is_exception, read_event
@@ -62,7 +62,7 @@ class ConverseStreamReader:
         try:
             events = self._parser.feed(chunk)
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         return self._pieces(events)
 
     def finish(self) -> list[Piece]:
@@ -72,7 +72,7 @@ class ConverseStreamReader:
         try:
             event = self._parser.finish()
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         if event is None or not event.data:
             return []
         return self._pieces([SSEEvent(event.raw + b"\n\n", event.data, event.event)])
@@ -95,7 +95,7 @@ class ConverseStreamReader:
         try:
             name, told = read_event(event.data)
         except UnreadableAnswer:
-            return self._broken(event.raw, _broken_off("an event is not what its dialect says"))
+            return self._broken(event.raw, StreamBrokenOff("an event is not what its dialect says"))
         if is_exception(name):
             return self._broken(event.raw, failure_in_stream(name, told))
         match name:
@@ -145,7 +145,3 @@ def _generated(delta: object) -> str:
             return text
         case _:
             return ""
-
-
-def _broken_off(why: str) -> UpstreamFailed:
-    return UpstreamFailed(f"The provider's stream broke off: {why}.")

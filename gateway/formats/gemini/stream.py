@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, UpstreamFailed
+from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import ChatCall, CountTokens, Piece
 from gateway.formats.gemini.answer import generated_texts
 from gateway.formats.gemini.errors import failure_in_answer
@@ -90,7 +90,7 @@ class ContentStreamReader:
         try:
             events = self._parser.feed(chunk)
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         return self._pieces(events)
 
     def finish(self) -> list[Piece]:
@@ -100,7 +100,7 @@ class ContentStreamReader:
         try:
             event = self._parser.finish()
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         if event is None or not event.data:
             return []
         return self._pieces([SSEEvent(event.raw + b"\n\n", event.data, event.event)])
@@ -123,7 +123,7 @@ class ContentStreamReader:
         try:
             chunk = _decode(event.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._broken(event.raw, _broken_off("an event is not what its dialect says"))
+            return self._broken(event.raw, StreamBrokenOff("an event is not what its dialect says"))
         if chunk.error is not None:
             return self._broken(event.raw, failure_in_answer(chunk.error))
         if chunk.usage_metadata is not None:
@@ -151,7 +151,3 @@ class ContentStreamReader:
     def _broken(self, raw: bytes, error: GatewayError) -> Piece:
         self.error = error
         return Piece("error", raw, error=error)
-
-
-def _broken_off(why: str) -> UpstreamFailed:
-    return UpstreamFailed(f"The provider's stream broke off: {why}.")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, UpstreamFailed
+from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.tools import tools_in
@@ -115,7 +115,7 @@ class ChatStreamReader:
         try:
             events = self._parser.feed(chunk)
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         pieces: list[Piece] = []
         for event in events:
             piece = self._read(event)
@@ -134,7 +134,7 @@ class ChatStreamReader:
         try:
             event = self._parser.finish()
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         if event is None or not event.data:
             return []
         return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
@@ -199,7 +199,7 @@ class ChatStreamReader:
         try:
             document = read_object(event.data)
         except UnreadableAnswer:
-            return self._broken(event.raw, _broken_off("an event is not a JSON object"))
+            return self._broken(event.raw, StreamBrokenOff("an event is not a JSON object"))
         told_usage = document.get("usage")
         if told_usage is not None:
             self._told_usage = told_usage
@@ -250,7 +250,3 @@ def _other_text(delta: _Delta) -> str:
 
 def _called(function: _Function | None) -> str:
     return "" if function is None else (function.name or "") + (function.arguments or "")
-
-
-def _broken_off(why: str) -> UpstreamFailed:
-    return UpstreamFailed(f"The provider's stream broke off: {why}.")

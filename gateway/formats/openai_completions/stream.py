@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, UpstreamFailed
+from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import ChatCall, CountTokens, Piece
 from gateway.formats.openai_completions.answer import text_of
 from gateway.formats.openai_completions.request import choices_told, prompts_of
@@ -89,7 +89,7 @@ class CompletionStreamReader:
         try:
             events = self._parser.feed(chunk)
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         return self._pieces(events)
 
     def finish(self) -> list[Piece]:
@@ -99,7 +99,7 @@ class CompletionStreamReader:
         try:
             event = self._parser.finish()
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         if event is None or not event.data:
             return []
         return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
@@ -140,7 +140,7 @@ class CompletionStreamReader:
         try:
             chunk = _decode(event.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._broken(event.raw, _broken_off("an event is not what its dialect says"))
+            return self._broken(event.raw, StreamBrokenOff("an event is not what its dialect says"))
         self._first = self._first or chunk
         if chunk.usage is not None:
             self._told_usage = chunk.usage
@@ -188,7 +188,3 @@ class _Echo:
         left = self._left_characters.get(index, len(self._prompts[place]))
         self._left_characters[index] = max(0, left - len(text))
         return text[left:]
-
-
-def _broken_off(why: str) -> UpstreamFailed:
-    return UpstreamFailed(f"The provider's stream broke off: {why}.")

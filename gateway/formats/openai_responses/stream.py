@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, UpstreamFailed
+from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import CountTokens, Piece
 from gateway.formats.openai_responses.tools import Item, counted
 from gateway.formats.openai_responses.usage import read_usage
@@ -103,7 +103,7 @@ class ResponseStreamReader:
         try:
             events = self._parser.feed(chunk)
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         return self._pieces(events)
 
     def finish(self) -> list[Piece]:
@@ -113,7 +113,7 @@ class ResponseStreamReader:
         try:
             event = self._parser.finish()
         except SSETooLong as error:
-            return [self._broken(b"", _broken_off(str(error)))]
+            return [self._broken(b"", StreamBrokenOff(str(error)))]
         if event is None or not event.data:
             return []
         return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
@@ -140,7 +140,7 @@ class ResponseStreamReader:
         try:
             told = _decode(event.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._broken(event.raw, _broken_off("an event is not what its dialect says"))
+            return self._broken(event.raw, StreamBrokenOff("an event is not what its dialect says"))
         response = told.response
         if told.type == "error" or told.error:
             return self._broken(event.raw, failure_in_answer(told.error or _members(event.data)))
@@ -179,7 +179,3 @@ class ResponseStreamReader:
 def _members(data: bytes) -> object:
     """The error event of this dialect has its words at the top."""
     return msgspec.json.decode(data)
-
-
-def _broken_off(why: str) -> UpstreamFailed:
-    return UpstreamFailed(f"The provider's stream broke off: {why}.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import UpstreamFailed, UpstreamRateLimited
+from gateway.errors import StreamBrokenOff, UpstreamFailed, UpstreamRateLimited
 from gateway.formats.anthropic_messages.format import AnthropicMessages
 from gateway.formats.contract import Piece, StreamReader
 from ledger.usage import Usage
@@ -243,12 +243,12 @@ def test_whatever_was_generated_is_counted(block: dict[str, Any], delta: dict[st
         (event("error", error="boom"), UpstreamFailed),
         (event("error"), UpstreamFailed),
         (b'event: error\ndata: {"error":{"type":"api_error"}}\n\n', UpstreamFailed),
-        (b'data: {"type":"content_block_delta","delta":{"text":"x\n\n', UpstreamFailed),
-        (event("content_block_delta", index=0, delta={"text": 5}), UpstreamFailed),
-        (b"data: nonsense\n\n", UpstreamFailed),
-        (b"data: []\n\n", UpstreamFailed),
-        (b"data: " + b"[" * 100_000 + b"\n\n", UpstreamFailed),
-        (b"data: " + b"x" * 1_000_001 + b"\n\n", UpstreamFailed),
+        (b'data: {"type":"content_block_delta","delta":{"text":"x\n\n', StreamBrokenOff),
+        (event("content_block_delta", index=0, delta={"text": 5}), StreamBrokenOff),
+        (b"data: nonsense\n\n", StreamBrokenOff),
+        (b"data: []\n\n", StreamBrokenOff),
+        (b"data: " + b"[" * 100_000 + b"\n\n", StreamBrokenOff),
+        (b"data: " + b"x" * 1_000_001 + b"\n\n", StreamBrokenOff),
     ],
 )
 def test_a_broken_stream_ends_in_one_error(broken: bytes, expected: type[Exception]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.delivered_text import KEPT_MAX_CHARACTERS, DeliveredText
-from gateway.errors import UpstreamFailed, UpstreamRateLimited
+from gateway.errors import StreamBrokenOff, UpstreamFailed, UpstreamRateLimited
 from gateway.formats.contract import Piece, StreamReader
 from gateway.formats.registry import FORMATS
 from ledger.usage import Usage
@@ -187,14 +187,14 @@ def test_a_stream_that_just_ends_is_not_finished() -> None:
             UpstreamFailed,
         ),
         (b'event: error\ndata: {"message":"boom"}\n\n', UpstreamFailed),
-        (b"event: error\ndata: boom\n\n", UpstreamFailed),
+        (b"event: error\ndata: boom\n\n", StreamBrokenOff),
         (event(choices=[{"delta": {"content": ""}}], error={"code": 502}), UpstreamFailed),
         (event(choices="odd", error={"code": 502}), UpstreamFailed),
-        (b'data: {"choices":[{"delta":{"content":"x"\n\n', UpstreamFailed),
-        (b"data: nonsense\n\n", UpstreamFailed),
-        (b"data: []\n\n", UpstreamFailed),
-        (b"data: " + b"[" * 100_000 + b"\n\n", UpstreamFailed),
-        (b"data: " + b"x" * 1_000_001 + b"\n\n", UpstreamFailed),
+        (b'data: {"choices":[{"delta":{"content":"x"\n\n', StreamBrokenOff),
+        (b"data: nonsense\n\n", StreamBrokenOff),
+        (b"data: []\n\n", StreamBrokenOff),
+        (b"data: " + b"[" * 100_000 + b"\n\n", StreamBrokenOff),
+        (b"data: " + b"x" * 1_000_001 + b"\n\n", StreamBrokenOff),
     ],
 )
 def test_a_broken_stream_ends_in_one_error(broken: bytes, expected: type[Exception]) -> None:
