@@ -5,6 +5,7 @@ import http.client
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,12 +119,21 @@ class Client:
     def stream(
         self, model: str, *, echo: str | None = None, **fields: object
     ) -> Iterator[LiveStream]:
-        """A streamed chat completion that the caller reads as it likes."""
+        """A streamed chat completion that the caller reads as it likes.
+
+        As every SDK does, it comes again where the gateway asks for that: on a machine that stands
+        still for a second, the ledger has not answered in time.
+        """
         content = chat_request(model, echo, {"stream": True, **fields})
-        with contextlib.closing(self._connect()) as connection:
-            response = self._send(connection, "POST", CHAT, content, None)
-            assert response.status == 200, response.read()
-            yield LiveStream(connection, response)
+        for is_last in (False, False, True):
+            with contextlib.closing(self._connect()) as connection:
+                response = self._send(connection, "POST", CHAT, content, None)
+                if response.status == 503 and not is_last:
+                    time.sleep(float(response.headers["retry-after"]))
+                    continue
+                assert response.status == 200, response.read()
+                yield LiveStream(connection, response)
+                return
 
     def _connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
