@@ -1,5 +1,6 @@
 """Who calls: exactly one credential, wherever it is carried, and the address it comes from."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -23,7 +24,7 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A key that may call now, and the account that pays."""
+    """A key that may call now, and the account that pays; `channel_id` where it names a channel."""
 
     key_id: UUID
     account_id: UUID
@@ -32,6 +33,7 @@ class Caller:
     limits: SpendingLimits
     own_group: str = ""
     """The account's, where the key calls in another."""
+    channel_id: UUID | None = None
 
 
 async def identify(
@@ -42,12 +44,12 @@ async def identify(
     Raises InvalidKey, KeyNotAllowed, InvalidRequest for more than one credential, and Overloaded
     when nobody can say who it is.
     """
-    secret = credential(exchange)
+    secret, channel_id = named_channel(credential(exchange))
     try:
         found = await configuration.caller(secret)
     except (psycopg.Error, PoolTimeout, OSError) as error:
         raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
-    caller = _admit(found, clock.now_us())
+    caller = _admit(found, clock.now_us(), channel_id)
     if caller.terms.allowed_ips is not None:
         _check_address(caller.terms.allowed_ips, client_address(exchange, trusted_proxies))
     return caller
@@ -79,6 +81,13 @@ def credential(exchange: Exchange) -> str:
     return secret
 
 
+def named_channel(secret: str) -> tuple[str, UUID | None]:
+    """A key, and the channel that is named behind it: `<key>-<channel's id>`."""
+    found = _KEY_AND_CHANNEL.fullmatch(secret)
+    return (secret, None) if found is None else (found[1], UUID(found[2]))
+
+
+_KEY_AND_CHANNEL = re.compile(r"(.+)-([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
 _HOLDS_KEY = (b"x-api-key", b"x-goog-api-key", b"mj-api-secret")
 _ELSEWHERE = "midjourney-proxy"
 """Said by clients whose secret goes into a header of its own."""
@@ -109,13 +118,15 @@ def client_address(exchange: Exchange, trusted_proxies: Sequence[Network]) -> Ad
     return address
 
 
-def _admit(found: KnownCaller | None, now_us: int) -> Caller:
+def _admit(found: KnownCaller | None, now_us: int, channel_id: UUID | None) -> Caller:
     if found is None or found.key.issued is None or found.key.is_revoked:
         raise InvalidKey("the API key is not valid")
     expires_at_us = found.key.terms.expires_at_us
     if expires_at_us is not None and expires_at_us <= now_us:
         raise InvalidKey("the API key is not valid")
     _check_account(found.account)
+    if channel_id is not None and not found.key.terms.names_channels:
+        raise KeyNotAllowed("the API key may not name a channel", code="channel_choice_not_allowed")
     issued = found.key.issued
     return Caller(
         issued.key_id,
@@ -124,6 +135,7 @@ def _admit(found: KnownCaller | None, now_us: int) -> Caller:
         found.key.terms,
         found.account.limits,
         found.account.group,
+        channel_id,
     )
 
 

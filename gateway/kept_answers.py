@@ -22,8 +22,8 @@ from gateway.errors import (
 from gateway.exchange import Exchange
 from gateway.formats.contract import Format
 from gateway.kept_responses import KeptResponse
+from gateway.parts import Parts
 from gateway.providers.contract import Keeper, Visit
-from gateway.relay import Parts
 from gateway.routing import Candidate, candidate_of
 from gateway.upstream import UpstreamAnswer
 

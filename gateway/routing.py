@@ -35,43 +35,35 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Every channel that may serve this model to this group now, in no particular order."""
     return tuple(
-        Candidate(
-            channel_id=channel_id,
-            type=channel.route.type,
-            base_url=channel.route.base_url,
-            upstream_model=channel.route.models[model],
-            priority=channel.route.priority,
-            weight=channel.route.weight,
-            key_ids=keys,
-            settings=channel.route.settings,
-            shaping=channel.route.shaping,
-        )
+        found
         for channel_id, channel in channels.items()
         if model in channel.route.models
         and group in channel.route.groups
-        and not (channel.is_paused or channel.is_removed)
-        and ((keys := _usable_keys(channel)) or not needs_key(channel.route.type))
+        and (found := named_candidate(channel_id, channel, model, needs_key)) is not None
     )
+
+
+def named_candidate(
+    channel_id: UUID, channel: Channel, model: str, needs_key: Callable[[str], bool]
+) -> Candidate | None:
+    """One channel, whoever is served and whatever models it lists: what it has no name for is
+    asked for as it is. None where it may not be asked now.
+    """
+    if channel.is_paused or channel.is_removed:
+        return None
+    usable = _usable_keys(channel)
+    if not usable and needs_key(channel.route.type):
+        return None
+    return _candidate(channel_id, channel, model, usable)
 
 
 def candidate_of(
     channel_id: UUID, channel: Channel, model: str, key_id: UUID | None
 ) -> Candidate | None:
     """One channel with one of its keys, whatever else it has; None where that key does not work."""
-    usable = _usable_keys(channel)
-    if key_id is not None and key_id not in usable:
+    if key_id is not None and key_id not in _usable_keys(channel):
         return None
-    return Candidate(
-        channel_id=channel_id,
-        type=channel.route.type,
-        base_url=channel.route.base_url,
-        upstream_model=channel.route.models.get(model, model),
-        priority=channel.route.priority,
-        weight=channel.route.weight,
-        key_ids=() if key_id is None else (key_id,),
-        settings=channel.route.settings,
-        shaping=channel.route.shaping,
-    )
+    return _candidate(channel_id, channel, model, () if key_id is None else (key_id,))
 
 
 def only_at(
@@ -113,3 +105,20 @@ def models_served(channels: Iterable[Channel], group: str) -> set[str]:
 
 def _usable_keys(channel: Channel) -> tuple[UUID, ...]:
     return tuple(key for key in channel.route.key_ids if key not in channel.unusable_keys)
+
+
+def _candidate(
+    channel_id: UUID, channel: Channel, model: str, key_ids: tuple[UUID, ...]
+) -> Candidate:
+    route = channel.route
+    return Candidate(
+        channel_id=channel_id,
+        type=route.type,
+        base_url=route.base_url,
+        upstream_model=route.models.get(model, model),
+        priority=route.priority,
+        weight=route.weight,
+        key_ids=key_ids,
+        settings=route.settings,
+        shaping=route.shaping,
+    )

@@ -32,9 +32,10 @@ from gateway.key_refusals import KeyRefused
 from gateway.leases import NodeLease
 from gateway.media.egress import Egress, EgressLimits
 from gateway.models import Models
+from gateway.parts import Parts
 from gateway.providers.registry import PROVIDERS
 from gateway.refusals import Refusals
-from gateway.relay import Parts, Relay, RelayLimits
+from gateway.relay import Relay, RelayLimits
 from gateway.tokens import Tokenizer
 from gateway.upstream import Upstream, UpstreamTimeouts
 from tollgate.assignment import Assignment

@@ -39,6 +39,7 @@ class TermsInput(TypedDict, total=False):
     models: Sequence[str] | None
     allowed_ips: Sequence[str] | None
     group: str | None
+    names_channels: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,8 @@ def _parse(terms: TermsInput) -> dict[str, Any]:
     if "group" in terms:
         group = terms["group"]
         parsed["group"] = None if group is None else inputs.group("group", group)
+    if "names_channels" in terms:
+        parsed["names_channels"] = terms["names_channels"]
     return parsed
 
 

@@ -30,13 +30,17 @@ Writer = Annotated[Operator, Depends(Permit("keys:write"))]
 
 
 class Terms(Input):
-    """What a key may do; null or absent: no restriction of that kind."""
+    """What a key may do; null or absent: no restriction of that kind.
+
+    `names_channels`: sent as `<key>-<channel id>`, it is that channel that is asked, and no other.
+    """
 
     limit: Amount | None = None
     expires_at: Moment | None = None
     models: Annotated[list[ModelName], Field(min_length=1, max_length=LIST_MAX)] | None = None
     allowed_ips: Annotated[list[str], Field(min_length=1, max_length=LIST_MAX)] | None = None
     group: GroupName | None = None
+    names_channels: bool = False
 
 
 class NewKey(Terms):
@@ -72,6 +76,7 @@ class KeyOutput(Output):
     models: list[str] | None
     allowed_ips: list[str] | None
     group: str | None
+    names_channels: bool
     status: Literal["active", "revoked"]
 
 
@@ -138,5 +143,6 @@ def _output(view: KeyView) -> KeyOutput:
         models=None if terms.models is None else list(terms.models),
         allowed_ips=None if terms.allowed_ips is None else list(terms.allowed_ips),
         group=terms.group,
+        names_channels=terms.names_channels,
         status="revoked" if view.state.is_revoked else "active",
     )

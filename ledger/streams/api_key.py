@@ -15,13 +15,17 @@ from ledger.streams.contract import AccountEvent, Event, Stream
 
 
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a key may do. None: no restriction of that kind; `group` None: the account's."""
+    """What a key may do. None: no restriction of that kind; `group` None: the account's.
+
+    `names_channels`: its holder may say which channel is asked, whomever that serves.
+    """
 
     limit_nanos: int | None = None
     expires_at_us: int | None = None
     models: tuple[str, ...] | None = None
     allowed_ips: tuple[str, ...] | None = None
     group: str | None = None
+    names_channels: bool = False
 
 
 class KeyIssued(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -37,6 +37,7 @@ class KeyRow(Row, frozen=True):
     models: Json | None = None
     allowed_ips: Json | None = None
     group_name: str | None = None
+    names_channels: bool = False
     is_revoked: bool = False
     issued_at: datetime | None = None
     position: int = 0
@@ -105,6 +106,7 @@ def _terms(terms: KeyTerms) -> dict[str, Any]:
         "models": None if terms.models is None else document(terms.models),
         "allowed_ips": None if terms.allowed_ips is None else document(terms.allowed_ips),
         "group_name": terms.group,
+        "names_channels": terms.names_channels,
     }
 
 
@@ -119,7 +121,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="keys",
-    version=2,
+    version=3,
     tables=(TABLE,),
     rows_are_of="account",
 )

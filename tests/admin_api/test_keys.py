@@ -11,6 +11,7 @@ TERMS: dict[str, Any] = {
     "models": ["gpt-4o", "vendor/model"],
     "allowed_ips": ["10.1.2.3/8", "2001:db8::1"],
     "group": "partner",
+    "names_channels": True,
 }
 
 
@@ -38,6 +39,7 @@ def test_a_key_is_shown_once_and_then_only_by_its_ends(servers: Servers) -> None
                 "models": ["gpt-4o", "vendor/model"],
                 "allowed_ips": ["10.0.0.0/8", "2001:db8::1/128"],
                 "group": "partner",
+                "names_channels": True,
                 "status": "active",
             }
         ]

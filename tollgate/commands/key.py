@@ -34,6 +34,8 @@ def _terms(arguments: argparse.Namespace) -> TermsInput:
         terms["allowed_ips"] = arguments.allowed_ip
     if arguments.group is not None:
         terms["group"] = arguments.group
+    if arguments.names_channels:
+        terms["names_channels"] = True
     return terms
 
 
@@ -69,6 +71,11 @@ _TERMS = (
     argument("--model", action="append", metavar="MODEL", help="may use it; repeat for more"),
     argument("--allowed-ip", action="append", metavar="CIDR", help="may come from there; repeat"),
     argument("--group", help="the price group, if not the account's"),
+    argument(
+        "--names-channels",
+        action="store_true",
+        help="sent as KEY-CHANNEL, with a channel's id, it asks that channel alone",
+    ),
 )
 
 COMMAND = Group(
