@@ -11,6 +11,7 @@ priority): each is a schedule of its own, and what nobody priced is never sold a
 
 from collections.abc import Mapping
 from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 
 import msgspec
@@ -42,6 +43,8 @@ STANDARD = ""
 
 INPUT_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "image_in")
 OUTPUT_CLASSES = ("output", "reasoning", "audio_out", "image_out")
+_input_counts = attrgetter(*INPUT_CLASSES)
+_output_counts = attrgetter(*OUTPUT_CLASSES)
 
 
 class Multiplier(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -159,7 +162,12 @@ def units_priced(kind: str) -> int:
 
 def prompt_tokens(usage: Usage) -> int:
     """The length of a prompt: everything that was read, from a cache or not."""
-    return sum(getattr(usage, kind) for kind in INPUT_CLASSES)
+    return sum(_input_counts(usage))
+
+
+def output_tokens(usage: Usage) -> int:
+    """The length of an answer: everything that was produced, thoughts too."""
+    return sum(_output_counts(usage))
 
 
 def price_lines(usage: Usage, price: Price, service: str = STANDARD) -> tuple[Line, ...]:

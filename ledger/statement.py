@@ -24,7 +24,7 @@ from ledger.streams.charge.events import (
     UsageSettled,
 )
 from ledger.streams.credit import CreditGranted
-from ledger.streams.registry import STREAM_OF
+from ledger.streams.registry import stream_of
 
 LineKind = Literal["credit", "charge", "adjustment"]
 
@@ -173,7 +173,7 @@ def change(event: Recorded) -> Standing:
 
 def _change_by_effects(event: Recorded) -> Standing:
     held = posted = 0
-    for effect in STREAM_OF[type(event.event)].effects(event.event):
+    for effect in stream_of(event.event).effects(event.event):
         if effect.scope == event.account_id:
             held += effect.held_nanos
             posted += effect.posted_nanos
@@ -186,9 +186,8 @@ def _change_by_effects(event: Recorded) -> Standing:
 
 def fold(events: Iterable[Recorded], start: Standing = NOTHING) -> Standing:
     """The standing after some events of one account."""
-    for event in events:
-        start += change(event)
-    return start
+    standings = [start, *map(change, events)]
+    return Standing(*map(sum, zip(*map(msgspec.structs.astuple, standings), strict=True)))
 
 
 def lines(events: Iterable[Recorded], carried_nanos: int) -> Iterator[StatementLine]:

@@ -5,7 +5,7 @@ Disjoint on purpose: `input` excludes what was read from or written to a cache, 
 by provider; `gateway.formats` translates them, once, into these.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -52,3 +52,9 @@ TOOL_CLASSES = ("web_search", "file_search", "code_execution")
 
 TOKEN_CLASSES = tuple(kind for kind in CLASSES if kind not in ("calls", *TOOL_CLASSES))
 """Everything that is counted in tokens."""
+
+
+def summed(usages: Sequence[Usage]) -> dict[str, int]:
+    """What several calls consumed together, by class; without what none of them consumed."""
+    sums = map(sum, zip(*map(msgspec.structs.astuple, usages), strict=True))
+    return {name: count for name, count in zip(CLASSES, sums, strict=False) if count}

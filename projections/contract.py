@@ -1,16 +1,17 @@
 """What a projection is: tables, and a pure fold of events into their rows.
 
 A row is a frozen struct; its fields are the columns. A table says which event types change it,
-which rows (by key) an event touches, and what becomes of one such row. That is all a new
+which rows (by key) an event touches, and what such events make of one row. That is all a new
 projection provides: reading, writing, batching, checkpoints and generations are the runner's.
 
 The fold knows no clock, no randomness, no float and no environment, so that folding the same
 events again gives the same bytes.
 """
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, NewType, TypeVar, cast, get_args, get_type_hints
 from uuid import UUID
 
@@ -59,13 +60,17 @@ class Column:
     is_nullable: bool
 
 
+Fold = Callable[[Key, Any, Sequence[Recorded]], Any]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """One table of a projection.
 
     touches(event) gives the keys of the rows an event of `events` changes, each once.
-    apply(key, row, event) gives the row after the event; None where there is no row. Returning
-    the very row it was given says that nothing changed.
+    fold(key, row, events) gives the row after some events that touch it, at least one; None where
+    there is no row. Returning the very row it was given says that nothing changed. How the log is
+    cut into batches must make no difference.
     is_first(event) may say True when no row of the event's keys can exist yet: the runner then
     does not look for one.
     """
@@ -75,7 +80,7 @@ class Table:
     key: tuple[str, ...]
     events: tuple[type[Event], ...]
     touches: Callable[[Recorded], tuple[Key, ...]]
-    apply: Callable[[Key, Any, Recorded], Any]
+    fold: Fold
     is_first: Callable[[Recorded], bool] = lambda _: False
     indexes: tuple[tuple[str, ...], ...] = ()
 
@@ -83,6 +88,10 @@ class Table:
         """The columns, in the order of the row's fields."""
         hints = get_type_hints(self.row)
         return tuple(_column(name, hints[name]) for name in self.row.__struct_fields__)
+
+    def topics(self) -> frozenset[str]:
+        """The topics of the events that change it, as this release writes them."""
+        return frozenset(event.TOPIC for event in self.events)
 
     def key_of(self, row: Any) -> Key:  # noqa: ANN401 - each table has its own row
         """The key of a row."""
@@ -107,6 +116,8 @@ class Projection:
     rows_are_of: every row depends on the events of one stream, of one account, or of one stretch of
     STRETCH positions, alone; so parts of the log that are split by it may be folded apart, side by
     side.
+    looks_at: by type of event, the members that decide its rows, where that is not all of them: the
+    others need not be decoded for it, which is most of what it costs to replay a log of calls.
     """
 
     name: str
@@ -114,6 +125,13 @@ class Projection:
     tables: tuple[Table, ...]
     folds_every_stream: bool = False
     rows_are_of: Literal["stream", "account", "stretch"] | None = None
+    looks_at: Mapping[type[Event], frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for event, members in self.looks_at.items():
+            assert event in self.event_types(), f"{self.name} does not fold {event.TOPIC}"
+            unknown = members.difference(event.__struct_fields__)
+            assert not unknown, f"{event.TOPIC} has no members {sorted(unknown)}"
 
     def event_types(self) -> frozenset[type[Event]]:
         """The types of events that change its rows."""
@@ -128,18 +146,56 @@ class Projection:
         return self.folds_every_stream or topic.partition(".")[0] in self.stream_names()
 
 
-def once_for_each(look: Callable[[Recorded], T]) -> Callable[[Recorded], T]:
-    """The same, but an event that touches several rows in a row is looked at only once."""
-    last: tuple[Recorded, T] | None = None
+def members(names: str) -> frozenset[str]:
+    """Names that are separated by spaces, for `Projection.looks_at`."""
+    return frozenset(names.split())
 
-    def looked(event: Recorded) -> T:
-        nonlocal last
-        known = last
-        if known is None or known[0] is not event:
-            known = last = (event, look(event))
-        return known[1]
+
+def one_by_one(apply: Callable[[Key, Any, Recorded], Any]) -> Fold:
+    """The fold of what becomes of a row with each single event."""
+
+    def fold(key: Key, row: Any, events: Sequence[Recorded]) -> Any:  # noqa: ANN401 - any row
+        for event in events:
+            row = apply(key, row, event)
+        return row
+
+    return fold
+
+
+def once_for_same(look: Callable[[Sequence[Recorded]], T]) -> Callable[[Sequence[Recorded]], T]:
+    """The same, but what was found of the very same events a moment ago is not looked for again:
+    for events that touch a row on every one of several levels.
+    """
+    lately: dict[int, tuple[Recorded, Recorded, int, T]] = {}
+
+    def looked(events: Sequence[Recorded]) -> T:
+        first, last, count = events[0], events[-1], len(events)
+        known = lately.get(first.position)
+        if known is not None and known[0] is first and known[1] is last and known[2] == count:
+            return known[3]
+        if len(lately) >= _LATELY_MAX:
+            lately.clear()
+        found = look(events)
+        lately[first.position] = (first, last, count, found)
+        return found
 
     return looked
+
+
+_LATELY_MAX = 64
+
+
+def beginning(moment: datetime, minutes: int) -> datetime:
+    """When the quarter, the hour, the day in UTC began that a moment is in, by its length."""
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    minute_of_day = at.hour * 60 + at.minute
+    return _moment(at.year, at.month, at.day, minute_of_day - minute_of_day % minutes)
+
+
+@lru_cache(maxsize=1_024)
+def _moment(year: int, month: int, day: int, minute_of_day: int) -> datetime:
+    """The same object for the same moment, whose hash is then known."""
+    return datetime(year, month, day, minute_of_day // 60, minute_of_day % 60, tzinfo=UTC)
 
 
 def starts_its_stream(event: Recorded) -> bool:

@@ -39,7 +39,7 @@ class Suspect:
     def __init__(self, table: Table, key: Key, served: Any) -> None:  # noqa: ANN401 - any row
         self.key = key
         self.served = served
-        self._apply = table.apply
+        self._fold = table.fold
         self._documents = {c.name for c in table.columns() if c.sql_type == "json"}
         self._columns = table.row.__struct_fields__
         self._state: Any = None
@@ -56,7 +56,7 @@ class Suspect:
             self._after_same = event.position
         for name in same:
             self._after_same_column[name] = event.position
-        self._state = self._apply(self.key, self._state, event)
+        self._state = self._fold(self.key, self._state, [event])
 
     def first_divergent(self) -> int | None:
         """After the last event: the position; None if no event touches the row."""
@@ -91,18 +91,17 @@ def find_divergence(
     handle_of = table.handle_maker()
     for suspect in suspects:
         by_handle[handle_of(suspect.key)] = suspect
-    types = frozenset(table.events)
-    topics = [*(event.TOPIC for event in types), *UPCASTERS]
+    topics = table.topics()
     accounts = _accounts(table, suspects)
     with connection.cursor("suspected", binary=True) as cursor:
         cursor.itersize = _ROWS_PER_FETCH
         if accounts is None:
-            cursor.execute(_EVENTS, (position, topics))
+            cursor.execute(_EVENTS, (position, [*topics, *UPCASTERS]))
         else:
-            cursor.execute(_EVENTS_OF_ACCOUNTS, (position, accounts, topics))
+            cursor.execute(_EVENTS_OF_ACCOUNTS, (position, accounts, [*topics, *UPCASTERS]))
         for row in cursor:
             event = recorded(row)
-            for key in table.touches(event) if type(event.event) in types else ():
+            for key in table.touches(event) if event.event.TOPIC in topics else ():
                 touched = by_handle.get(handle_of(key))
                 if touched is not None:
                     touched.step(event)

@@ -54,7 +54,7 @@ def fold(table: Table, events: Sequence[Recorded], cache: RowCache, load: Load) 
     known: dict[Hashable, Any] = {}
     unknown: list[Key] = []
     handle_of, is_first = table.handle_maker(), table.is_first
-    touched = _by_handle(table, handle_of, events)
+    touched = by_handle(table, handle_of, events)
     for handle, (key, own) in touched.items():
         if is_first(own[0]):
             continue
@@ -68,14 +68,15 @@ def fold(table: Table, events: Sequence[Recorded], cache: RowCache, load: Load) 
     return _folded(table, touched, known)
 
 
-_Touched = dict[Hashable, tuple[Key, list[Recorded]]]
+Touched = dict[Hashable, tuple[Key, list[Recorded]]]
 """By handle: the key, and the events that touch its row."""
 
 
-def _by_handle(
+def by_handle(
     table: Table, handle_of: Callable[[Key], Hashable], events: Sequence[Recorded]
-) -> _Touched:
-    touched: _Touched = {}
+) -> Touched:
+    """The rows that events touch, in the order in which they are touched first."""
+    touched: Touched = {}
     touches = table.touches
     for event in events:
         for key in touches(event):
@@ -88,14 +89,13 @@ def _by_handle(
     return touched
 
 
-def _folded(table: Table, touched: _Touched, known: dict[Hashable, Any]) -> FoldedTable:
+def _folded(table: Table, touched: Touched, known: dict[Hashable, Any]) -> FoldedTable:
     folded = FoldedTable(Changes([], [], []), {}, [])
     changes, rows, gone = folded
-    apply = table.apply
+    fold_row = table.fold
     for handle, (key, own) in touched.items():
-        before = row = known.get(handle)
-        for event in own:
-            row = apply(key, row, event)
+        before = known.get(handle)
+        row = fold_row(key, before, own)
         if row is None:
             if before is not None:
                 changes.gone.append(key)

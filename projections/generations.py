@@ -70,8 +70,8 @@ class Generation:
     def _fold_table(
         connection: Connection, store: TableStore, cache: RowCache, events: Sequence[Recorded]
     ) -> FoldedTable:
-        types = frozenset(store.table.events)
-        own = [event for event in events if type(event.event) in types]
+        topics = store.table.topics()
+        own = [event for event in events if event.event.TOPIC in topics]
 
         def load(keys: Sequence[Key]) -> dict[Key, object]:
             return store.read(connection, keys)

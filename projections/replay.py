@@ -6,7 +6,7 @@ one that comes and goes, never. Memory is bounded by `ROWS_MAX` rows of each tab
 """
 
 import contextlib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from ledger.collection import without_collection
 from ledger.store.reader import Recorded
 from projections.batches import Fetched, Interest, Part, fetch
 from projections.contract import Key, Projection, Table
+from projections.folding import Touched, by_handle
 from projections.progress import Progress
 from projections.reading_ahead import fetched_ahead
 from projections.storage import Changes, Connection, TableStore
@@ -112,7 +113,7 @@ class _ReplayedTable:
         """Of the rows in memory, those the database has, as it has them."""
         self._gone: list[Key] = []
         self.has_stored_rows = False
-        self._types = frozenset(store.table.events)
+        self._topics = store.table.topics()
         self._handle_of = store.table.handle_maker()
 
     @property
@@ -120,24 +121,23 @@ class _ReplayedTable:
         return self.store.table
 
     def fold(self, events: Sequence[Recorded]) -> None:
-        own = [event for event in events if type(event.event) in self._types]
+        topics = self._topics
+        own = [event for event in events if event.event.TOPIC in topics]
+        touched = by_handle(self.table, self._handle_of, own)
         if self.has_stored_rows:
-            self._load(own)
-        touches, apply, handle_of = self.table.touches, self.table.apply, self._handle_of
-        young, old = self._young, self._old
-        for event in own:
-            for key in touches(event):
-                handle = handle_of(key)
-                before = young.get(handle)
-                if before is None and old:
-                    before = old.pop(handle, None)
-                row = apply(key, before, event)
-                if row is not None:
-                    young[handle] = row
-                elif before is not None:
-                    young.pop(handle, None)
-                    if self._loaded.pop(handle, None) is not None:
-                        self._gone.append(key)
+            self._load(touched)
+        fold, young, old = self.table.fold, self._young, self._old
+        for handle, (key, events_of_row) in touched.items():
+            before = young.get(handle)
+            if before is None and old:
+                before = old.pop(handle, None)
+            row = fold(key, before, events_of_row)
+            if row is not None:
+                young[handle] = row
+            elif before is not None:
+                young.pop(handle, None)
+                if self._loaded.pop(handle, None) is not None:
+                    self._gone.append(key)
         if len(young) > ROWS_MAX // 2:
             self._write(old)
             self._old, self._young = young, {}
@@ -147,24 +147,18 @@ class _ReplayedTable:
         self._write(self._young)
         self._old, self._young = {}, {}
 
-    def _load(self, events: Iterable[Recorded]) -> None:
-        """Take back from the database what these events touch and memory has no more."""
-        table, handle_of = self.table, self._handle_of
-        seen: set[Hashable] = set()
-        unknown: list[Key] = []
-        for event in events:
-            is_first = table.is_first(event)
-            for key in table.touches(event):
-                handle = handle_of(key)
-                if handle in seen:
-                    continue
-                seen.add(handle)
-                if not is_first and handle not in self._young and handle not in self._old:
-                    unknown.append(key)
+    def _load(self, touched: Touched) -> None:
+        """Take back from the database what is touched and memory has no more."""
+        is_first, young, old = self.table.is_first, self._young, self._old
+        unknown = [
+            key
+            for handle, (key, events) in touched.items()
+            if handle not in young and handle not in old and not is_first(events[0])
+        ]
         if unknown:
             self._delete_gone()
             for key, row in self.store.read(self._connection, unknown).items():
-                handle = handle_of(key)
+                handle = self._handle_of(key)
                 self._loaded[handle] = self._young[handle] = row
 
     def _write(self, rows: dict[Hashable, Any]) -> None:

@@ -41,3 +41,10 @@ CLOSING_TOPICS: tuple[str, ...] = tuple(
 CONFIGURATION_TOPICS: tuple[str, ...] = tuple(
     event.TOPIC for stream in STREAMS if stream.is_configuration for event in stream.events
 )
+
+_STREAM_OF_TOPIC = {event.TOPIC: stream for event, stream in STREAM_OF.items()}
+
+
+def stream_of(event: Event) -> Stream:
+    """The kind of stream an event belongs to, however much of it was decoded."""
+    return _STREAM_OF_TOPIC[event.TOPIC]

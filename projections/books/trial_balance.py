@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 
 from ledger.money import NANOS_PER_USD
 from ledger.store.reader import Recorded
-from ledger.streams.registry import STREAM_OF
+from ledger.streams.registry import stream_of
 from projections.books.as_of import AsOf, read_events, read_served_position
 from projections.views import journal_blocks
 from projections.views.journal_blocks import BLOCK_BITS, FIGURES, LEVEL_BITS
@@ -96,7 +96,7 @@ async def totals_at(connection: AsyncConnection[Any], position: int) -> Totals:
 
 def post(totals: dict[str, LedgerTotal], event: Recorded) -> None:
     """Add an event's postings."""
-    for name, amount in STREAM_OF[type(event.event)].postings(event.event):
+    for name, amount in stream_of(event.event).postings(event.event):
         totals[name] = totals.get(name, LedgerTotal(name)).plus(amount)
 
 

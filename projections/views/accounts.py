@@ -3,6 +3,7 @@
 Decisions about money read `ledger.budget`; this says the same a moment later, with more around it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,8 +26,8 @@ from ledger.streams.charge.events import (
 )
 from ledger.streams.contract import AccountEvent, Event
 from ledger.streams.credit import CreditGranted
-from ledger.streams.registry import STREAM_OF
-from projections.contract import Key, Projection, Row, Table
+from ledger.streams.registry import STREAM_OF, stream_of
+from projections.contract import Key, Projection, Row, Table, members
 from projections.reading import find_row, list_rows
 
 
@@ -58,53 +59,63 @@ class AccountRow(Row, frozen=True):
 
 def touches(event: Recorded) -> tuple[Key, ...]:
     """The account of the event."""
-    return ((event.event.account_id,),)  # type: ignore[attr-defined]  # only AccountEvents come here
+    return ((event.account_id,),)
 
 
-def apply(key: Key, row: AccountRow | None, event: Recorded) -> AccountRow:
-    """Money by the event's effects, everything else by its type."""
+def fold(key: Key, row: AccountRow | None, events: Sequence[Recorded]) -> AccountRow:
+    """Money by the events' effects, everything else by their types."""
     account_id = key[0]
     assert isinstance(account_id, UUID)
     row = row or AccountRow(account_id)
-    moved_held, moved_posted = _moved(account_id, event.event)
-    held, posted = row.held_nanos + moved_held, row.posted_nanos + moved_posted
+    held, posted, charged = row.held_nanos, row.posted_nanos, row.charged_nanos
+    credited, credits_, requests = row.credited_nanos, row.credits, row.requests
+    changes: dict[str, Any] = {}
+    for event in events:
+        match event.event:
+            # Nearly all events are one of these, and their other effects need not be made for this.
+            case QuotaReserved(hold_nanos=hold):
+                held += hold
+                requests += event.version == 1
+            case UsageSettled(released_nanos=released, charged_nanos=cost):
+                held -= released
+                posted -= cost
+                charged += cost
+            case RefundIssued(released_nanos=released):
+                held -= released
+            case other:
+                moved_held, moved_posted = _moved(account_id, other)
+                held, posted = held + moved_held, posted + moved_posted
+                if isinstance(other, ChargeAdjusted):
+                    charged += other.delta_nanos
+                elif isinstance(other, CreditGranted):
+                    credits_, credited = credits_ + 1, credited + other.amount_nanos
+                else:
+                    changes |= _facts(event)
     return replace(
         row,
         held_nanos=held,
         posted_nanos=posted,
         available_nanos=posted - held,
-        events=row.events + 1,
-        position=event.position,
-        **_facts(row, event),
+        credited_nanos=credited,
+        charged_nanos=charged,
+        credits=credits_,
+        requests=requests,
+        events=row.events + len(events),
+        position=events[-1].position,
+        **changes,
     )
 
 
 def _moved(account_id: UUID, event: Event) -> tuple[int, int]:
     """What the event's effects do to the account itself: held and posted, in nanodollars."""
-    # Nearly all events are one of these, and their other effects need not be made for this.
-    match event:
-        case QuotaReserved():
-            return event.hold_nanos, 0
-        case UsageSettled():
-            return -event.released_nanos, -event.charged_nanos
-        case RefundIssued():
-            return -event.released_nanos, 0
-        case _:
-            effects = STREAM_OF[type(event)].effects(event)
-            own = [effect for effect in effects if effect.scope == account_id]
-            return sum(each.held_nanos for each in own), sum(each.posted_nanos for each in own)
+    effects = stream_of(event).effects(event)
+    own = [effect for effect in effects if effect.scope == account_id]
+    return sum(each.held_nanos for each in own), sum(each.posted_nanos for each in own)
 
 
-def _facts(row: AccountRow, event: Recorded) -> dict[str, Any]:
+def _facts(event: Recorded) -> dict[str, Any]:
+    """What an event says of the account itself."""
     match event.event:
-        case QuotaReserved():
-            return {"requests": row.requests + 1} if event.version == 1 else {}
-        case UsageSettled(charged_nanos=charged):
-            return {"charged_nanos": row.charged_nanos + charged}
-        case ChargeAdjusted(delta_nanos=delta):
-            return {"charged_nanos": row.charged_nanos + delta}
-        case CreditGranted(amount_nanos=amount):
-            return {"credits": row.credits + 1, "credited_nanos": row.credited_nanos + amount}
         case AccountOpened(group=group):
             return {"group_name": group, "opened_at": event.recorded_at}
         case LimitsSet(limits=limits, group=group):
@@ -129,7 +140,7 @@ TABLE = Table(
     key=("account_id",),
     events=tuple(event for event in STREAM_OF if issubclass(event, AccountEvent)),
     touches=touches,
-    apply=apply,
+    fold=fold,
 )
 PROJECTION = Projection(
     name="accounts",
@@ -137,6 +148,11 @@ PROJECTION = Projection(
     tables=(TABLE,),
     folds_every_stream=True,
     rows_are_of="account",
+    looks_at={
+        QuotaReserved: members("hold_nanos"),
+        UsageSettled: members("released_nanos charged_nanos"),
+        RefundIssued: members("released_nanos"),
+    },
 )
 
 

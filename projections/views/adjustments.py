@@ -14,7 +14,16 @@ from ledger.streams.adjustment import (
     AdjustmentProposed,
     AdjustmentRejected,
 )
-from projections.contract import Json, Key, Projection, Row, Table, document, starts_its_stream
+from projections.contract import (
+    Json,
+    Key,
+    Projection,
+    Row,
+    Table,
+    document,
+    one_by_one,
+    starts_its_stream,
+)
 from projections.reading import list_rows
 
 
@@ -160,7 +169,7 @@ TABLE = Table(
     key=("adjustment_id",),
     events=(AdjustmentProposed, AdjustmentApproved, AdjustmentRejected, AdjustmentPosted),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
     is_first=starts_its_stream,
     indexes=(("position",), ("state", "position")),
 )
@@ -170,7 +179,7 @@ ACCOUNTS = Table(
     key=("account_id", "adjustment_id"),
     events=(AdjustmentProposed, AdjustmentPosted),
     touches=touches_account,
-    apply=apply_to_account,
+    fold=one_by_one(apply_to_account),
     indexes=(("adjustment_id",),),
 )
 PROJECTION = Projection(name="adjustments", version=2, tables=(TABLE, ACCOUNTS))

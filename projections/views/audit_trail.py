@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.registry import STREAM_OF
-from projections.contract import Key, Projection, Row, Table
+from projections.contract import Key, Projection, Row, Table, one_by_one
 from projections.reading import list_rows
 
 
@@ -54,7 +54,7 @@ TABLE = Table(
     key=("position",),
     events=tuple(event for event in STREAM_OF if "actor" in event.__struct_fields__),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
     is_first=_always,
     indexes=(("actor", "position"), ("stream_id", "position")),
 )

@@ -4,14 +4,17 @@ any of its events is a sum of few rows and of few events.
 Rows of full blocks never change again. Sums, not balances: a row needs no other row to be made.
 """
 
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
-from ledger.statement import Standing, change
+from msgspec.structs import astuple
+
+from ledger.statement import Standing, fold
 from ledger.store.reader import Recorded
+from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
 from ledger.streams.contract import AccountEvent
 from ledger.streams.registry import STREAM_OF
-from projections.contract import Key, Projection, Row, Table, once_for_each
+from projections.contract import Key, Projection, Row, Table, members, once_for_same
 
 BLOCK_BITS = 8
 """A block has 2**8 events of the account, a block of the next level as many of those."""
@@ -50,39 +53,21 @@ def touches(event: Recorded) -> tuple[Key, ...]:
     )
 
 
-def apply(key: Key, row: BalanceBlockRow | None, event: Recorded) -> BalanceBlockRow:
-    """Adds what the event changes."""
-    moved = _change(event)
-    if row is None:
-        return _row(key, 1, event.position, moved)
-    return BalanceBlockRow(
-        row.account_id,
-        row.level,
-        row.block,
-        row.events + 1,
-        event.position,
-        row.posted_nanos + moved.posted_nanos,
-        row.held_nanos + moved.held_nanos,
-        row.open_charges + moved.open_charges,
-        row.credited_nanos + moved.credited_nanos,
-        row.charged_nanos + moved.charged_nanos,
-        row.adjusted_nanos + moved.adjusted_nanos,
-        row.credits + moved.credits,
-        row.charges + moved.charges,
-        row.adjustments + moved.adjustments,
-    )
+def fold_block(
+    key: Key, row: BalanceBlockRow | None, events: Sequence[Recorded]
+) -> BalanceBlockRow:
+    """Adds what the events change."""
+    moved = _moved(events) if row is None else _changes(row) + _moved(events)
+    counted = len(events) if row is None else row.events + len(events)
+    position = events[-1].position
+    return BalanceBlockRow(*key, counted, position, *astuple(moved))  # type: ignore[arg-type, call-arg]
 
 
-_change = once_for_each(change)
+_moved = once_for_same(fold)
 
 
-def _row(key: Key, events: int, position: int, moved: Standing) -> BalanceBlockRow:
-    account_id, level, block = key
-    return BalanceBlockRow(account_id, level, block, events, position, *_fields(moved))  # type: ignore[arg-type]
-
-
-def _fields(standing: Standing) -> tuple[Any, ...]:
-    return tuple(getattr(standing, name) for name in STANDING_FIELDS)
+def _changes(row: BalanceBlockRow) -> Standing:
+    return Standing(*astuple(row)[-len(STANDING_FIELDS) :])
 
 
 TABLE = Table(
@@ -91,7 +76,7 @@ TABLE = Table(
     key=("account_id", "level", "block"),
     events=tuple(event for event in STREAM_OF if issubclass(event, AccountEvent)),
     touches=touches,
-    apply=apply,
+    fold=fold_block,
 )
 PROJECTION = Projection(
     name="balance_blocks",
@@ -99,4 +84,9 @@ PROJECTION = Projection(
     tables=(TABLE,),
     folds_every_stream=True,
     rows_are_of="account",
+    looks_at={
+        QuotaReserved: members("hold_nanos"),
+        UsageSettled: members("released_nanos charged_nanos"),
+        RefundIssued: members("released_nanos"),
+    },
 )

@@ -19,7 +19,7 @@ from ledger.streams.channel import (
     Route,
 )
 from ledger.streams.charge.events import RefundIssued, UsageSettled
-from projections.contract import Json, Key, Projection, Row, Table, document
+from projections.contract import Json, Key, Projection, Row, Table, document, members, one_by_one
 from projections.reading import find_row, list_rows
 
 _ROUTED = (ChannelAdded, ChannelChanged)
@@ -145,9 +145,17 @@ TABLE = Table(
     key=("channel_id",),
     events=(*_CONFIGURED, UsageSettled, RefundIssued),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
 )
-PROJECTION = Projection(name="channels", version=2, tables=(TABLE,))
+PROJECTION = Projection(
+    name="channels",
+    version=2,
+    tables=(TABLE,),
+    looks_at={
+        UsageSettled: members("channel_id attempts charged_nanos shortfall_nanos"),
+        RefundIssued: members("attempts"),
+    },
+)
 
 
 async def find_channel(connection: AsyncConnection[Any], channel_id: UUID) -> ChannelRow | None:

@@ -7,7 +7,7 @@ from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.group import GroupSet
-from projections.contract import Key, Projection, Row, Table
+from projections.contract import Key, Projection, Row, Table, one_by_one
 from projections.reading import find_row, list_rows
 
 
@@ -50,7 +50,7 @@ TABLE = Table(
     key=("name",),
     events=(GroupSet,),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
 )
 PROJECTION = Projection(name="groups", version=1, tables=(TABLE,))
 

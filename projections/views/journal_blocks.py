@@ -6,14 +6,18 @@ Blocks of positions, not of days: a day is what the book's time zone says, and n
 zones. Rows of full blocks never change again.
 """
 
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from operator import add, itemgetter
 
 import msgspec
 
 from ledger.money import NANOS_PER_USD
 from ledger.store.reader import Recorded
+from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
 from ledger.streams.contract import no_postings
-from ledger.streams.registry import STREAM_OF
+from ledger.streams.registry import STREAM_OF, stream_of
 from projections.contract import (
     STRETCH_BITS,
     Json,
@@ -22,7 +26,8 @@ from projections.contract import (
     Row,
     Table,
     document,
-    once_for_each,
+    members,
+    once_for_same,
 )
 
 BLOCK_BITS = 10
@@ -52,35 +57,53 @@ def touches(event: Recorded) -> tuple[Key, ...]:
     return ((0, ordinal >> BLOCK_BITS), (1, ordinal >> BLOCK_BITS + LEVEL_BITS))
 
 
-def apply(key: Key, row: JournalBlockRow | None, event: Recorded) -> JournalBlockRow | None:
-    """Adds the postings of the event."""
-    moves = _moves(event)
-    if not moves:
-        return row
+def fold_block(
+    key: Key, row: JournalBlockRow | None, events: Sequence[Recorded]
+) -> JournalBlockRow | None:
+    """Adds the postings of the events."""
     names, figures = (Json("[]"), ()) if row is None else (row.names, row.figures)
-    sums = list(figures)
-    places = _places(names)
-    for name, side, dollars, rest in moves:
-        place = places.get(name)
-        if place is None:
-            names = _with(names, name)
-            places, place = _places(names), len(sums)
-            sums += (0,) * FIGURES
-        sums[place + side] += dollars
-        sums[place + side + 1] += rest
-        sums[place + 4] += 1
+    sums, places = list(figures), _places(names)
+    for some in _by_block(events):
+        for name, moved in _moved(some).items():
+            place = places.get(name)
+            if place is None:
+                names = _with(names, name)
+                places, place = _places(names), len(sums)
+                sums += moved
+            else:
+                sums[place : place + FIGURES] = map(add, sums[place : place + FIGURES], moved)
+    if not sums:
+        return row
     level, block = key
     return JournalBlockRow(level, block, names, tuple(sums))  # type: ignore[arg-type]
 
 
-@once_for_each
-def _moves(event: Recorded) -> list[tuple[str, int, int, int]]:
-    """The postings of an event: the name, where its figure stands, whole USD and what is beyond."""
-    # A debit has a remainder as a credit has one: towards nothing, not towards minus infinity.
-    return [
-        (name, 0 if amount < 0 else 2, *divmod(abs(amount), NANOS_PER_USD))
-        for name, amount in STREAM_OF[type(event.event)].postings(event.event)
-    ]
+def _by_block(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
+    """The events apart by the smallest block they are in, so that one sum serves both levels."""
+    start = 0
+    while start < len(events):
+        last = ((events[start].position - 1 >> BLOCK_BITS) + 1) << BLOCK_BITS
+        end = bisect_right(events, last, start, key=itemgetter(0))
+        yield events[start:end]
+        start = end
+
+
+@once_for_same
+def _moved(events: Sequence[Recorded]) -> dict[str, list[int]]:
+    """The figures of some events within one block, by name; the names as they came."""
+    moved: dict[str, list[int]] = {}
+    for event in events:
+        for name, amount in stream_of(event.event).postings(event.event):
+            figures = moved.get(name)
+            if figures is None:
+                figures = moved[name] = [0] * FIGURES
+            # A debit has a remainder as a credit has one: towards nothing, not minus infinity.
+            dollars, rest = divmod(abs(amount), NANOS_PER_USD)
+            side = 0 if amount < 0 else 2
+            figures[side] += dollars
+            figures[side + 1] += rest
+            figures[4] += 1
+    return moved
 
 
 @lru_cache(maxsize=1_024)
@@ -103,7 +126,7 @@ TABLE = Table(
         event for event, stream in STREAM_OF.items() if stream.postings is not no_postings
     ),
     touches=touches,
-    apply=apply,
+    fold=fold_block,
 )
 PROJECTION = Projection(
     name="journal_blocks",
@@ -111,4 +134,9 @@ PROJECTION = Projection(
     tables=(TABLE,),
     folds_every_stream=True,
     rows_are_of="stretch",
+    looks_at={
+        QuotaReserved: members("hold_nanos"),
+        UsageSettled: members("released_nanos charged_nanos cost"),
+        RefundIssued: members("released_nanos"),
+    },
 )

@@ -1,5 +1,6 @@
 """API keys: whose they are, what they may do, and what they spent."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from ledger.streams.charge.events import (
     RefundIssued,
     UsageSettled,
 )
-from projections.contract import Json, Key, Projection, Row, Table, document
+from projections.contract import Json, Key, Projection, Row, Table, document, members
 from projections.reading import find_row, list_rows
 
 _CHARGE = (QuotaReserved, UsageSettled, RefundIssued, ChargeAdjusted)
@@ -52,32 +53,39 @@ def touches(event: Recorded) -> tuple[Key, ...]:
     return ((event.event.key_id,),)  # type: ignore[attr-defined]  # all events of this table have one
 
 
-def apply(key: Key, row: KeyRow | None, event: Recorded) -> KeyRow:
+def fold(key: Key, row: KeyRow | None, events: Sequence[Recorded]) -> KeyRow:
     """Terms by the key's own events, money by those of its charges."""
-    key_id, account_id = key[0], event.event.account_id  # type: ignore[attr-defined]
+    key_id, account_id = key[0], events[0].account_id
     assert isinstance(key_id, UUID)
+    assert account_id is not None
     row = row or KeyRow(key_id, account_id)
-    match event.event:
-        case QuotaReserved(hold_nanos=hold):
-            is_new = event.version == 1
-            return replace(
-                row,
-                held_nanos=row.held_nanos + hold,
-                requests=row.requests + is_new,
-                last_used_at=event.recorded_at if is_new else row.last_used_at,
-            )
-        case UsageSettled(released_nanos=released, charged_nanos=charged):
-            return replace(
-                row,
-                held_nanos=row.held_nanos - released,
-                spent_nanos=row.spent_nanos + charged,
-            )
-        case RefundIssued(released_nanos=released):
-            return replace(row, held_nanos=row.held_nanos - released)
-        case ChargeAdjusted(delta_nanos=delta):
-            return replace(row, spent_nanos=row.spent_nanos + delta)
-        case _:
-            return replace(row, position=event.position, **_configured(event))
+    requests, held, spent = row.requests, row.held_nanos, row.spent_nanos
+    last_used_at = row.last_used_at
+    changes: dict[str, Any] = {}
+    for event in events:
+        match event.event:
+            case QuotaReserved(hold_nanos=hold):
+                held += hold
+                if event.version == 1:
+                    requests += 1
+                    last_used_at = event.recorded_at
+            case UsageSettled(released_nanos=released, charged_nanos=charged):
+                held -= released
+                spent += charged
+            case RefundIssued(released_nanos=released):
+                held -= released
+            case ChargeAdjusted(delta_nanos=delta):
+                spent += delta
+            case _:
+                changes |= {"position": event.position, **_configured(event)}
+    return replace(
+        row,
+        requests=requests,
+        held_nanos=held,
+        spent_nanos=spent,
+        last_used_at=last_used_at,
+        **changes,
+    )
 
 
 def _configured(event: Recorded) -> dict[str, Any]:
@@ -116,7 +124,7 @@ TABLE = Table(
     key=("key_id",),
     events=(KeyIssued, KeyChanged, KeyRevoked, *_CHARGE),
     touches=touches,
-    apply=apply,
+    fold=fold,
     indexes=(("account_id", "key_id"),),
 )
 PROJECTION = Projection(
@@ -124,6 +132,11 @@ PROJECTION = Projection(
     version=3,
     tables=(TABLE,),
     rows_are_of="account",
+    looks_at={
+        QuotaReserved: members("key_id hold_nanos"),
+        UsageSettled: members("key_id released_nanos charged_nanos"),
+        RefundIssued: members("key_id released_nanos"),
+    },
 )
 
 

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
-from projections.contract import Key, Projection, Row, Table, starts_its_stream
+from projections.contract import Key, Projection, Row, Table, members, one_by_one, starts_its_stream
 from projections.reading import list_rows
 
 
@@ -59,7 +59,7 @@ TABLE = Table(
     key=("charge_id",),
     events=(QuotaReserved, UsageSettled, RefundIssued),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
     is_first=starts_its_stream,
     indexes=(("node", "boot"),),
 )
@@ -68,6 +68,11 @@ PROJECTION = Projection(
     version=1,
     tables=(TABLE,),
     rows_are_of="stream",
+    looks_at={
+        QuotaReserved: members("account_id key_id terms hold_nanos node boot"),
+        UsageSettled: members(""),
+        RefundIssued: members(""),
+    },
 )
 
 

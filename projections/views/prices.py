@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.price import SALE, PriceSet
-from projections.contract import Json, Key, Projection, Row, Table, document
+from projections.contract import Json, Key, Projection, Row, Table, document, one_by_one
 from projections.reading import list_rows
 
 
@@ -60,7 +60,7 @@ TABLE = Table(
     key=("book", "model", "version"),
     events=(PriceSet,),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
     is_first=_always,
 )
 PROJECTION = Projection(name="prices", version=3, tables=(TABLE,))

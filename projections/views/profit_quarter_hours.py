@@ -6,12 +6,13 @@ Corrections count in the quarter they were made in, for who answered the correct
 usage came late, what the provider takes for it counts with them.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import ChargeAdjusted, UsageSettled
-from projections.contract import Key, Projection, Row, Table
+from projections.contract import Key, Projection, Row, Table, beginning, members
 
 NO_CHANNEL = UUID(int=0)
 """Stands for the channel of corrections of calls that nobody answered, and of early releases."""
@@ -45,9 +46,7 @@ _KEY = ("quarter", "account_id", "channel_id", "model", "upstream_model")
 
 def touches(event: Recorded) -> tuple[Key, ...]:
     """The one combination that the settlement, or the correction, belongs to."""
-    at = event.recorded_at.astimezone(UTC)
-    minute = at.minute - at.minute % QUARTER_MINUTES
-    quarter = at.replace(minute=minute, second=0, microsecond=0)
+    quarter = beginning(event.recorded_at, QUARTER_MINUTES)
     match event.event:
         case UsageSettled() as settled:
             place = (settled.channel_id, settled.terms.model, settled.upstream_model)
@@ -61,27 +60,28 @@ def touches(event: Recorded) -> tuple[Key, ...]:
             return ()
 
 
-def apply(key: Key, row: ProfitRow | None, event: Recorded) -> ProfitRow:
-    """Adds what the event says to the sums."""
+def fold(key: Key, row: ProfitRow | None, events: Sequence[Recorded]) -> ProfitRow:
+    """Adds what the events say to the sums."""
     row = row or ProfitRow(*key)  # type: ignore[arg-type]  # as `touches` made it
     calls, costed, adjustments = row.calls, row.costed_calls, row.adjustments
     charged, adjusted = row.charged_nanos, row.adjusted_nanos
     cost, shortfall = row.cost_nanos, row.shortfall_nanos
-    match event.event:
-        case UsageSettled() as settled:
-            calls += 1
-            charged += settled.charged_nanos
-            shortfall += settled.shortfall_nanos
-            if settled.cost is not None:
-                costed += 1
-                cost += settled.cost.amount_nanos
-        case ChargeAdjusted(delta_nanos=delta, late=late):
-            adjustments += 1
-            adjusted += delta
-            if late is not None and late.cost is not None:
-                cost += late.cost.amount_nanos
-        case _:
-            return row
+    for event in events:
+        match event.event:
+            case UsageSettled() as settled:
+                calls += 1
+                charged += settled.charged_nanos
+                shortfall += settled.shortfall_nanos
+                if settled.cost is not None:
+                    costed += 1
+                    cost += settled.cost.amount_nanos
+            case ChargeAdjusted(delta_nanos=delta, late=late):
+                adjustments += 1
+                adjusted += delta
+                if late is not None and late.cost is not None:
+                    cost += late.cost.amount_nanos
+            case _:
+                pass
     sums = (calls, costed, adjustments, charged, adjusted, cost, shortfall)
     return ProfitRow(*key, *sums)  # type: ignore[arg-type, call-arg]
 
@@ -92,6 +92,15 @@ TABLE = Table(
     key=_KEY,
     events=(UsageSettled, ChargeAdjusted),
     touches=touches,
-    apply=apply,
+    fold=fold,
 )
-PROJECTION = Projection(name="profit_quarter_hours", version=2, tables=(TABLE,))
+PROJECTION = Projection(
+    name="profit_quarter_hours",
+    version=2,
+    tables=(TABLE,),
+    looks_at={
+        UsageSettled: members(
+            "account_id channel_id terms upstream_model charged_nanos shortfall_nanos cost"
+        )
+    },
+)

@@ -1,4 +1,8 @@
-"""The request log: one row per charge, from its first hold to its last adjustment."""
+"""The request log: one row per charge, from its first hold to its last adjustment.
+
+What lists show, filter by and add up. Everything else of a call (usage by class, price lines,
+attempts, terms) is read from its own events, so it is not stored a second time.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 from psycopg import AsyncConnection
 
+from ledger.pricing import output_tokens, prompt_tokens
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import (
     ChargeAdjusted,
@@ -14,15 +19,24 @@ from ledger.streams.charge.events import (
     RefundIssued,
     UsageSettled,
 )
-from projections.contract import Json, Key, Projection, Row, Table, document, starts_its_stream
+from projections.contract import (
+    Key,
+    Projection,
+    Row,
+    Table,
+    members,
+    one_by_one,
+    starts_its_stream,
+)
 from projections.reading import find_row, list_rows
 
 
 class RequestRow(Row, frozen=True):
     """One request. status: open, settled or refunded; `ending` is the ending or the reason.
 
-    position is that of its first event, positions are those of all. charged_nanos is what the
-    settlement took; adjusted_nanos is what adjustments added to it.
+    position and last_position are those of its first and its last event. charged_nanos is what the
+    settlement took; adjusted_nanos is what adjustments added to it. cached_tokens are those of
+    prompt_tokens that were read from a cache; tries is how many channels were asked.
     """
 
     charge_id: UUID
@@ -31,28 +45,23 @@ class RequestRow(Row, frozen=True):
     key_id: UUID
     model: str
     group_name: str
-    price_version: int
-    multiplier_numerator: int
-    multiplier_denominator: int
     dialect: str
     is_streaming: bool
-    input_tokens_estimated: int
-    output_tokens_max: int
     hold_nanos: int
-    node: str
     reserved_at: datetime
     position: int
-    positions: tuple[int, ...]
+    last_position: int
     charged_nanos: int = 0
     shortfall_nanos: int = 0
     adjusted_nanos: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    tries: int = 0
     upstream_model: str | None = None
     channel_id: UUID | None = None
-    usage: Json | None = None
-    lines: Json | None = None
     basis: str | None = None
     ending: str | None = None
-    attempts: Json | None = None
     anomaly: str | None = None
     ttft_ms: int | None = None
     duration_ms: int | None = None
@@ -72,61 +81,51 @@ def apply(key: Key, row: RequestRow | None, event: Recorded) -> RequestRow | Non
         case _ if row is None:
             return None  # no lawful log has it; fsck names the event
         case QuotaReserved(hold_nanos=hold):
-            return replace(
-                row, hold_nanos=row.hold_nanos + hold, positions=(*row.positions, event.position)
-            )
+            return replace(row, hold_nanos=row.hold_nanos + hold, last_position=event.position)
         case UsageSettled() as settled:
             return _settled(row, event, settled)
         case RefundIssued() as refund:
             return _refunded(row, event, refund)
         case ChargeAdjusted(delta_nanos=delta):
-            return replace(
-                row,
-                adjusted_nanos=row.adjusted_nanos + delta,
-                positions=(*row.positions, event.position),
-            )
+            adjusted_nanos = row.adjusted_nanos + delta
+            return replace(row, adjusted_nanos=adjusted_nanos, last_position=event.position)
         case _:
             return row
 
 
 def _opened(event: Recorded, reserved: QuotaReserved) -> RequestRow:
-    terms = reserved.terms
     return RequestRow(
         event.stream_id,
         "open",
         reserved.account_id,
         reserved.key_id,
-        terms.model,
-        terms.group,
-        terms.price_version,
-        terms.multiplier.numerator,
-        terms.multiplier.denominator,
+        reserved.terms.model,
+        reserved.terms.group,
         reserved.dialect,
         reserved.streaming,
-        reserved.input_tokens_estimated,
-        reserved.output_tokens_max,
         reserved.hold_nanos,
-        reserved.node,
         event.recorded_at,
         event.position,
-        (event.position,),
+        event.position,
     )
 
 
 def _settled(row: RequestRow, event: Recorded, settled: UsageSettled) -> RequestRow:
+    usage = settled.usage
     return replace(
         row,
         status="settled",
-        positions=(*row.positions, event.position),
+        last_position=event.position,
         charged_nanos=settled.charged_nanos,
         shortfall_nanos=settled.shortfall_nanos,
+        prompt_tokens=prompt_tokens(usage),
+        cached_tokens=usage.cache_read,
+        output_tokens=output_tokens(usage),
+        tries=len(settled.attempts),
         upstream_model=settled.upstream_model,
         channel_id=settled.channel_id,
-        usage=document(settled.usage),
-        lines=document(settled.lines),
         basis=settled.basis,
         ending=settled.ending,
-        attempts=document(settled.attempts),
         anomaly=settled.anomaly,
         ttft_ms=settled.ttft_ms,
         duration_ms=settled.duration_ms,
@@ -138,9 +137,9 @@ def _refunded(row: RequestRow, event: Recorded, refund: RefundIssued) -> Request
     return replace(
         row,
         status="refunded",
-        positions=(*row.positions, event.position),
+        last_position=event.position,
+        tries=len(refund.attempts),
         ending=refund.reason,
-        attempts=document(refund.attempts),
         duration_ms=refund.duration_ms,
         closed_at=event.recorded_at,
     )
@@ -152,15 +151,23 @@ TABLE = Table(
     key=("charge_id",),
     events=(QuotaReserved, UsageSettled, RefundIssued, ChargeAdjusted),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
     is_first=starts_its_stream,
     indexes=(("account_id", "position"),),
 )
 PROJECTION = Projection(
     name="request_log",
-    version=2,
+    version=3,
     tables=(TABLE,),
     rows_are_of="stream",
+    looks_at={
+        QuotaReserved: members("account_id key_id terms dialect streaming hold_nanos"),
+        UsageSettled: members(
+            "charged_nanos shortfall_nanos usage attempts upstream_model channel_id basis ending"
+            " anomaly ttft_ms duration_ms"
+        ),
+        RefundIssued: members("attempts reason duration_ms"),
+    },
 )
 
 _NEWEST = 1 << 62

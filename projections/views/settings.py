@@ -7,7 +7,7 @@ from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.setting import SettingChanged
-from projections.contract import Key, Projection, Row, Table
+from projections.contract import Key, Projection, Row, Table, one_by_one
 from projections.reading import find_row, list_rows
 
 
@@ -48,7 +48,7 @@ TABLE = Table(
     key=("name",),
     events=(SettingChanged,),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
 )
 PROJECTION = Projection(name="settings", version=1, tables=(TABLE,))
 

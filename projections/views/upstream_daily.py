@@ -6,7 +6,8 @@ how long the prompt was), so that an amount can be split by class exactly, after
 """
 
 from bisect import bisect_left
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,14 @@ from psycopg import AsyncConnection
 from ledger.pricing import prompt_tokens
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
-from ledger.usage import CLASSES, Usage
-from projections.contract import Key, Projection, Row, Table
+from ledger.usage import Usage, summed
+from projections.contract import Key, Projection, Row, Table, beginning, members
 from projections.reading import list_rows
 
 NO_CHANNEL = UUID(int=0)
 """Stands for the channel of usage that came too late for its charge."""
+
+DAY_MINUTES = 24 * 60
 
 PROMPT_BANDS = (0, 32_000, 100_000, 128_000, 199_999, 200_000, 256_000, 272_000, 512_000, 524_288)
 """Lengths at which providers begin to charge more: a row's prompts are longer than
@@ -76,7 +79,7 @@ _KEY = (
 
 def touches(event: Recorded) -> tuple[Key, ...]:
     """The row of what was delivered, and those of tries that failed."""
-    day = event.recorded_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = beginning(event.recorded_at, DAY_MINUTES)
     match event.event:
         case UsageSettled() as settled:
             keys = {_delivered(day, settled): None}
@@ -94,35 +97,38 @@ def touches(event: Recorded) -> tuple[Key, ...]:
             return ()
 
 
-def apply(key: Key, row: UpstreamRow | None, event: Recorded) -> UpstreamRow:
-    """Adds what the event says to the sums."""
+def fold(key: Key, row: UpstreamRow | None, events: Sequence[Recorded]) -> UpstreamRow:
+    """Adds what the events say to the sums."""
     row = row or UpstreamRow(*key)  # type: ignore[arg-type]  # as `touches` made it
-    closing = event.event
-    if isinstance(closing, ChargeAdjusted):
-        assert closing.usage is not None
-        return replace(row, requests=row.requests + 1, **_with_usage(row, closing.usage))
-    assert isinstance(closing, UsageSettled | RefundIssued)
-    settled = closing if isinstance(closing, UsageSettled) else None
-    if settled is not None and len(settled.attempts) <= 1:
-        return _with_delivery(row, settled)
-    failed = sum(
-        attempt.outcome != "answered" and _failed(row.day, attempt.channel_id, settled) == key
-        for attempt in closing.attempts
-    )
-    if failed:
-        row = replace(row, failed_attempts=row.failed_attempts + failed)
-    if settled is None or _delivered(row.day, settled) != key:
-        return row
-    return _with_delivery(row, settled)
-
-
-def _with_delivery(row: UpstreamRow, settled: UsageSettled) -> UpstreamRow:
+    failed, delivered = 0, list[UsageSettled]()
+    used: list[Usage] = []
+    for event in events:
+        closing = event.event
+        if isinstance(closing, ChargeAdjusted):
+            assert closing.usage is not None
+            used.append(closing.usage)
+            continue
+        assert isinstance(closing, UsageSettled | RefundIssued)
+        settled = closing if isinstance(closing, UsageSettled) else None
+        if settled is not None and len(settled.attempts) <= 1:
+            delivered.append(settled)
+            continue
+        failed += sum(
+            attempt.outcome != "answered" and _failed(row.day, attempt.channel_id, settled) == key
+            for attempt in closing.attempts
+        )
+        if settled is not None and _delivered(row.day, settled) == key:
+            delivered.append(settled)
+    used += [settled.usage for settled in delivered]
+    estimated = sum(settled.basis == "estimated" for settled in delivered)
+    cost_nanos = sum(settled.cost.amount_nanos for settled in delivered if settled.cost)
     return replace(
         row,
-        requests=row.requests + 1,
-        estimated_requests=row.estimated_requests + (settled.basis == "estimated"),
-        cost_nanos=row.cost_nanos + (settled.cost.amount_nanos if settled.cost else 0),
-        **_with_usage(row, settled.usage),
+        requests=row.requests + len(used),
+        estimated_requests=row.estimated_requests + estimated,
+        failed_attempts=row.failed_attempts + failed,
+        cost_nanos=row.cost_nanos + cost_nanos,
+        **{kind: getattr(row, kind) + count for kind, count in summed(used).items()},
     )
 
 
@@ -144,19 +150,23 @@ def _band(usage: Usage) -> int:
     return PROMPT_BANDS[max(0, bisect_left(PROMPT_BANDS, prompt_tokens(usage)) - 1)]
 
 
-def _with_usage(row: UpstreamRow, usage: Usage) -> dict[str, int]:
-    return {name: getattr(row, name) + count for name in CLASSES if (count := getattr(usage, name))}
-
-
 TABLE = Table(
     name="upstream_daily",
     row=UpstreamRow,
     key=_KEY,
     events=(UsageSettled, RefundIssued, ChargeAdjusted),
     touches=touches,
-    apply=apply,
+    fold=fold,
 )
-PROJECTION = Projection(name="upstream_daily", version=2, tables=(TABLE,))
+PROJECTION = Projection(
+    name="upstream_daily",
+    version=2,
+    tables=(TABLE,),
+    looks_at={
+        UsageSettled: members("terms usage service cost basis channel_id upstream_model attempts"),
+        RefundIssued: members("attempts"),
+    },
+)
 
 
 async def list_upstream_days(

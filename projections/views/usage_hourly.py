@@ -3,7 +3,8 @@
 The hour is that of the closing event, in UTC. Adjustments count in the hour they were made in.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,8 @@ from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
-from ledger.usage import CLASSES, Usage
-from projections.contract import Key, Projection, Row, Table
+from ledger.usage import Usage, summed
+from projections.contract import Key, Projection, Row, Table, beginning, members
 from projections.reading import list_rows
 
 NO_CHANNEL = UUID(int=0)
@@ -65,41 +66,44 @@ def touches(event: Recorded) -> tuple[Key, ...]:
             channel_id = answered or (late.channel_id if late else NO_CHANNEL)
         case _:
             return ()
-    hour = event.recorded_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    hour = beginning(event.recorded_at, 60)
     terms = closing.terms
     key = (hour, closing.account_id, closing.key_id, terms.model, channel_id, terms.group)
     return (key,)
 
 
-def apply(key: Key, row: UsageRow | None, event: Recorded) -> UsageRow:
-    """Adds what the event says to the sums."""
+def fold(key: Key, row: UsageRow | None, events: Sequence[Recorded]) -> UsageRow:
+    """Adds what the events say to the sums."""
     row = row or UsageRow(*key)  # type: ignore[arg-type]  # as `touches` made it
-    match event.event:
-        case UsageSettled() as settled:
-            return replace(
-                row,
-                requests=row.requests + 1,
-                charged_nanos=row.charged_nanos + settled.charged_nanos,
-                shortfall_nanos=row.shortfall_nanos + settled.shortfall_nanos,
-                **_with_usage(row, settled.usage),
-            )
-        case RefundIssued():
-            return replace(row, refunds=row.refunds + 1)
-        case ChargeAdjusted(delta_nanos=delta, usage=usage, reason=reason):
-            # Late usage was counted nowhere yet; other adjustments are about money alone.
-            late = _with_usage(row, usage) if usage and reason == "late_usage" else {}
-            return replace(
-                row,
-                adjustments=row.adjustments + 1,
-                charged_nanos=row.charged_nanos + delta,
-                **late,
-            )
-        case _:
-            return row
-
-
-def _with_usage(row: UsageRow, usage: Usage) -> dict[str, int]:
-    return {name: getattr(row, name) + count for name in CLASSES if (count := getattr(usage, name))}
+    requests, refunds, adjustments = row.requests, row.refunds, row.adjustments
+    charged, shortfall = row.charged_nanos, row.shortfall_nanos
+    used: list[Usage] = []
+    for event in events:
+        match event.event:
+            case UsageSettled() as settled:
+                requests += 1
+                charged += settled.charged_nanos
+                shortfall += settled.shortfall_nanos
+                used.append(settled.usage)
+            case RefundIssued():
+                refunds += 1
+            case ChargeAdjusted(delta_nanos=delta, usage=usage, reason=reason):
+                adjustments += 1
+                charged += delta
+                # Late usage was counted nowhere yet; other adjustments are about money alone.
+                if usage is not None and reason == "late_usage":
+                    used.append(usage)
+            case _:
+                pass
+    return replace(
+        row,
+        requests=requests,
+        refunds=refunds,
+        adjustments=adjustments,
+        charged_nanos=charged,
+        shortfall_nanos=shortfall,
+        **{kind: getattr(row, kind) + count for kind, count in summed(used).items()},
+    )
 
 
 TABLE = Table(
@@ -108,7 +112,7 @@ TABLE = Table(
     key=_KEY,
     events=(UsageSettled, RefundIssued, ChargeAdjusted),
     touches=touches,
-    apply=apply,
+    fold=fold,
     indexes=(("account_id", "hour"),),
 )
 PROJECTION = Projection(
@@ -116,6 +120,12 @@ PROJECTION = Projection(
     version=2,
     tables=(TABLE,),
     rows_are_of="account",
+    looks_at={
+        UsageSettled: members(
+            "account_id key_id terms channel_id charged_nanos shortfall_nanos usage"
+        ),
+        RefundIssued: members("account_id key_id terms attempts"),
+    },
 )
 
 

@@ -18,7 +18,7 @@ from ledger.streams.user import (
     UserEnabled,
     UserRegistered,
 )
-from projections.contract import Json, Key, Projection, Row, Table, document
+from projections.contract import Json, Key, Projection, Row, Table, document, one_by_one
 from projections.reading import find_row, list_rows
 
 _IDENTITIES = msgspec.json.Decoder(list[tuple[str, str]])
@@ -87,7 +87,7 @@ TABLE = Table(
         SubjectErased,
     ),
     touches=touches,
-    apply=apply,
+    fold=one_by_one(apply),
 )
 PROJECTION = Projection(name="users", version=2, tables=(TABLE,))
 

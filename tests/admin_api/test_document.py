@@ -54,8 +54,8 @@ ANSWERS: Mapping[str, str] = {
     "IssuedKeyOutput": "id key",
     "KeyList": "keys",
     "KeyOutput": (
-        "account_id allowed_ips expires_at group id last_four limit models name names_channels prefix status"
-        " used"
+        "account_id allowed_ips expires_at group id last_four limit models name names_channels"
+        " prefix status used"
     ),
     "JobAccepted": "job",
     "JobFileOutput": "content_type digest name size_bytes",

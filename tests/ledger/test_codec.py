@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from ledger.codec import decode, encode, schemas
+from ledger.codec import decode, decoder_of, encode, schemas
 from ledger.errors import UnknownTopic
 from ledger.schemas.__main__ import text
 from ledger.streams.contract import Event
@@ -46,6 +46,33 @@ def test_an_event_reads_back_as_it_was_and_writes_the_same_bytes(event: Event) -
     state = encode(event)
     assert decode(event.TOPIC, state) == event
     assert encode(decode(event.TOPIC, state)) == state
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=TOPICS)
+def test_of_an_event_single_members_can_be_read(event: Event) -> None:
+    for name in event.__struct_fields__:
+        part = decoder_of(type(event), frozenset({name}))(encode(event))
+        assert isinstance(part, type(event))
+        assert part.TOPIC == event.TOPIC
+        assert getattr(part, name) == getattr(event, name)
+        for other in set(event.__struct_fields__) - {name}:
+            check_unread(getattr(part, other))
+
+
+def check_unread(value: Any) -> None:  # noqa: ANN401 - it stands for any member
+    for look in (bool, list, hash, lambda it: it == 0, lambda it: it.amount_nanos):
+        with pytest.raises((AttributeError, TypeError)):
+            look(value)
+
+
+def test_what_is_read_of_an_event_must_be_what_its_topic_says() -> None:
+    state = b'{"account_id":"x","released_nanos":"no number","charged_nanos":7}'
+    settled = EVENT_OF_TOPIC["charge.UsageSettled.v1"]
+    part: Any = decoder_of(settled, frozenset({"charged_nanos"}))(state)
+    assert part.charged_nanos == 7
+    for members in ({"charged_nanos", "released_nanos"}, {"key_id"}):
+        with pytest.raises(msgspec.ValidationError):
+            decoder_of(settled, frozenset(members))(state)
 
 
 @pytest.mark.parametrize("event", SAMPLES, ids=TOPICS)

@@ -5,9 +5,10 @@ ones; `golden_making.py` made it.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ import msgspec
 from ledger.budget import BudgetFold
 from ledger.codec import decode
 from ledger.store.reader import Recorded
-from projections.contract import Table
+from ledger.streams.contract import Event
+from projections.contract import Projection, Table
 from projections.folding import RowCache, fold
 from projections.registry import PROJECTIONS
 
@@ -26,6 +28,8 @@ HASHES = FIXTURES / "golden_hashes.json"
 EVENTS = 300
 POSITIONS = (50, 100, 150, 200, 250, 300)
 FOLDED = ("accounts", "balance_blocks", "journal_blocks", "open_charges", "profit_quarter_hours")
+
+Decoders = Mapping[str, Callable[[bytes], Event]]
 
 Hashes = dict[str, dict[str, str]]
 """By position and read model: the SHA-256 of its rows, or of all budgets."""
@@ -44,8 +48,10 @@ class GoldenEvent(msgspec.Struct, frozen=True):
     state: str
     leaf: str
 
-    def recorded(self) -> Recorded:
-        """As the reader gives it."""
+    def recorded(self, decoders: Decoders = MappingProxyType({})) -> Recorded:
+        """As the reader gives it; by one of `decoders` where they have one for its topic."""
+        state = self.state.encode()
+        decoder = decoders.get(self.topic)
         return Recorded(
             self.position,
             self.stream_id,
@@ -54,7 +60,7 @@ class GoldenEvent(msgspec.Struct, frozen=True):
             self.recorded_at,
             self.account_id,
             self.account_seq,
-            decode(self.topic, self.state.encode()),
+            decode(self.topic, state) if decoder is None else decoder(state),
         )
 
 
@@ -93,6 +99,17 @@ def hashes(events: Sequence[Recorded], names: Iterable[str], batch: int) -> Hash
     return found
 
 
+def rows(projection: Projection, events: Sequence[Recorded], batch: int) -> list[list[Any]]:
+    """The rows of every table of a projection, folded so many events at a time."""
+    found = []
+    for table in projection.tables:
+        folded = _Folded(table)
+        for start in range(0, len(events), batch):
+            folded.add(events[start : start + batch])
+        found.append(folded.in_order())
+    return found
+
+
 class _Folded:
     """The rows of one table, kept in a dictionary where the runner keeps them in Postgres."""
 
@@ -101,7 +118,8 @@ class _Folded:
         self._rows: dict[Any, Any] = {}
 
     def add(self, events: Sequence[Recorded]) -> None:
-        own = [one for one in events if type(one.event) in self._table.events]
+        topics = self._table.topics()
+        own = [one for one in events if one.event.TOPIC in topics]
         changes = fold(self._table, own, RowCache(), self._load).changes
         for row in [*changes.born, *changes.changed]:
             self._rows[self._table.key_of(row)] = row

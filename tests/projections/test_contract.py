@@ -10,7 +10,7 @@ from ledger.codec import encode
 from ledger.ids import entity_id
 from ledger.store.reader import Recorded
 from ledger.streams.group import GroupSet
-from projections.contract import Json, Key, Projection, Row, Table, document
+from projections.contract import Json, Key, Projection, Row, Table, document, one_by_one
 from projections.folding import FoldedTable, RowCache, fold
 from projections.registry import PROJECTIONS
 from projections.storage import Changes, TableStore, connect
@@ -119,7 +119,7 @@ COUNTS = Table(
     ("name",),
     (GroupSet,),
     lambda recorded: ((recorded.event.name,),),  # type: ignore[attr-defined]
-    counted,
+    one_by_one(counted),
 )
 
 

@@ -8,6 +8,11 @@ import pytest
 from ledger.codec import encode
 from ledger.leaf import leaf
 from ledger.statement import fold
+from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
+from projections.batches import Interest
+from projections.contract import Projection
+from projections.registry import PROJECTIONS
+from projections.views import channels, keys
 from tests.projections.golden import (
     EVENTS,
     FOLDED,
@@ -16,8 +21,10 @@ from tests.projections.golden import (
     hashes,
     read_hashes,
     read_log,
+    rows,
 )
 
+CHARGE_EVENTS = (QuotaReserved, UsageSettled, RefundIssued)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +59,29 @@ def test_its_states_are_what_they_were(log: list[GoldenEvent], batch: int) -> No
     expected = read_hashes()
     assert list(expected) == [str(position) for position in POSITIONS]
     assert hashes([event.recorded() for event in log], FOLDED, batch) == expected
+
+
+@pytest.mark.parametrize("batch", [1, 7, EVENTS])
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.name)
+def test_what_a_read_model_does_not_look_at_changes_none_of_its_rows(
+    log: list[GoldenEvent], projection: Projection, batch: int
+) -> None:
+    """However the log is cut into batches."""
+    whole = [event.recorded() for event in log]
+    decoders = Interest([projection]).decoders
+    parts = [event.recorded(decoders) for event in log]
+    assert {event.topic for event in parts} >= {event.TOPIC for event in projection.looks_at}
+    assert rows(projection, parts, batch) == rows(projection, whole, EVENTS)
+
+
+def test_together_they_read_what_one_of_them_looks_at(log: list[GoldenEvent]) -> None:
+    two = (keys.PROJECTION, channels.PROJECTION)
+    decoders = Interest(two).decoders
+    assert Interest(PROJECTIONS).decoders.keys() <= {event.TOPIC for event in CHARGE_EVENTS}
+    parts = [event.recorded(decoders) for event in log]
+    for projection in two:
+        whole = [event.recorded() for event in log]
+        assert rows(projection, parts, EVENTS) == rows(projection, whole, EVENTS)
 
 
 def test_a_single_nanodollar_makes_another_state(log: list[GoldenEvent]) -> None:

@@ -58,7 +58,7 @@ def leaders(books: Books) -> set[int]:
 
 def end_backends(books: Books, pids: set[int]) -> None:
     with psycopg.connect(books.owner_dsn, autocommit=True) as owner:
-        owner.execute("select pg_terminate_backend(pid) from unnest(%s) pid", (list(pids),))
+        owner.execute("select pg_terminate_backend(pid) from unnest(%s::int[]) pid", (list(pids),))
 
 
 def assert_equals_a_replay(books: Books) -> None:
