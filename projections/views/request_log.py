@@ -1,7 +1,8 @@
-"""The request log: one row per charge, from its first hold to its last adjustment.
+"""The request log: one row per closed charge, written once, when it is settled or refunded.
 
-What lists show, filter by and add up. Everything else of a call (usage by class, price lines,
-attempts, terms) is read from its own events, so it is not stored a second time.
+What lists show, filter by and add up. Everything else of a call (how it began, usage by class,
+price lines, attempts) is read from its own events, so it is not stored a second time; what is not
+closed yet is in `open_charges`.
 """
 
 from datetime import datetime
@@ -13,30 +14,17 @@ from psycopg import AsyncConnection
 
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.store.reader import Recorded
-from ledger.streams.charge.events import (
-    ChargeAdjusted,
-    QuotaReserved,
-    RefundIssued,
-    UsageSettled,
-)
-from projections.contract import (
-    Key,
-    Projection,
-    Row,
-    Table,
-    members,
-    one_by_one,
-    starts_its_stream,
-)
+from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
+from projections.contract import Key, Projection, Row, Table, members, one_by_one
 from projections.reading import find_row, list_rows
 
 
 class RequestRow(Row, frozen=True):
-    """One request. status: open, settled or refunded; `ending` is the ending or the reason.
+    """One request. status: settled or refunded; `ending` is the ending or the reason.
 
-    position and last_position are those of its first and its last event. charged_nanos is what the
-    settlement took; adjusted_nanos is what adjustments added to it. cached_tokens are those of
-    prompt_tokens that were read from a cache; tries is how many channels were asked.
+    position and closed_at are those of the closing event. charged_nanos is what the settlement
+    took; adjusted_nanos is what adjustments added to it. cached_tokens are those of prompt_tokens
+    that were read from a cache; tries is how many channels were asked.
     """
 
     charge_id: UUID
@@ -45,27 +33,22 @@ class RequestRow(Row, frozen=True):
     key_id: UUID
     model: str
     group_name: str
-    dialect: str
-    is_streaming: bool
-    hold_nanos: int
-    reserved_at: datetime
+    ending: str
+    closed_at: datetime
+    tries: int
+    duration_ms: int
     position: int
-    last_position: int
     charged_nanos: int = 0
     shortfall_nanos: int = 0
     adjusted_nanos: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
-    tries: int = 0
-    upstream_model: str | None = None
     channel_id: UUID | None = None
+    upstream_model: str | None = None
     basis: str | None = None
-    ending: str | None = None
     anomaly: str | None = None
     ttft_ms: int | None = None
-    duration_ms: int | None = None
-    closed_at: datetime | None = None
 
 
 def touches(event: Recorded) -> tuple[Key, ...]:
@@ -74,85 +57,76 @@ def touches(event: Recorded) -> tuple[Key, ...]:
 
 
 def apply(key: Key, row: RequestRow | None, event: Recorded) -> RequestRow | None:  # noqa: ARG001
-    """Every event of a charge adds what it says."""
+    """Made by the closing event; adjustments add to it."""
     match event.event:
-        case QuotaReserved() as reserved if row is None:
-            return _opened(event, reserved)
-        case _ if row is None:
-            return None  # no lawful log has it; fsck names the event
-        case QuotaReserved(hold_nanos=hold):
-            return replace(row, hold_nanos=row.hold_nanos + hold, last_position=event.position)
         case UsageSettled() as settled:
-            return _settled(row, event, settled)
+            return _settled(event, settled)
         case RefundIssued() as refund:
-            return _refunded(row, event, refund)
-        case ChargeAdjusted(delta_nanos=delta):
-            adjusted_nanos = row.adjusted_nanos + delta
-            return replace(row, adjusted_nanos=adjusted_nanos, last_position=event.position)
+            return _refunded(event, refund)
+        case ChargeAdjusted(delta_nanos=delta) if row is not None:
+            return replace(row, adjusted_nanos=row.adjusted_nanos + delta)
         case _:
             return row
 
 
-def _opened(event: Recorded, reserved: QuotaReserved) -> RequestRow:
+def _settled(event: Recorded, settled: UsageSettled) -> RequestRow:
+    usage, terms = settled.usage, settled.terms
     return RequestRow(
         event.stream_id,
-        "open",
-        reserved.account_id,
-        reserved.key_id,
-        reserved.terms.model,
-        reserved.terms.group,
-        reserved.dialect,
-        reserved.streaming,
-        reserved.hold_nanos,
+        "settled",
+        settled.account_id,
+        settled.key_id,
+        terms.model,
+        terms.group,
+        settled.ending,
         event.recorded_at,
+        len(settled.attempts),
+        settled.duration_ms,
         event.position,
+        settled.charged_nanos,
+        settled.shortfall_nanos,
+        0,
+        prompt_tokens(usage),
+        usage.cache_read,
+        output_tokens(usage),
+        settled.channel_id,
+        settled.upstream_model,
+        settled.basis,
+        settled.anomaly,
+        settled.ttft_ms,
+    )
+
+
+def _refunded(event: Recorded, refund: RefundIssued) -> RequestRow:
+    terms = refund.terms
+    return RequestRow(
+        event.stream_id,
+        "refunded",
+        refund.account_id,
+        refund.key_id,
+        terms.model,
+        terms.group,
+        refund.reason,
+        event.recorded_at,
+        len(refund.attempts),
+        refund.duration_ms,
         event.position,
     )
 
 
-def _settled(row: RequestRow, event: Recorded, settled: UsageSettled) -> RequestRow:
-    usage = settled.usage
-    return replace(
-        row,
-        status="settled",
-        last_position=event.position,
-        charged_nanos=settled.charged_nanos,
-        shortfall_nanos=settled.shortfall_nanos,
-        prompt_tokens=prompt_tokens(usage),
-        cached_tokens=usage.cache_read,
-        output_tokens=output_tokens(usage),
-        tries=len(settled.attempts),
-        upstream_model=settled.upstream_model,
-        channel_id=settled.channel_id,
-        basis=settled.basis,
-        ending=settled.ending,
-        anomaly=settled.anomaly,
-        ttft_ms=settled.ttft_ms,
-        duration_ms=settled.duration_ms,
-        closed_at=event.recorded_at,
-    )
-
-
-def _refunded(row: RequestRow, event: Recorded, refund: RefundIssued) -> RequestRow:
-    return replace(
-        row,
-        status="refunded",
-        last_position=event.position,
-        tries=len(refund.attempts),
-        ending=refund.reason,
-        duration_ms=refund.duration_ms,
-        closed_at=event.recorded_at,
-    )
+def is_closing(event: Recorded) -> bool:
+    """A charge is closed once, which the database sees to: there is no row of it before."""
+    return not isinstance(event.event, ChargeAdjusted)
 
 
 TABLE = Table(
     name="request_log",
     row=RequestRow,
     key=("charge_id",),
-    events=(QuotaReserved, UsageSettled, RefundIssued, ChargeAdjusted),
+    events=(UsageSettled, RefundIssued, ChargeAdjusted),
     touches=touches,
     fold=one_by_one(apply),
-    is_first=starts_its_stream,
+    is_first=is_closing,
     indexes=(("account_id", "position"),),
 )
 PROJECTION = Projection(
@@ -161,12 +135,11 @@ PROJECTION = Projection(
     tables=(TABLE,),
     rows_are_of="stream",
     looks_at={
-        QuotaReserved: members("account_id key_id terms dialect streaming hold_nanos"),
         UsageSettled: members(
-            "charged_nanos shortfall_nanos usage attempts upstream_model channel_id basis ending"
-            " anomaly ttft_ms duration_ms"
+            "account_id key_id terms ending attempts duration_ms charged_nanos shortfall_nanos"
+            " usage channel_id upstream_model basis anomaly ttft_ms"
         ),
-        RefundIssued: members("attempts reason duration_ms"),
+        RefundIssued: members("account_id key_id terms reason attempts duration_ms"),
     },
 )
 
@@ -174,14 +147,14 @@ _NEWEST = 1 << 62
 
 
 async def find_request(connection: AsyncConnection[Any], charge_id: UUID) -> RequestRow | None:
-    """One request, with its account and key for whoever must decide who may see it."""
+    """One closed request, with its account and key for whoever must decide who may see it."""
     return await find_row(connection, TABLE, RequestRow, (charge_id,))
 
 
 async def list_requests(
     connection: AsyncConnection[Any], *, before: UUID | None, limit: int
 ) -> list[RequestRow]:
-    """All requests, the newest first by their time-ordered ids, beginning before `before`."""
+    """Closed requests, the newest first by their time-ordered ids, beginning before `before`."""
     return await list_rows(
         connection,
         TABLE,
@@ -195,7 +168,7 @@ async def list_requests(
 async def list_requests_of_account(
     connection: AsyncConnection[Any], account_id: UUID, *, before: int | None, limit: int
 ) -> list[RequestRow]:
-    """An account's requests, the newest first, beginning before the position `before`."""
+    """An account's closed requests, the last closed first, before the position `before`."""
     return await list_rows(
         connection,
         TABLE,

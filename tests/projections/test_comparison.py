@@ -136,7 +136,7 @@ def test_a_missing_row_a_stale_one_and_an_invented_one(books: Books) -> None:
     run_to_head(books.dsn, books.connection)
     everything = events(books)
     closed = books.connection.execute(
-        "select charge_id, position from projections.request_log where status <> 'open' limit 1"
+        "select charge_id, position from projections.request_log limit 1"
     ).fetchone()
     opened = books.connection.execute(
         "select charge_id, position from projections.open_charges limit 1"

@@ -75,22 +75,22 @@ def test_settlements_and_the_request_log_must_match_one_to_one(books: Books) -> 
         "where topic = 'charge.UsageSettled.v1' order by position"
     ).fetchall()
     (lost, lost_at), (refunded, refunded_at) = settled[3], settled[5]
-    opened = books.connection.execute(
-        "select charge_id, position from projections.request_log where status = 'open'"
+    returned = books.connection.execute(
+        "select charge_id, position from projections.request_log where status = 'refunded'"
     ).fetchone()
-    assert opened is not None
+    assert returned is not None
     table = "view_request_log_1.request_log"
     for statement, charge_id in (
         (f"delete from {table} where charge_id = %s", lost),
         (f"update {table} set status = 'refunded' where charge_id = %s", refunded),
-        (f"update {table} set status = 'settled' where charge_id = %s", opened[0]),
+        (f"update {table} set status = 'settled' where charge_id = %s", returned[0]),
     ):
         books.connection.execute(statement.encode(), (charge_id,))
     found = list(check_requests(books.dsn))
     assert {(each.check, each.position, each.scope) for each in found} == {
         ("request_log", lost_at, str(lost)),
         ("request_log", refunded_at, str(refunded)),
-        ("request_log", opened[1], str(opened[0])),
+        ("request_log", returned[1], str(returned[0])),
     }
 
 

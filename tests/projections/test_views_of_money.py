@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from ledger.ids import charge_id, derived_id
 from ledger.streams.account import (
     AccountOpened,
@@ -109,16 +111,15 @@ def test_a_charge_is_listed_as_open_until_it_is_closed(books: Books) -> None:
     assert show(books, open_charges.list_open_charges, after=None, limit=9) == []
 
 
-def test_a_settled_request_shows_everything_that_happened_to_it(books: Books) -> None:
+def test_a_settled_request_shows_what_it_used_and_cost(books: Books) -> None:
     log = Log(books)
     log.add(derived_id("test", "c1"), credit(1_000))
     stream = charge_id()
-    opened = log.add(stream, reserved(100))
-    log.add(stream, reserved(20))
-    closed = log.add(
-        stream, settled(120, Usage(input=10, cache_read=4, output=5), 25, anomaly="odd")
-    )
-    corrected = log.add(stream, adjusted(-4))
+    log.add(stream, reserved(100), reserved(20))
+    assert show(books, request_log.find_request, stream) is None
+    usage = Usage(input=10, cache_read=4, output=5, reasoning=2)
+    closed = log.add(stream, settled(120, usage, 25, anomaly="odd"))
+    log.add(stream, adjusted(-4))
     row = show(books, request_log.find_request, stream)
     assert row is not None
     assert (row.status, row.ending, row.basis, row.anomaly) == (
@@ -129,33 +130,35 @@ def test_a_settled_request_shows_everything_that_happened_to_it(books: Books) ->
     )
     assert (row.account_id, row.key_id, row.channel_id) == (ACCOUNT, KEY, CHANNEL)
     assert (row.model, row.upstream_model, row.group_name) == ("vendor/m", "m-large", "partner")
-    assert (row.dialect, row.is_streaming) == ("openai_chat", True)
-    assert (row.hold_nanos, row.charged_nanos, row.shortfall_nanos) == (120, 25, 0)
-    assert row.adjusted_nanos == -4
-    assert (row.prompt_tokens, row.cached_tokens, row.output_tokens) == (14, 4, 5)
+    assert (row.charged_nanos, row.shortfall_nanos, row.adjusted_nanos) == (25, 0, -4)
+    assert (row.prompt_tokens, row.cached_tokens, row.output_tokens) == (14, 4, 7)
     assert (row.tries, row.ttft_ms, row.duration_ms) == (2, 7, 30)
-    assert row.reserved_at == log.recorded_at(opened)
-    assert row.closed_at == log.recorded_at(closed)
-    assert (row.position, row.last_position) == (opened, corrected)
+    assert (row.position, row.closed_at) == (closed, log.recorded_at(closed))
 
 
-def test_requests_open_and_refunded_are_listed_newest_first(books: Books) -> None:
+def test_requests_are_listed_when_they_are_closed_newest_first(books: Books) -> None:
     log = Log(books)
     log.add(derived_id("test", "c1"), credit(1_000))
     log.add(derived_id("test", "c2"), credit(1_000, OTHER))
-    streams = sorted(charge_id() for _ in range(3))
+    streams = sorted(charge_id() for _ in range(4))
     log.add(streams[0], reserved(1))
     log.add(streams[1], reserved(2), refunded(2, Attempt(channel_id=SPARE, outcome="timeout")))
-    log.add(streams[2], reserved(3, account_id=OTHER))
+    log.add(streams[2], reserved(3, account_id=OTHER), replace(refunded(3), account_id=OTHER))
+    log.add(streams[0], settled(1, Usage(input=1), 1))
+    log.add(streams[3], reserved(4))
     page = show(books, request_log.list_requests, before=None, limit=2)
     assert [row.charge_id for row in page] == [streams[2], streams[1]]
     older = show(books, request_log.list_requests, before=page[-1].charge_id, limit=2)
-    assert [(row.charge_id, row.status) for row in older] == [(streams[0], "open")]
+    assert [(row.charge_id, row.status) for row in older] == [(streams[0], "settled")]
     own = show(books, request_log.list_requests_of_account, ACCOUNT, before=None, limit=9)
-    assert [(row.charge_id, row.status, row.ending) for row in own] == [
-        (streams[1], "refunded", "upstream_failed"),
-        (streams[0], "open", None),
+    assert [(row.charge_id, row.status, row.ending, row.tries) for row in own] == [
+        (streams[0], "settled", "complete", 2),
+        (streams[1], "refunded", "upstream_failed", 1),
     ]
+    last = own[0].position
+    assert (
+        show(books, request_log.list_requests_of_account, ACCOUNT, before=last, limit=9) == own[1:]
+    )
 
 
 def test_usage_adds_up_by_hour_and_combination(books: Books) -> None:
