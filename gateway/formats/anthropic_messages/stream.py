@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.anthropic_messages.answer import generated_texts, service_in
 from gateway.formats.anthropic_messages.errors import failure_in_answer
 from gateway.formats.anthropic_messages.tools import ToolCount
@@ -23,12 +21,12 @@ from gateway.formats.anthropic_messages.usage import (
 from gateway.formats.anthropic_messages.vocabulary import written_event
 from gateway.formats.contract import CountTokens, Piece, UnreadableAnswer
 from gateway.provider_json import read_object
-from gateway.sse import SSEEvent, SSEParser, SSETooLong
+from gateway.sse import SSEEvent
+from gateway.sse_stream import SSEStreamReader
 from ledger.usage import Usage
 
 END_MARKER = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
-_BYTES_PER_TOKEN = 4
 _TELLING = ("content_block_start", "content_block_delta", "content_block_stop", "message_delta")
 _KNOWN = frozenset({*_TELLING, "message_start", "message_stop", "error"})
 
@@ -59,33 +57,17 @@ class _Event(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-class MessageStreamReader:
-    """Reads one stream; see `gateway.formats.contract.StreamReader`."""
+class MessageStreamReader(SSEStreamReader):
+    """Reads one stream."""
 
-    kept_id = ""
+    _end_marker = END_MARKER
 
     def __init__(self, count_tokens: CountTokens) -> None:
-        self._parser = SSEParser()
+        super().__init__(count_tokens)
         self._first_usage: object = None
         self._last_usage: object = None
         self._tools = ToolCount()
         self._stop: dict[str, Any] = {}
-        self._end_marker = END_MARKER
-        self._ended = False
-        self._content_events = 0
-        self._content_bytes = 0
-        self.delivered = DeliveredText(count_tokens)
-        self.error: GatewayError | None = None
-
-    @property
-    def usage(self) -> Usage | None:
-        """What was told once the output is counted: a start alone knows of the prompt only."""
-        return self._usage()[0]
-
-    @property
-    def anomaly(self) -> str | None:
-        """What is wrong with the usage that was told."""
-        return self._usage()[1]
 
     @property
     def service(self) -> str | None:
@@ -102,40 +84,6 @@ class MessageStreamReader:
         """True once the message has its stop reason, or its end came."""
         return self._ended or bool(self._stop)
 
-    @property
-    def saw_content(self) -> bool:
-        """True once any generated text has passed."""
-        return self._content_events > 0
-
-    def output_tokens_at_least(self) -> int:
-        """Events with text, or a quarter of its bytes: whichever is more."""
-        return max(self._content_events, self._content_bytes // _BYTES_PER_TOKEN)
-
-    def feed(self, chunk: bytes) -> list[Piece]:
-        """The pieces this chunk completes; nothing after `end` or `error`."""
-        if self._is_over:
-            return []
-        try:
-            events = self._parser.feed(chunk)
-        except SSETooLong as error:
-            return [self._broken(b"", StreamBrokenOff(str(error)))]
-        return self._pieces(events)
-
-    def finish(self) -> list[Piece]:
-        """The last event, if the body ended before the blank line that was to end it.
-
-        Its `raw` gets that line, so that what follows does not run into it.
-        """
-        if self._is_over:
-            return []
-        try:
-            event = self._parser.finish()
-        except SSETooLong as error:
-            return [self._broken(b"", StreamBrokenOff(str(error)))]
-        if event is None or not event.data:
-            return []
-        return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
-
     def closing(self, usage: Usage) -> bytes:
         """The end marker in the provider's own bytes, and before it the usage where it told none.
 
@@ -146,10 +94,6 @@ class MessageStreamReader:
         told = {"delta": self._stop, "usage": write_usage(usage)}
         return written_event("message_delta", told) + self._end_marker
 
-    @property
-    def _is_over(self) -> bool:
-        return self._ended or self.error is not None
-
     def _usage(self) -> tuple[Usage | None, str | None]:
         """A start alone tells what a broken stream's prompt was; of its output it knows nothing."""
         last = self._last_usage
@@ -158,21 +102,13 @@ class MessageStreamReader:
             return None, read_usage(last)[1]
         return read_usage(merged(self._first_usage, self._last_usage))
 
-    def _pieces(self, events: list[SSEEvent]) -> list[Piece]:
-        pieces: list[Piece] = []
-        for event in events:
-            pieces.append(self._read(event))
-            if self._is_over:
-                break
-        return pieces
-
     def _read(self, event: SSEEvent) -> Piece:
         if not event.data:
             return Piece("comment", event.raw)
         try:
             told = _decoded(event.data)
         except (msgspec.ValidationError, UnreadableAnswer):
-            return self._broken(event.raw, StreamBrokenOff("an event is not what its dialect says"))
+            return self._unreadable(event)
         kind = told.type or (event.event or b"").decode("ascii", "replace")
         match kind:
             case "message_start" if told.message is not None:
@@ -186,8 +122,7 @@ class MessageStreamReader:
                 self._last_usage = merged(self._last_usage, told.usage)
                 self._note_stop(told.delta)
             case "message_stop":
-                self._ended, self._end_marker = True, event.raw
-                return Piece("end", event.raw, event.data)
+                return self._end(event)
             case "error":
                 return self._broken(event.raw, failure_in_answer(told.error))
             case _:
@@ -198,18 +133,6 @@ class MessageStreamReader:
         if delta is not None and type(delta.stop_reason) is str:
             sequence = delta.stop_sequence if type(delta.stop_sequence) is str else None
             self._stop = {"stop_reason": delta.stop_reason, "stop_sequence": sequence}
-
-    def _take(self, text: str, index: int) -> None:
-        if text:
-            self._content_events += 1
-            self._content_bytes += (
-                len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-            )
-            self.delivered.add(text, index)
-
-    def _broken(self, raw: bytes, error: GatewayError) -> Piece:
-        self.error = error
-        return Piece("error", raw, error=error)
 
 
 def _decoded(data: bytes) -> _Event:

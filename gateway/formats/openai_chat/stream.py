@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.delivered_text import DeliveredText
-from gateway.errors import GatewayError, StreamBrokenOff
+from gateway.errors import StreamBrokenOff
 from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.tools import tools_in
@@ -17,12 +16,11 @@ from gateway.openai_envelope import failure_in_answer
 from gateway.openai_usage import read_usage, write_usage
 from gateway.provider_json import read_object
 from gateway.service_tiers import service_of
-from gateway.sse import SSEEvent, SSEParser, SSETooLong
+from gateway.sse import SSEEvent
+from gateway.sse_stream import SSEStreamReader
 from ledger.usage import Usage
 
 END_MARKER = b"data: [DONE]\n\n"
-
-_BYTES_PER_TOKEN = 4
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -60,34 +58,17 @@ class _Chunk(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-class ChatStreamReader:
-    """Reads one stream; see `gateway.formats.contract.StreamReader`."""
+class ChatStreamReader(SSEStreamReader):
+    """Reads one stream."""
 
-    kept_id = ""
+    _end_marker = END_MARKER
 
     def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
+        super().__init__(count_tokens)
         self._call = call
-        self._parser = SSEParser()
         self._first_data: bytes | None = None
         self._told_usage: object = None
-        self.service: str | None = None
         self._finished_choices: set[int] = set()
-        self._ended = False
-        self._end_marker = END_MARKER
-        self._content_events = 0
-        self._content_bytes = 0
-        self.delivered = DeliveredText(count_tokens)
-        self.error: GatewayError | None = None
-
-    @property
-    def usage(self) -> Usage | None:
-        """The last usage that was told; never a sum, as providers that tell several accumulate."""
-        return read_usage(self._told_usage)[0]
-
-    @property
-    def anomaly(self) -> str | None:
-        """What is wrong with the last usage that was told."""
-        return read_usage(self._told_usage)[1]
 
     @property
     def tools(self) -> Usage:
@@ -98,46 +79,6 @@ class ChatStreamReader:
     def finished(self) -> bool:
         """True once each choice has its finish reason, or [DONE] came."""
         return self._ended or len(self._finished_choices) >= self._call.choices
-
-    @property
-    def saw_content(self) -> bool:
-        """True once any generated text has passed."""
-        return self._content_events > 0
-
-    def output_tokens_at_least(self) -> int:
-        """Events with text, or a quarter of its bytes: whichever is more."""
-        return max(self._content_events, self._content_bytes // _BYTES_PER_TOKEN)
-
-    def feed(self, chunk: bytes) -> list[Piece]:
-        """The pieces this chunk completes; nothing after `end` or `error`."""
-        if self._is_over:
-            return []
-        try:
-            events = self._parser.feed(chunk)
-        except SSETooLong as error:
-            return [self._broken(b"", StreamBrokenOff(str(error)))]
-        pieces: list[Piece] = []
-        for event in events:
-            piece = self._read(event)
-            pieces.append(piece)
-            if piece.kind in ("end", "error"):
-                break
-        return pieces
-
-    def finish(self) -> list[Piece]:
-        """The last event, if the body ended before the blank line that was to end it.
-
-        Its `raw` gets that line, so that what follows does not run into it.
-        """
-        if self._is_over:
-            return []
-        try:
-            event = self._parser.finish()
-        except SSETooLong as error:
-            return [self._broken(b"", StreamBrokenOff(str(error)))]
-        if event is None or not event.data:
-            return []
-        return [self._read(SSEEvent(event.raw + b"\n\n", event.data, event.event))]
 
     def closing(self, usage: Usage) -> bytes:
         """The end marker, and before it the usage for a client that asked and was told none."""
@@ -164,17 +105,15 @@ class ChatStreamReader:
         except UnreadableAnswer:
             return {}
 
-    @property
-    def _is_over(self) -> bool:
-        return self._ended or self.error is not None
+    def _usage(self) -> tuple[Usage | None, str | None]:
+        return read_usage(self._told_usage)
 
     def _read(self, event: SSEEvent) -> Piece:
         data = event.data
         if not data:
             return Piece("comment", event.raw)
         if data[:1] == b"[" and data.strip() == b"[DONE]":
-            self._ended, self._end_marker = True, event.raw
-            return Piece("end", event.raw, event.data)
+            return self._end(event)
         if self._first_data is None:
             self._first_data = data
         try:
@@ -184,7 +123,7 @@ class ChatStreamReader:
         if chunk.usage is not None:
             self._told_usage = chunk.usage
         if chunk.service_tier is not None:
-            self.service = service_of(chunk.service_tier)
+            self._service = service_of(chunk.service_tier)
         if chunk.error or chunk.object == "error" or event.event == b"error":
             return self._told_error(event, chunk.error)
         if not chunk.choices:
@@ -192,7 +131,7 @@ class ChatStreamReader:
         for choice in chunk.choices:
             delta = choice.delta
             text = "" if delta is None else (delta.content or _other_text(delta))
-            self._take(choice.index or 0, text, choice.finish_reason)
+            self._note(choice.index or 0, text, choice.finish_reason)
         return Piece("content", event.raw, event.data)
 
     def _read_untyped(self, event: SSEEvent) -> Piece:
@@ -204,7 +143,7 @@ class ChatStreamReader:
         if told_usage is not None:
             self._told_usage = told_usage
         if document.get("service_tier") is not None:
-            self.service = service_of(document["service_tier"])
+            self._service = service_of(document["service_tier"])
         error = document.get("error")
         if error or document.get("object") == "error" or event.event == b"error":
             return self._told_error(event, error)
@@ -215,16 +154,11 @@ class ChatStreamReader:
             if type(choice) is dict:
                 index = choice.get("index")
                 text = "".join(generated_texts(choice.get("delta")))
-                self._take(index if type(index) is int else 0, text, choice.get("finish_reason"))
+                self._note(index if type(index) is int else 0, text, choice.get("finish_reason"))
         return Piece("content", event.raw, event.data)
 
-    def _take(self, index: int, text: str, finish_reason: object) -> None:
-        if text:
-            self._content_events += 1
-            self._content_bytes += (
-                len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-            )
-            self.delivered.add(text, index)
+    def _note(self, index: int, text: str, finish_reason: object) -> None:
+        self._take(text, index)
         if finish_reason and len(self._finished_choices) < self._call.choices:
             self._finished_choices.add(index)
 
@@ -235,10 +169,6 @@ class ChatStreamReader:
             except UnreadableAnswer:
                 error = None
         return self._broken(event.raw, failure_in_answer(error))
-
-    def _broken(self, raw: bytes, error: GatewayError) -> Piece:
-        self.error = error
-        return Piece("error", raw, error=error)
 
 
 def _other_text(delta: _Delta) -> str:
