@@ -30,7 +30,7 @@ from gateway.reasoning_suffixes import (
 from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 CHAT, RESPONSES, MESSAGES = "openai_chat", "openai_responses", "anthropic_messages"
-GEMINI = "gemini"
+COMPLETIONS, GEMINI = "openai_completions", "gemini"
 
 _ACTIONS = {False: "generateContent", True: "streamGenerateContent?alt=sse"}
 _OLDER = ChatQuirks(is_older=True)
@@ -98,7 +98,12 @@ VENDORS = (
     Compatible(
         "deepseek",
         "https://api.deepseek.com",
-        {CHAT: "/chat/completions", MESSAGES: "/anthropic/v1/messages"},
+        {
+            CHAT: "/chat/completions",
+            MESSAGES: "/anthropic/v1/messages",
+            COMPLETIONS: "/beta/completions",
+        },
+        only={COMPLETIONS: "deepseek-chat"},
         quirks=_OLDER,
         habits=Habits(suffixes=(deepseek,)),
     ),
@@ -129,7 +134,11 @@ VENDORS = (
     Compatible(
         "ollama",
         "http://localhost:11434",
-        {CHAT: "/v1/chat/completions", MESSAGES: "/v1/messages"},
+        {
+            CHAT: "/v1/chat/completions",
+            MESSAGES: "/v1/messages",
+            COMPLETIONS: "/v1/completions",
+        },
         quirks=_OLDER,
         needs_key=False,
         # https://docs.ollama.com/api/openai-compatibility: images come as bytes.

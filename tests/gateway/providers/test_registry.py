@@ -78,10 +78,12 @@ def test_it_asks_a_whole_address_at_the_place_the_channel_says(
 OWN = [
     ("deepseek", "openai_chat", "https://api.deepseek.com/chat/completions"),
     ("deepseek", "anthropic_messages", "https://api.deepseek.com/anthropic/v1/messages"),
+    ("deepseek", "openai_completions", "https://api.deepseek.com/beta/completions"),
     ("mistral", "openai_chat", "https://api.mistral.ai/v1/chat/completions"),
     ("xai", "openai_responses", "https://api.x.ai/v1/responses"),
     ("openrouter", "anthropic_messages", "https://openrouter.ai/api/v1/messages"),
     ("ollama", "openai_chat", "http://localhost:11434/v1/chat/completions"),
+    ("ollama", "openai_completions", "http://localhost:11434/v1/completions"),
     ("ali", "openai_chat", "https://dashscope.aliyuncs.com/compatible-mode/v1/chat/completions"),
     ("ali", "anthropic_messages", "https://dashscope.aliyuncs.com/apps/anthropic/v1/messages"),
     ("zhipu", "openai_chat", "https://open.bigmodel.cn/api/paas/v4/chat/completions"),
@@ -128,6 +130,14 @@ def test_a_peer_gateway_gets_the_key_where_each_format_has_it() -> None:
     assert asked(peer, streamed).url == (
         "https://p.example.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse"
     )
+
+
+def test_what_is_written_between_two_texts_is_asked_where_the_vendor_offers_it() -> None:
+    """Legacy completions with a suffix; other models of the vendor are asked as in a chat."""
+    deepseek = PROVIDERS["deepseek"]
+    assert "openai_completions" in deepseek.formats("", "deepseek-chat", {})
+    assert "openai_completions" not in deepseek.formats("", "deepseek-reasoner", {})
+    assert deepseek.formats("", "deepseek-chat", {})[0] == "openai_chat"
 
 
 def test_what_follows_the_bar_in_a_key_of_qianfan_is_the_application() -> None:
