@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from gateway.attempts import Asker
 from gateway.callers import Caller
+from gateway.earlier_context import with_earlier
 from gateway.errors import InvalidRequest, KeyNotAllowed, ServiceNotPriced, UnknownModel
 from gateway.formats.contract import ChatCall, Format, Prompt
 from gateway.parts import Parts
@@ -64,7 +65,7 @@ class Admissions:
         priced = history.at(now_us) if history else None
         if not options or priced is None:
             raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
-        if call.continues:
+        if call.continues or call.refers_to:
             call, options = await self._continued(caller, call, options)
         call = self._with_room(call, options)
         version, event = priced
@@ -104,26 +105,20 @@ class Admissions:
     async def _continued(
         self, caller: Caller, call: ChatCall, options: Sequence[Candidate]
     ) -> tuple[ChatCall, tuple[Candidate, ...]]:
-        """The call with what it goes on from counted in, and the one place where that is kept.
+        """The call with what it goes on from, and who may serve it: the place where that is kept.
 
-        Raises InvalidRequest, in OpenAI's words where nothing is kept for this account.
+        Raises InvalidRequest.
         """
-        kept = await self._kept.find(caller.account_id, call.continues)
-        if kept is None:
-            raise InvalidRequest(
-                f"Previous response with id '{call.continues}' not found.",
-                param="previous_response_id",
-                code="previous_response_not_found",
-            )
-        there = only_at(options, kept.channel_id, kept.channel_key_id)
+        call, place = await with_earlier(self._kept, caller.account_id, call)
+        there = tuple(options) if place is None else only_at(options, *place)
         if not there:
             raise InvalidRequest(
-                f"The provider that keeps the response '{call.continues}' does not serve the model "
+                f"The provider that keeps what this call goes on from does not serve the model "
                 f"{call.model!r} at present: send the whole conversation in 'input'.",
-                param="previous_response_id",
+                param="previous_response_id" if call.continues else "input",
                 code="previous_response_unavailable",
             )
-        return replace(call, earlier_tokens=kept.context_tokens), there
+        return call, there
 
     def _with_room(self, call: ChatCall, options: Sequence[Candidate]) -> ChatCall:
         """The call with the limit it will be sent with: a model whose name says to think needs

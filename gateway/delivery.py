@@ -20,15 +20,20 @@ from gateway.errors import (
     UpstreamFailed,
 )
 from gateway.exchange import Exchange
-from gateway.formats.contract import Answer, ChatCall, Format, Piece, StreamReader
-from gateway.kept_responses import KeptResponse, KeptResponses
+from gateway.formats.contract import (
+    Answer,
+    ChatCall,
+    Format,
+    Piece,
+    StreamReader,
+)
+from gateway.keeping import Keeping
+from gateway.kept_responses import KeptResponses
 from gateway.running_cover import OutputLimit, RunningCover
 from gateway.tokens import Tokenizer
 from gateway.wires import Whole
 from ledger import clock
 from ledger.pricing import (
-    INPUT_CLASSES,
-    OUTPUT_CLASSES,
     STANDARD,
     Price,
     cost_nanos,
@@ -50,7 +55,6 @@ _EVENT_STREAM = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-_CONTEXT_CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 _PASSING = ("content", "comment")
 _LOST_MAX = 1_024
 _NO_TOOLS = Usage()
@@ -155,15 +159,14 @@ class Delivery:
         answer = whole.answer
         count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
         metered = await self._meter(one, _told_by(answer), count)
-        kept_id = answer.kept_id if one.call.keeps else ""
-        if kept_id and not await self._remember(one, metered.usage, kept_id):
+        body = one.opened.wire.told(one.call, whole, metered.usage)
+        if one.call.keeps and not await self._remember(one, metered.usage, answer, body):
             attempts = one.opened.final_attempts("cut")
             await one.charge.refund_in_time("undelivered", attempts, attempts[-1].duration_ms)
             raise Overloaded("where the answer is kept could not be recorded", retry_after_s=5)
         if not await one.charge.settle_in_time(self._settle(one, metered, "complete")):
             one.charge.give_back_when_settled()
             raise Overloaded("the charge could not be recorded in time", retry_after_s=5)
-        body = one.opened.wire.told(one.call, whole, metered.usage)
         if one.call.stream:
             await one.exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
             await one.exchange.end(body)
@@ -196,28 +199,23 @@ class Delivery:
         told = Told(usage, reader.anomaly, reader.service, reader.tools)
         metered = await self._meter(one, told, reader.delivered.count)
         code = "client_gone" if one.exchange.is_gone else ending.code
-        kept_id = reader.kept_id if one.call.keeps else ""
-        if kept_id and not await self._remember(one, metered.usage, kept_id):
+        last = reader.closing(metered.usage)
+        is_kept = one.call.keeps and ending.error is None
+        if is_kept and not await self._remember(one, metered.usage, reader, last):
             ending.error = Overloaded("where the answer is kept could not be recorded")
         if not await one.charge.settle_in_time(self._settle(one, metered, code)):
             ending.error = Overloaded("the charge could not be recorded in time")
-        return reader.closing(metered.usage)
+        return last
 
-    async def _remember(self, one: Delivering, usage: Usage, kept_id: str) -> bool:
-        """Where an answer is that its provider keeps, before the client can ask for it again; False
-        if that cannot be recorded.
+    async def _remember(
+        self, one: Delivering, usage: Usage, answer: Answer | StreamReader, told: bytes
+    ) -> bool:
+        """Where an answer is kept, before the client can ask for it again; False if that cannot be
+        recorded.
         """
-        opening, opened = one.charge.opening, one.opened
-        kept = KeptResponse(
-            account_id=opening.account_id,
-            response_id=kept_id,
-            key_id=opening.key_id,
-            channel_id=opened.candidate.channel_id,
-            channel_key_id=opened.key_id,
-            model=one.call.model,
-            context_tokens=sum(getattr(usage, each) for each in _CONTEXT_CLASSES),
-        )
-        return await self._kept.remember(kept)
+        finding = Keeping(one.charge.opening, one.opened, one.call.model, usage)
+        kept = finding.of(self._wire.dialect, answer, told)
+        return kept is None or await self._kept.remember(*kept)
 
     async def _meter(self, one: Delivering, told: Told, count_output: Callable[[], int]) -> Metered:
         """The provider's word where there is one, else what was sent and delivered, counted."""

@@ -1,5 +1,7 @@
-"""What is asked about an answer that its provider keeps: to see it again, to see what went into it,
-to end it, to have it deleted. Nothing of it is paid for, and nothing of it is in the ledger.
+"""What is asked about an answer that is kept: to see it again, to see what went into it, to end it,
+to have it deleted. Nothing of it is paid for, and nothing of it is in the ledger.
+
+Its provider is asked, where that keeps it; of what was translated we keep the answer ourselves.
 
 Source: https://platform.openai.com/docs/api-reference/responses
 """
@@ -9,6 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+import msgspec
 
 from gateway.callers import Network, identify
 from gateway.errors import (
@@ -83,17 +88,38 @@ class KeptAnswers:
             caller = await identify(exchange, self._parts.configuration, self._trusted_proxies)
             kept = await self._parts.kept.find(caller.account_id, asked.response_id)
             if kept is None:
-                raise UnknownResponse(f"Response with id '{asked.response_id}' not found.")
+                raise _unknown(asked.response_id)
+            if kept.channel_id is None:
+                await self._show(exchange, asked, kept)
+                return
             with self._parts.cutter.cut(None) as cut:
                 async with cut.guard():
-                    await self._visit(exchange, asked, kept)
+                    await self._visit(exchange, asked, kept, kept.channel_id)
         except TimeoutError:
             await self._refuse(exchange, Overloaded("this node is going down", retry_after_s=1))
         except GatewayError as error:
             await self._refuse(exchange, error)
 
-    async def _visit(self, exchange: Exchange, asked: _Asked, kept: KeptResponse) -> None:
-        place = self._place(kept)
+    async def _show(self, exchange: Exchange, asked: _Asked, kept: KeptResponse) -> None:
+        """What we keep ourselves."""
+        if asked.action:
+            raise InvalidRequest(
+                "The response has ended, and what went into it is not kept.",
+                code="unsupported_operation",
+            )
+        if exchange.method == "DELETE":
+            await self._parts.kept.forget(kept.account_id, kept.response_id)
+            told: object = {"id": kept.response_id, "object": "response", "deleted": True}
+        else:
+            told = (await self._parts.kept.documents([kept])).get(kept.response_id)
+            if told is None:
+                raise _unknown(kept.response_id)
+        await exchange.respond(200, _JSON, msgspec.json.encode(told))
+
+    async def _visit(
+        self, exchange: Exchange, asked: _Asked, kept: KeptResponse, channel_id: UUID
+    ) -> None:
+        place = self._place(kept, channel_id)
         provider = self._parts.providers.get(place.type)
         if not isinstance(provider, Keeper):
             raise InvalidRequest(
@@ -117,12 +143,12 @@ class KeptAnswers:
         finally:
             answer.close()
 
-    def _place(self, kept: KeptResponse) -> Candidate:
+    def _place(self, kept: KeptResponse, channel_id: UUID) -> Candidate:
         """The channel and the key that made it. Raises UnknownResponse, UpstreamFailed."""
-        channel = self._parts.configuration.held.channels.get(kept.channel_id)
+        channel = self._parts.configuration.held.channels.get(channel_id)
         if channel is None or channel.is_removed:
-            raise UnknownResponse(f"Response with id '{kept.response_id}' not found.")
-        place = candidate_of(kept.channel_id, channel, "", kept.channel_key_id)
+            raise _unknown(kept.response_id)
+        place = candidate_of(channel_id, channel, "", kept.channel_key_id)
         if channel.is_paused or place is None:
             raise UpstreamFailed("The provider that keeps this response is not asked at present.")
         return place
@@ -143,7 +169,7 @@ class KeptAnswers:
 
     async def _failure(self, asked: _Asked, answer: UpstreamAnswer) -> GatewayError:
         if answer.status == 404:
-            return UnknownResponse(f"Response with id '{asked.response_id}' not found.")
+            return _unknown(asked.response_id)
         body = b""
         async for piece in answer.pieces():
             body += piece
@@ -157,6 +183,10 @@ class KeptAnswers:
             return
         status, headers, body = self._wire.error_body(error, exchange.request_id)
         await exchange.respond(status, headers, body)
+
+
+def _unknown(response_id: str) -> UnknownResponse:
+    return UnknownResponse(f"Response with id '{response_id}' not found.")
 
 
 def _on(exchange: Exchange) -> str:

@@ -20,6 +20,7 @@ class SSEStreamReader(ABC):
     """Reads one stream. Formats give `_read`, `_usage` and `finished`."""
 
     kept_id = ""
+    kept_items: tuple[str, ...] = ()
     _service: str | None = None
     _end_marker = b""
     """What ends the stream: as the provider sent it, once it did."""

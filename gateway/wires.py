@@ -66,6 +66,9 @@ class Asking(msgspec.Struct, frozen=True):
 class Wire(Protocol):
     """How one client's call reaches one provider, and the answer the client."""
 
+    retells: bool
+    """Whether answers are written here, under ids that no provider knows."""
+
     def outgoing(self, call: ChatCall, asking: Asking) -> "Outgoing":
         """What is sent.
 
@@ -107,6 +110,8 @@ class Outgoing(msgspec.Struct, frozen=True):
 class Passing:
     """Both sides speak one format."""
 
+    retells = False
+
     def __init__(self, wire: Format) -> None:
         self._wire = wire
         self.classify_failure = wire.classify_failure
@@ -137,6 +142,8 @@ class Passing:
 
 class Translating:
     """The client speaks one format, the provider another."""
+
+    retells = True
 
     def __init__(
         self, client: Format, provider: ProviderFormat, tells_thoughts_as_text: bool
@@ -233,6 +240,10 @@ class _Retelling:
     @property
     def kept_id(self) -> str:
         return self._inner.kept_id
+
+    @property
+    def kept_items(self) -> tuple[str, ...]:
+        return self._inner.kept_items
 
     @property
     def tools(self) -> Usage:

@@ -129,7 +129,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         formats=PROVIDER_FORMATS,
         refusals=refusals,
         cutter=cutter,
-        kept=KeptResponses(core.pool),
+        kept=KeptResponses(core.pool, core.vault),
         key_refused=KeyRefused(core.ledger, lease.node, owned),
         egress=Egress(_egress_limits(given)),
     )

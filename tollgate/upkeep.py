@@ -37,11 +37,17 @@ _OLD_REFUSALS = """
         where refused_at < clock_timestamp() - make_interval(days => %s) limit %s)
 """
 _OLD_KEPT_RESPONSES = """
-    delete from operations.kept_response where ctid in (
-        select ctid from operations.kept_response
-        where created_at < clock_timestamp() - make_interval(days => %s) limit %s)
+    with old as (
+        delete from operations.kept_response where ctid in (
+            select ctid from operations.kept_response
+            where created_at < clock_timestamp() - make_interval(days => %s) limit %s)
+        returning cell_id),
+    cells as (
+        delete from vault.cell using old where kind = 'kept_response' and row_id = old.cell_id)
+    select from old
 """
-# A cell stands for a stream of its row's id; a channel's keys and texts for their mention in it.
+# A cell stands for a stream of its row's id; a channel's keys and texts for their mention in it;
+# what an answer said, for the row that remembers it.
 _ORPHANS = """
     select kind, row_id, field, subject from vault.cell c
     where case
@@ -49,6 +55,8 @@ _ORPHANS = """
             select from ledger.event e where e.originator_id = c.subject
             and position(convert_to(c.row_id::text, 'UTF8') in e.state) > 0)
         when kind = 'credit' then true
+        when kind = 'kept_response' then not exists (
+            select from operations.kept_response k where k.cell_id = c.row_id)
         else not exists (select from ledger.event e where e.originator_id = c.row_id)
     end
 """

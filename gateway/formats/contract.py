@@ -5,7 +5,7 @@ A format is stateless; what one stream needs to remember lives in its `StreamRea
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -39,7 +39,8 @@ class ChatCall(msgspec.Struct, frozen=True):
     `service` is the one asked for (flex, priority, ...), empty for the standard one.
 
     `keeps`: the client lets the provider keep the answer. `continues` is the id of a kept answer
-    that this call goes on from, and `earlier_tokens` how much the provider reads again for it.
+    that this call goes on from, `refers_to` the ids of items of kept answers that stand for them in
+    its input, and `earlier_tokens` how much the provider reads again for both.
     `variant` names another thing to do with the same words (compact), empty for an answer.
 
     `fetched`: media that was named by these addresses, for providers that do not take addresses.
@@ -57,6 +58,7 @@ class ChatCall(msgspec.Struct, frozen=True):
     service: str = STANDARD
     keeps: bool = False
     continues: str = ""
+    refers_to: tuple[str, ...] = ()
     earlier_tokens: int = 0
     variant: str = ""
     fetched: Mapping[str, Inline] = msgspec.field(default_factory=dict)
@@ -98,6 +100,7 @@ class Answer(msgspec.Struct, frozen=True):
     output_texts: tuple[str, ...]
     service: str | None = None
     kept_id: str = ""
+    kept_items: tuple[str, ...] = ()
     tools: Usage = Usage()
 
 
@@ -153,6 +156,11 @@ class StreamReader(Protocol):
     @property
     def kept_id(self) -> str:
         """As `Answer.kept_id`, so far."""
+        ...
+
+    @property
+    def kept_items(self) -> tuple[str, ...]:
+        """As `Answer.kept_items`, so far."""
         ...
 
     @property
@@ -273,6 +281,23 @@ class Dialect(ProviderDialect, Protocol):
 
     def writer(self, call: ChatCall) -> EventWriter:
         """For the stream to a client of this dialect."""
+        ...
+
+
+class Made(NamedTuple):
+    """An answer that was written here, with the ids by which its client may name it later."""
+
+    answer_id: str
+    item_ids: tuple[str, ...]
+    document: dict[str, Any]
+
+
+@runtime_checkable
+class KeepingDialect(Protocol):
+    """A dialect whose clients name earlier answers, and items of them, by their ids."""
+
+    def made(self, told: bytes) -> Made:
+        """What a whole answer is, or the last events of a stream, as the client is told it."""
         ...
 
 

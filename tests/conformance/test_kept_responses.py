@@ -2,7 +2,7 @@
 that made them, by the account they were made for, and by nobody else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -107,6 +107,13 @@ def made(sdk: OpenAI, provider: FakeProvider, response_id: str, **fields: object
     asked: Any = {"model": OWN, "input": "hello", **fields}
     assert sdk.responses.create(**asked).id == response_id
     return provider.received[-1]
+
+
+def last_of(events: Iterable[Any]) -> Any:  # noqa: ANN401 - a response
+    """The response that a stream ends with."""
+    *_, last = events
+    assert last.type == "response.completed"
+    return last.response
 
 
 def place(received: Received) -> tuple[str, str]:
@@ -223,8 +230,40 @@ def test_what_is_not_kept_is_not_remembered(
         sdk.responses.retrieve(response_id)
 
 
-def test_what_is_translated_is_not_kept(gateway: InProcess, sdk: OpenAI) -> None:
-    answer = sdk.responses.create(model=CHAT, input="x")
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_what_is_translated_is_kept_here(
+    gateway: InProcess, payer: Payer, sdk: OpenAI, provider: FakeProvider, is_streamed: bool
+) -> None:
+    """Its provider does not know it by the name that it has for the client."""
+    if is_streamed:
+        answer = last_of(sdk.responses.create(model=CHAT, input="x", stream=True))
+    else:
+        answer = sdk.responses.create(model=CHAT, input="x")
+    sent = len(provider.received)
+    charges = len(gateway.books.stories(payer.account_id))
+    assert sdk.responses.retrieve(answer.id) == answer
+    for ask in (sdk.responses.cancel, sdk.responses.input_items.list):
+        with pytest.raises(openai.BadRequestError):
+            ask(answer.id)
+    with pytest.raises(openai.BadRequestError) as failure:
+        sdk.responses.create(model=CHAT, input="x", previous_response_id=answer.id)
+    assert failure.value.code == "previous_response_unavailable"
+    other = gateway.client(gateway.books.payer(5).key)
+    assert other.get(f"/v1/responses/{answer.id}").status == 404
+    sdk.responses.delete(answer.id)
+    with pytest.raises(openai.NotFoundError):
+        sdk.responses.retrieve(answer.id)
+    with psycopg.connect(gateway.app_dsn) as connection:
+        cells = connection.execute("select from vault.cell where kind = 'kept_response'")
+        assert cells.fetchall() == []
+    assert len(provider.received) == sent
+    assert len(gateway.books.stories(payer.account_id)) == charges
+
+
+def test_what_is_translated_is_not_kept_where_that_is_not_wanted(
+    gateway: InProcess, sdk: OpenAI
+) -> None:
+    answer = sdk.responses.create(model=CHAT, input="x", store=False)
     assert rows(gateway, answer.id) == []
     with pytest.raises(openai.NotFoundError):
         sdk.responses.retrieve(answer.id)

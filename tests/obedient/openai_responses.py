@@ -24,17 +24,25 @@ _FULL_MESSAGE = {"type": "message", "id": "msg_x", "status": "completed"}
 
 
 class OpenAIResponses:
-    """`/responses`."""
+    """`/responses`. What it is let keep may be named by its id from then on, and nothing else."""
+
+    def __init__(self) -> None:
+        self._keeps = False
+        self._kept: set[str] = set()
 
     def read(self, path: str, document: dict[str, Any]) -> Asked:
         require(path.endswith("/v1/responses"), f"no such address: {path}")
         check("openai_responses", _completed(document))
         asked = Asked(document, document.get("stream", False), document.get("instructions") or "")
+        self._keeps = document.get("store") is not False
         items = document["input"]
         if isinstance(items, str):
             items = [{"role": "user", "content": items}]
         for item in items:
-            _read_item(item, asked)
+            if item.get("type") == "item_reference":
+                require(item["id"] in self._kept, f"no such item: {item['id']}")
+            else:
+                _read_item(item, asked)
         require_answered(asked.calls, asked.results)
         for tool in document.get("tools") or ():
             if tool["type"] == "function":
@@ -47,12 +55,13 @@ class OpenAIResponses:
         return asked
 
     def whole(self, said: Said) -> dict[str, Any]:
-        return _response(said, "completed", [item for item, _ in _items(said)]) | {
-            "usage": _usage(said.figures)
-        }
+        items = [item for item, _ in _items(said)]
+        if self._keeps:
+            self._kept.update(item["id"] for item in items)
+        return self._response(said, "completed", items) | {"usage": _usage(said.figures)}
 
     def events(self, said: Said) -> Iterator[bytes]:
-        begun_response = {"response": _response(said, "in_progress", [])}
+        begun_response = {"response": self._response(said, "in_progress", [])}
         told = [(kind, begun_response) for kind in ("created", "in_progress")]
         for index, (item, pieces) in enumerate(_items(said)):
             begun = {**item, **_EMPTY[item["type"]]}
@@ -65,6 +74,9 @@ class OpenAIResponses:
             name = f"response.{kind}"
             event = {"type": name, "sequence_number": number, **members}
             yield f"event: {name}\ndata: {json.dumps(event)}\n\n".encode()
+
+    def _response(self, said: Said, status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+        return _response(said, status, output) | {"store": self._keeps}
 
     def failure(self, status: int, message: str) -> dict[str, Any]:
         kind = "invalid_request_error" if status < 500 else "server_error"
@@ -233,7 +245,6 @@ def _response(said: Said, status: str, output: list[dict[str, Any]]) -> dict[str
         "previous_response_id": None,
         "reasoning": {"effort": "medium", "summary": "auto"},
         "service_tier": "default",
-        "store": False,
         "temperature": 1.0,
         "text": {"format": {"type": "text"}, "verbosity": "medium"},
         "tool_choice": "auto",

@@ -10,6 +10,7 @@ from admin_api.desk import Desk
 from admin_api.operations import accounts, api_keys, channels
 from admin_api.operations.channels import ChannelInput
 from admin_api.operations.credits import Idempotency, grant_credit
+from gateway.kept_responses import KeptResponse, KeptResponses
 from ledger import vault
 from ledger.vault import Place
 from tests.conftest import FreshDatabase
@@ -33,19 +34,28 @@ def test_where_answers_are_kept_is_forgotten_after_a_month(
     ledger_database: FreshDatabase, redis_url: str
 ) -> None:
     async def scenario(core: Core) -> None:
+        account_id = uuid4()
+        kept = KeptResponses(core.pool, core.vault)
+        for days in range(29, 34):
+            one = KeptResponse(account_id, f"resp_{days}", uuid4(), None, None, "m", 7, 3)
+            assert await kept.remember(one, '{"what": "was said"}')
         async with core.pool.connection() as connection:
             await connection.execute(
-                "insert into operations.kept_response select %s, 'resp_' || days, %s, %s, null, "
-                "'m', 7, clock_timestamp() - make_interval(days => days) "
-                "from generate_series(29, 33) as days",
-                (uuid4(), uuid4(), uuid4()),
+                "update operations.kept_response set created_at = clock_timestamp() "
+                "- make_interval(days => substr(response_id, 6)::int)"
             )
-        assert await Upkeep(core.pool).tidy() == (0, 0)
-        async with core.pool.connection() as connection:
-            cursor = await connection.execute(
-                "select response_id from operations.kept_response order by 1"
-            )
-            assert await cursor.fetchall() == [("resp_29",), ("resp_30",)]
+        upkeep = Upkeep(core.pool, clock := Clock())
+        assert await upkeep.tidy() == (0, 0)
+        clock.now_s = ORPHANED_FOR_S
+        assert await upkeep.tidy() == (0, 0)
+        for days in range(29, 34):
+            one_more = await kept.find(account_id, f"resp_{days}")
+            assert (one_more is not None) == (days < 31)
+            if one_more is not None:
+                told = await kept.documents([one_more])
+                assert told == {f"resp_{days}": {"what": "was said"}}
+        assert {kind for kind, _ in await cells(core)} == {"kept_response"}
+        assert len(await cells(core)) == 2
 
     run(ledger_database, redis_url, scenario)
 

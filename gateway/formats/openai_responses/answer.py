@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.formats.contract import Answer, UnreadableAnswer
-from gateway.formats.openai_responses.tools import tools_in
+from gateway.formats.openai_responses.tools import counted, ids_of, items_of
 from gateway.formats.openai_responses.usage import read_usage
 from gateway.openai_envelope import failure_in_answer
 from gateway.provider_json import read_object
@@ -25,6 +25,7 @@ def read_answer(body: bytes) -> Answer:
     if error is None and type(output) is not list:
         raise UnreadableAnswer("the answer has no output")
     usage, anomaly = read_usage(document.get("usage"))
+    items = items_of(output)
     return Answer(
         usage=usage,
         anomaly=anomaly,
@@ -32,7 +33,8 @@ def read_answer(body: bytes) -> Answer:
         output_texts=tuple(generated_texts(output)),
         service=service_of(document.get("service_tier")),
         kept_id=kept_id_of(document),
-        tools=tools_in(output),
+        kept_items=ids_of(items),
+        tools=counted(items),
     )
 
 

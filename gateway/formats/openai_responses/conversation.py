@@ -32,6 +32,8 @@ def conversation_of(call: ChatCall) -> Conversation:
     """What `call` asks for. Raises InvalidRequest for what only its own providers know."""
     if call.continues:
         raise _only_here("An earlier response", "previous_response_id")
+    if call.refers_to:
+        raise _only_here("An item that is named by its id", "input")
     if call.variant:
         raise _only_here("A compaction", None)
     messages = list(_messages(call.document["input"]))

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
-from gateway.formats.contract import ChatCall, EventReader, EventWriter
+from gateway.formats.contract import ChatCall, EventReader, EventWriter, Made
 from gateway.formats.openai_responses import conversation, shaping, turn, writing
 from gateway.formats.openai_responses.reading_events import ResponseEventReader
 from gateway.formats.openai_responses.writing_events import ResponseEventWriter
@@ -52,3 +52,7 @@ class ResponsesDialect:
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
         """The members that give a request a system prompt, where it has none or before its own."""
         return shaping.lead(document, words, before_own)
+
+    def made(self, told: bytes) -> Made:
+        """The response that was told, whole or by the last event of a stream."""
+        return turn.made_of(told)

@@ -71,7 +71,7 @@ def _read_item(item: dict[str, Any], found: PromptParts) -> int:
             found.texts.append(_json(item.get("summary") or []))
             return ITEM_TOKENS + len(str(sealed)) // SEALED_BYTES_PER_TOKEN
         case "item_reference":
-            return UNSEEN_MEDIA_TOKENS
+            return ITEM_TOKENS  # what it stands for is in the call's `earlier_tokens`
         case _:
             found.texts.append(_json(item))
             return ITEM_TOKENS

@@ -1,11 +1,13 @@
 """A Responses request, checked where it matters for routing, money and memory.
 
 Source: https://platform.openai.com/docs/api-reference/responses/create. A call that goes on from
-an earlier response is for the provider that keeps it. Conversations and prompts that are kept there
-are refused, for nobody can have made one here. Work in the background is refused as well: it would
-go on after the call, and its charge with it, until somebody came to look.
+an earlier response, or names items of one by their ids, is for the provider that keeps it.
+Conversations and prompts that are kept there are refused, for nobody can have made one here. Work
+in the background is refused as well: it would go on after the call, and its charge with it, until
+somebody came to look.
 """
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -81,7 +83,24 @@ def _read(document: dict[str, Any], body: bytes) -> ChatCall:
             plain=True,
         )
         or "",
+        refers_to=_referred_to(document.get("input")),
     )
+
+
+def _referred_to(given: object) -> tuple[str, ...]:
+    """The ids of items that stand for the items themselves.
+
+    Raises InvalidRequest where one comes twice, as the provider of all of them would.
+    """
+    items = given if type(given) is list else []
+    named = [item["id"] for item in items if item.get("type") == "item_reference"]
+    for item_id, count in Counter(named).items():
+        if count > 1:
+            raise InvalidRequest(
+                f"Duplicate item found with id {item_id}. Remove duplicate items from your input.",
+                param="input",
+            )
+    return tuple(named)
 
 
 def _refuse_what_is_kept(document: dict[str, Any]) -> None:
@@ -115,6 +134,10 @@ def _check_input(given: object) -> None:
             if type(item.get("role")) is not str:
                 refuse(f"{param}.role", "a string")
             _check_content(item.get("content"), f"{param}.content")
+        if kind == "item_reference":
+            text(item.get("id"), f"{param}.id", least_bytes=1, most_bytes=ID_MAX_BYTES, plain=True)
+            if item.get("id") is None:
+                refuse(f"{param}.id", "given")
 
 
 def _check_content(content: object, param: str) -> None:

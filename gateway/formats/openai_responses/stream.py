@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.formats.contract import CountTokens, Piece
-from gateway.formats.openai_responses.tools import Item, counted
+from gateway.formats.openai_responses.tools import Item, counted, ids_of
 from gateway.formats.openai_responses.usage import read_usage
 from gateway.openai_envelope import failure_in_answer
 from gateway.service_tiers import service_of
@@ -93,6 +93,7 @@ class ResponseStreamReader(SSEStreamReader):
             self._service = service_of(response.service_tier) if response else None
             if response and type(response.id) is str and response.store is not False:
                 self.kept_id = response.id
+                self.kept_items = ids_of(self._output or self._items)
             return self._end(event)
         if told.type == "response.output_item.done" and told.item is not None:
             self._items.append(told.item)

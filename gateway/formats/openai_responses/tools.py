@@ -26,8 +26,9 @@ _CLASS_OF_TOOL: Mapping[str, str] = {
 
 
 class Item(msgspec.Struct, gc=False):
-    """What of an output item says whether it is a billed call."""
+    """What of an output item says whether it is a billed call, and which one it is."""
 
+    id: Any = None
     type: Any = None
     action: Any = None
     status: Any = None
@@ -45,8 +46,18 @@ def counted(items: list[Item] | None) -> Usage:
 
 def tools_in(output: object) -> Usage:
     """The billed calls in a decoded `output`."""
-    items = output if type(output) is list else []
-    return counted([_item(each) for each in items if type(each) is dict])
+    return counted(items_of(output))
+
+
+def ids_of(items: list[Item] | None) -> tuple[str, ...]:
+    """The ids by which items may be named later."""
+    return tuple(item.id for item in items or () if type(item.id) is str)
+
+
+def items_of(output: object) -> list[Item]:
+    """The items of a decoded `output`."""
+    given = output if type(output) is list else []
+    return [_item(each) for each in given if type(each) is dict]
 
 
 def tool_calls_of(document: Mapping[str, Any]) -> dict[str, int]:
@@ -65,7 +76,7 @@ def tool_calls_of(document: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _item(told: Mapping[str, Any]) -> Item:
-    return Item(type=told.get("type"), action=told.get("action"), status=told.get("status"))
+    return Item(**{name: told.get(name) for name in Item.__struct_fields__})
 
 
 def _is_billed(action: object) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
 from gateway.conversation.signatures import signed_call_id
 from gateway.conversation.turn import Choice, StopReason, Turn
-from gateway.formats.contract import ChatCall, UnreadableAnswer
+from gateway.formats.contract import ChatCall, Made, UnreadableAnswer
 from gateway.formats.openai_responses.conversation import output_part
 from gateway.formats.openai_responses.usage import write_usage
 from gateway.formats.openai_responses.vocabulary import NAME
@@ -43,6 +43,16 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
     )
 
 
+def made_of(told: bytes) -> Made:
+    """The response that a client is told: as a document, or by the last event of a stream."""
+    if not told.startswith(b"{"):
+        _, _, last = told.rstrip().rpartition(b"\ndata: ")
+        response: dict[str, Any] = msgspec.json.decode(last)["response"]
+    else:
+        response = msgspec.json.decode(told)
+    return Made(response["id"], tuple(item["id"] for item in response["output"]), response)
+
+
 def response_of(
     call: ChatCall,
     response_id: str,
@@ -71,7 +81,7 @@ def response_of(
         "parallel_tool_calls": document.get("parallel_tool_calls", True),
         "previous_response_id": None,
         "reasoning": document.get("reasoning") or {"effort": None, "summary": None},
-        "store": False,
+        "store": call.keeps,
         "temperature": document.get("temperature"),
         "text": document.get("text") or {"format": {"type": "text"}},
         "tool_choice": document.get("tool_choice") or "auto",
