@@ -31,6 +31,9 @@ Key = tuple[Hashable, ...]
 """The values of a table's key columns, in their order."""
 
 
+PLACES = frozenset({"stream_id", "version", "recorded_at", "account_id", "account_seq"})
+"""What is known of an event besides what it says, its position and its topic."""
+
 STRETCH_BITS = 18
 STRETCH = 1 << STRETCH_BITS
 """Position p is in stretch (p - 1) // STRETCH."""
@@ -118,6 +121,7 @@ class Projection:
     side.
     looks_at: by type of event, the members that decide its rows, where that is not all of them: the
     others need not be decoded for it, which is most of what it costs to replay a log of calls.
+    uses_places: which of the PLACES of an event decide its rows; the others need not be read.
     """
 
     name: str
@@ -126,8 +130,10 @@ class Projection:
     folds_every_stream: bool = False
     rows_are_of: Literal["stream", "account", "stretch"] | None = None
     looks_at: Mapping[type[Event], frozenset[str]] = field(default_factory=dict)
+    uses_places: frozenset[str] = PLACES
 
     def __post_init__(self) -> None:
+        assert self.uses_places <= PLACES, f"{self.name} uses no such places"
         for event, members in self.looks_at.items():
             assert event in self.event_types(), f"{self.name} does not fold {event.TOPIC}"
             unknown = members.difference(event.__struct_fields__)

@@ -153,6 +153,7 @@ PROJECTION = Projection(
         UsageSettled: members("released_nanos charged_nanos"),
         RefundIssued: members("released_nanos"),
     },
+    uses_places=members("version recorded_at account_id"),
 )
 
 

@@ -89,4 +89,5 @@ PROJECTION = Projection(
         UsageSettled: members("released_nanos charged_nanos"),
         RefundIssued: members("released_nanos"),
     },
+    uses_places=members("version account_id account_seq"),
 )

@@ -155,6 +155,7 @@ PROJECTION = Projection(
         UsageSettled: members("channel_id attempts charged_nanos shortfall_nanos"),
         RefundIssued: members("attempts"),
     },
+    uses_places=members("recorded_at"),
 )
 
 

@@ -7,6 +7,7 @@ zones. Rows of full blocks never change again.
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import add, itemgetter
@@ -91,19 +92,25 @@ def _by_block(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
 @once_for_same
 def _moved(events: Sequence[Recorded]) -> dict[str, list[int]]:
     """The figures of some events within one block, by name; the names as they came."""
-    moved: dict[str, list[int]] = {}
+    amounts: defaultdict[str, list[int]] = defaultdict(list)
     for event in events:
         for name, amount in stream_of(event.event).postings(event.event):
-            figures = moved.get(name)
-            if figures is None:
-                figures = moved[name] = [0] * FIGURES
-            # A debit has a remainder as a credit has one: towards nothing, not minus infinity.
-            dollars, rest = divmod(abs(amount), NANOS_PER_USD)
-            side = 0 if amount < 0 else 2
-            figures[side] += dollars
-            figures[side + 1] += rest
-            figures[4] += 1
-    return moved
+            amounts[name].append(amount)
+    return {name: _figures(given) for name, given in amounts.items()}
+
+
+def _figures(amounts: Sequence[int]) -> list[int]:
+    """The FIGURES of some postings to one ledger account."""
+    # A debit has a remainder as a credit has one: towards nothing, not towards minus infinity.
+    debits = [-amount for amount in amounts if amount < 0]
+    credits_ = [amount for amount in amounts if amount >= 0]
+    return [
+        sum(amount // NANOS_PER_USD for amount in debits),
+        sum(amount % NANOS_PER_USD for amount in debits),
+        sum(amount // NANOS_PER_USD for amount in credits_),
+        sum(amount % NANOS_PER_USD for amount in credits_),
+        len(amounts),
+    ]
 
 
 @lru_cache(maxsize=1_024)
@@ -139,4 +146,5 @@ PROJECTION = Projection(
         UsageSettled: members("released_nanos charged_nanos cost"),
         RefundIssued: members("released_nanos"),
     },
+    uses_places=members(""),
 )

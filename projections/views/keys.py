@@ -137,6 +137,7 @@ PROJECTION = Projection(
         UsageSettled: members("key_id released_nanos charged_nanos"),
         RefundIssued: members("key_id released_nanos"),
     },
+    uses_places=members("version recorded_at account_id"),
 )
 
 

@@ -73,6 +73,7 @@ PROJECTION = Projection(
         UsageSettled: members(""),
         RefundIssued: members(""),
     },
+    uses_places=members("stream_id version recorded_at"),
 )
 
 

@@ -103,4 +103,5 @@ PROJECTION = Projection(
             "account_id channel_id terms upstream_model charged_nanos shortfall_nanos cost"
         )
     },
+    uses_places=members("recorded_at"),
 )

@@ -141,6 +141,7 @@ PROJECTION = Projection(
         ),
         RefundIssued: members("account_id key_id terms reason attempts duration_ms"),
     },
+    uses_places=members("stream_id recorded_at"),
 )
 
 _NEWEST = 1 << 62

@@ -166,6 +166,7 @@ PROJECTION = Projection(
         UsageSettled: members("terms usage service cost basis channel_id upstream_model attempts"),
         RefundIssued: members("attempts"),
     },
+    uses_places=members("recorded_at"),
 )
 
 

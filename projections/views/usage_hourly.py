@@ -126,6 +126,7 @@ PROJECTION = Projection(
         ),
         RefundIssued: members("account_id key_id terms attempts"),
     },
+    uses_places=members("recorded_at"),
 )
 
 
