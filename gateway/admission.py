@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from gateway.attempts import Asker
 from gateway.callers import Caller
-from gateway.earlier_context import with_earlier
 from gateway.errors import InvalidRequest, KeyNotAllowed, ServiceNotPriced, UnknownModel
 from gateway.formats.contract import ChatCall, Format, Prompt
+from gateway.kept.earlier import with_earlier
 from gateway.parts import Parts
 from gateway.routing import Candidate, candidates, named_candidate, only_at
 from gateway.windows import windows

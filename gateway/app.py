@@ -11,7 +11,7 @@ from gateway.exchange import Exchange, Header, Receive, Scope, Send
 from gateway.formats.contract import Format
 from gateway.gemini_paths import MODELS, OPENAI_PREFIX, ModelAction, is_gemini, model_action
 from gateway.health import Health
-from gateway.kept_answers import RESPONSES, KeptAnswers
+from gateway.kept.asked_again import RESPONSES, KeptAnswers
 from gateway.models import Models, dialect_of_caller
 from gateway.relay import Place, Relay
 from ledger.ids import charge_id

@@ -27,8 +27,8 @@ from gateway.formats.contract import (
     Piece,
     StreamReader,
 )
-from gateway.keeping import Keeping
-from gateway.kept_responses import KeptResponses
+from gateway.kept.keeping import Keeping
+from gateway.kept.responses import KeptResponses
 from gateway.running_cover import OutputLimit, RunningCover
 from gateway.tokens import Tokenizer
 from gateway.wires import Whole

@@ -7,7 +7,7 @@ from gateway.attempts import ChannelVault
 from gateway.charges import ChargeBook
 from gateway.cutting import Cutter
 from gateway.formats.contract import ProviderFormat
-from gateway.kept_responses import KeptResponses
+from gateway.kept.responses import KeptResponses
 from gateway.key_refusals import KeyRefused
 from gateway.media.egress import Egress
 from gateway.providers.contract import Provider

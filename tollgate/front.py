@@ -26,8 +26,8 @@ from gateway.formats.gemini import request as gemini
 from gateway.formats.openai_responses.compaction import COMPACT, OpenAICompaction
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.health import Health
-from gateway.kept_answers import KeptAnswers
-from gateway.kept_responses import KeptResponses
+from gateway.kept.asked_again import KeptAnswers
+from gateway.kept.responses import KeptResponses
 from gateway.key_refusals import KeyRefused
 from gateway.leases import NodeLease
 from gateway.media.egress import Egress, EgressLimits

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from openai import OpenAI
 
-from gateway import kept_responses
+from gateway.kept import responses
 from tests.bookkeeping import Payer
 from tests.conformance.test_kept_responses import (
     USAGE,
@@ -204,7 +204,7 @@ def test_so_much_is_not_put_into_a_call(
     sdk: OpenAI, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (message,) = sdk.responses.create(model=TRANSLATED, input="x").output
-    monkeypatch.setattr(kept_responses, "DOCUMENTS_MAX_BYTES", 100)
+    monkeypatch.setattr(responses, "DOCUMENTS_MAX_BYTES", 100)
     sent = len(provider.received)
     with pytest.raises(openai.APIStatusError) as failure:
         sdk.responses.create(model=TRANSLATED, input=again(message.id or ""))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.attempts import Opened
 from gateway.formats.contract import Answer, Dialect, KeepingDialect, StreamReader
-from gateway.kept_responses import KeptResponse
+from gateway.kept.responses import KeptResponse
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.streams.charge.events import QuotaReserved
 from ledger.usage import Usage

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall
-from gateway.kept_responses import KeptResponse, KeptResponses
+from gateway.kept.responses import KeptResponse, KeptResponses
 from gateway.raw_members import edited
 
 

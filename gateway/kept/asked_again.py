@@ -26,7 +26,7 @@ from gateway.errors import (
 )
 from gateway.exchange import Exchange
 from gateway.formats.contract import Format
-from gateway.kept_responses import KeptResponse
+from gateway.kept.responses import KeptResponse
 from gateway.parts import Parts
 from gateway.providers.contract import Keeper, Visit
 from gateway.routing import Candidate, candidate_of

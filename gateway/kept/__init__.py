@@ -1,0 +1,1 @@
+"""Answers that are kept beyond their call: where, for whom, and what may be asked of them."""
