@@ -83,11 +83,14 @@ def credential(exchange: Exchange) -> str:
 
 def named_channel(secret: str) -> tuple[str, UUID | None]:
     """A key, and the channel that is named behind it: `<key>-<channel's id>`."""
-    found = _KEY_AND_CHANNEL.fullmatch(secret)
-    return (secret, None) if found is None else (found[1], UUID(found[2]))
+    key, dash, channel_id = secret[: -_ID_LENGTH - 1], secret[-_ID_LENGTH - 1 :][:1], ""
+    if key and dash == "-":
+        channel_id = secret[-_ID_LENGTH:]
+    return (key, UUID(channel_id)) if _ID.fullmatch(channel_id) else (secret, None)
 
 
-_KEY_AND_CHANNEL = re.compile(r"(.+)-([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
+_ID_LENGTH = 36
+_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOLDS_KEY = (b"x-api-key", b"x-goog-api-key", b"mj-api-secret")
 _ELSEWHERE = "midjourney-proxy"
 """Said by clients whose secret goes into a header of its own."""

@@ -27,7 +27,7 @@ class SSEStreamReader(ABC):
 
     def __init__(self, count_tokens: CountTokens, parser: SSEParser | None = None) -> None:
         self._parser = parser or SSEParser()
-        self._ended = False
+        self._ended = self._is_over = False
         self._content_events = 0
         self._content_bytes = 0
         self.delivered = DeliveredText(count_tokens)
@@ -107,10 +107,6 @@ class SSEStreamReader(ABC):
                 break
         return pieces
 
-    @property
-    def _is_over(self) -> bool:
-        return self._ended or self.error is not None
-
     def _take(self, text: str, index: int) -> None:
         """Count what was generated; `index`: of the choice, or of the block."""
         if text:
@@ -121,11 +117,12 @@ class SSEStreamReader(ABC):
             self.delivered.add(text, index)
 
     def _end(self, event: SSEEvent) -> Piece:
-        self._ended, self._end_marker = True, event.raw
+        self._ended = self._is_over = True
+        self._end_marker = event.raw
         return Piece("end", event.raw, event.data)
 
     def _broken(self, raw: bytes, error: GatewayError) -> Piece:
-        self.error = error
+        self.error, self._is_over = error, True
         return Piece("error", raw, error=error)
 
     def _unreadable(self, event: SSEEvent) -> Piece:

@@ -1,6 +1,7 @@
 """A stretch of the log, read and decoded once for all projections that stand before it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -117,6 +118,12 @@ class Interest:
         self.skips_busy_streams = not (
             streams & _BUSY_STREAMS or any(each.folds_every_stream for each in chosen)
         )
+
+
+@lru_cache(maxsize=64)
+def interest_of(projections: tuple[Projection, ...]) -> Interest:
+    """The interest of some projections in all of the log; made once, for it takes a while."""
+    return Interest(projections)
 
 
 class Fetched(NamedTuple):

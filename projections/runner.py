@@ -21,9 +21,9 @@ from ledger.errors import LedgerError
 from ledger.store.reader import Recorded
 from projections.batches import (
     Batch,
-    Interest,
     LogBroken,
     ProjectionStopped,
+    interest_of,
     read_batch,
     read_head_position,
 )
@@ -167,7 +167,7 @@ class Runner:
     def _advance(
         self, connection: Connection, position: int, head: int, lanes: list["_Lane"]
     ) -> int:
-        interest = Interest(lane.projection for lane in lanes)
+        interest = interest_of(tuple(lane.projection for lane in lanes))
         limit = self._timing.batch_events_max
         try:
             batch = read_batch(connection, position, head, limit, interest)
