@@ -213,7 +213,7 @@ class Delivery:
         """Where an answer is kept, before the client can ask for it again; False if that cannot be
         recorded.
         """
-        finding = Keeping(one.charge.opening, one.opened, one.call.model, usage)
+        finding = Keeping(one.charge.opening, one.opened, one.call, usage)
         kept = finding.of(self._wire.dialect, answer, told)
         return kept is None or await self._kept.remember(*kept)
 

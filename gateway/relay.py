@@ -32,6 +32,8 @@ class RelayLimits:
     body: BodyLimits = BodyLimits()
     drains: Drains = Drains()
     call_s: float | None = None
+    keeps_translated: bool = True
+    """Whether answers that no provider knows as their clients do may be kept here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Relay:
             if place.stream and wants_array(exchange.query):
                 exchange.send_through(as_array)
             call = replace(call, model=place.model, stream=place.stream)
+        if call.keeps_here and not self._limits.keeps_translated:
+            call = replace(call, keeps_here=False)
         names = self._wire.forwarded_headers
         if not names:
             return call

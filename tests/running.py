@@ -100,6 +100,7 @@ def in_process(
     relay_timeout_s: int | None = None,
     request_body_max_bytes: int = 32 * 1024 * 1024,
     media_networks: Sequence[str] = (),
+    keeps_translated_responses: bool = True,
 ) -> Iterator[InProcess]:
     """Serve the gateway over these servers on a free port of loopback; settled and gone after."""
     given = Assignment(
@@ -115,6 +116,7 @@ def in_process(
         relay_timeout_s=relay_timeout_s,
         workers=1,
         media_networks=tuple(media_networks),
+        keeps_translated_responses=keeps_translated_responses,
     )
     loop = LoopThread()
     ready: Future[tuple[Core, Front, int]] = Future()

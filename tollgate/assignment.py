@@ -34,6 +34,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     media_max_bytes: int = 20 * 1024 * 1024
     media_timeout_s: int = 30
     media_networks: tuple[str, ...] = ()
+    keeps_translated_responses: bool = True
     signer_folder: str = ""
     signer_socket: str = ""
 
@@ -66,6 +67,7 @@ def assignment(
         media_max_bytes=settings.media_max_bytes,
         media_timeout_s=settings.media_timeout_s,
         media_networks=tuple(str(network) for network in settings.media_networks),
+        keeps_translated_responses=settings.keeps_translated_responses,
         signer_folder=str(settings.data.signer),
         signer_socket=str(settings.data.signer_socket),
     )

@@ -135,7 +135,9 @@ def build_front(given: Assignment, core: Core) -> Front:
     )
     proxies = tuple(ipaddress.ip_network(network) for network in given.trusted_proxies)
     limits = RelayLimits(
-        body=BodyLimits(max_bytes=given.request_body_max_bytes), call_s=given.relay_timeout_s
+        body=BodyLimits(max_bytes=given.request_body_max_bytes),
+        call_s=given.relay_timeout_s,
+        keeps_translated=given.keeps_translated_responses,
     )
     relays = {name: Relay(wire, parts, proxies, limits) for name, wire in FORMATS.items()}
     relays[COMPACT] = Relay(OpenAICompaction(), parts, proxies, limits)

@@ -62,6 +62,17 @@ def whole_number(setting: str, text: str, least: int, most: int) -> int:
     )
 
 
+def switch(setting: str, text: str) -> bool:
+    """Something that is on or off."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    raise SettingRefused(
+        setting,
+        f"is {_shown(text)}, neither true nor false",
+        f"say {setting}=false, or leave it out",
+    )
+
+
 def network_list(
     setting: str,
     text: str,

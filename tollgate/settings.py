@@ -55,6 +55,7 @@ class Settings:
     media_max_bytes: int = 20 * 1024 * 1024
     media_timeout_s: int = 30
     media_networks: tuple[Network, ...] = ()
+    keeps_translated_responses: bool = True
     child_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     notice: str | None = None
 
@@ -83,6 +84,9 @@ class Settings:
             streaming_timeout_s=_number(given, "STREAMING_TIMEOUT", 300, 1, _DAY_S),
             relay_timeout_s=_number(given, "RELAY_TIMEOUT", 0, 0, _DAY_S) or None,
             **_media(given),
+            keeps_translated_responses=setting_values.switch(
+                "KEEP_TRANSLATED_RESPONSES", given.get("KEEP_TRANSLATED_RESPONSES", "true")
+            ),
             child_environment={name: given[name] for name in _PASSED_ON if name in given},
             notice=family_settings.notice(given),
             **_secrets(given),

@@ -40,7 +40,8 @@ class ChatCall(msgspec.Struct, frozen=True):
 
     `keeps`: the client lets the provider keep the answer. `continues` is the id of a kept answer
     that this call goes on from, `refers_to` the ids of items of kept answers that stand for them in
-    its input, and `earlier_tokens` how much the provider reads again for both.
+    its input, and `earlier_tokens` how much the provider reads again for both. `keeps_here`: an
+    answer that is translated may be kept by us.
     `variant` names another thing to do with the same words (compact), empty for an answer.
 
     `fetched`: media that was named by these addresses, for providers that do not take addresses.
@@ -57,6 +58,7 @@ class ChatCall(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     service: str = STANDARD
     keeps: bool = False
+    keeps_here: bool = False
     continues: str = ""
     refers_to: tuple[str, ...] = ()
     earlier_tokens: int = 0

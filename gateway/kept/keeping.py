@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.attempts import Opened
-from gateway.formats.contract import Answer, Dialect, KeepingDialect, StreamReader
+from gateway.formats.contract import Answer, ChatCall, Dialect, KeepingDialect, StreamReader
 from gateway.kept.responses import KeptResponse
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.streams.charge.events import QuotaReserved
@@ -17,7 +17,7 @@ class Keeping(NamedTuple):
 
     opening: QuotaReserved
     opened: Opened
-    model: str
+    call: ChatCall
     usage: Usage
 
     def of(
@@ -29,7 +29,8 @@ class Keeping(NamedTuple):
         `told`: the whole answer, or the last events of a stream, as the client reads it.
         """
         made = None
-        if self.opened.wire.retells and isinstance(dialect, KeepingDialect):
+        is_kept_here = self.call.keeps_here and self.opened.wire.retells
+        if is_kept_here and isinstance(dialect, KeepingDialect):
             made = dialect.made(told)
         if made is None and not answer.kept_id:
             return None
@@ -40,7 +41,7 @@ class Keeping(NamedTuple):
             key_id=self.opening.key_id,
             channel_id=self.opened.candidate.channel_id if is_there else None,
             channel_key_id=self.opened.key_id if is_there else None,
-            model=self.model,
+            model=self.call.model,
             context_tokens=prompt_tokens(self.usage) + output_tokens(self.usage),
             output_tokens=output_tokens(self.usage),
             item_ids=answer.kept_items if made is None else made.item_ids,

@@ -20,7 +20,9 @@ from tests.conformance.test_kept_responses import (
     response,
 )
 from tests.fake_provider import FakeProvider, Received
-from tests.running import InProcess
+from tests.running import InProcess, in_process, migrated_database
+from tollgate.embedded.postgres import EmbeddedPostgres
+from tollgate.embedded.valkey import EmbeddedValkey
 
 MODEL, TRANSLATED = "items-behind", "items-elsewhere"
 OUTPUT_TOKENS = USAGE["output_tokens"]
@@ -192,6 +194,26 @@ def test_what_was_translated_is_put_where_it_is_named(
     other = gateway.client(gateway.books.payer(5).key)
     asked = {"model": TRANSLATED, "input": named(message.id)}
     assert other.call("POST", "/v1/responses", asked).code == "item_not_found"
+
+
+def test_nothing_is_kept_here_where_that_is_not_wanted(
+    postgres_server: EmbeddedPostgres, valkey_server: EmbeddedValkey, provider: FakeProvider
+) -> None:
+    with (
+        migrated_database(postgres_server) as database,
+        in_process(
+            database.app_dsn, valkey_server.url, keeps_translated_responses=False
+        ) as gateway,
+    ):
+        url = provider.base_url("kc")
+        gateway.books.channel({TRANSLATED: "up"}, type_="openai", base_url=url, keys=["k"])
+        gateway.books.price(TRANSLATED, input=1, output=8)
+        client = gateway.client(gateway.books.payer(5).key)
+        told = client.call("POST", "/v1/responses", {"model": TRANSLATED, "input": "x"}).json()
+        assert told["store"] is False
+        assert client.get(f"/v1/responses/{told['id']}").status == 404
+        asked = {"model": TRANSLATED, "input": again(told["output"][0]["id"])}
+        assert client.call("POST", "/v1/responses", asked).code == "item_not_found"
 
 
 def test_an_item_that_is_named_twice_is_refused(sdk: OpenAI, provider: FakeProvider) -> None:

@@ -155,10 +155,11 @@ def test_models_that_nobody_knows_are_not_remembered(stage: Stage) -> None:
     relay = stage.gateway.front.gateway._routes["/v1/chat/completions"]["POST"].__self__  # type: ignore[attr-defined]
     assert isinstance(relay, Relay)
     assert stage.client.chat(MODEL).status == 200
-    before = set(relay._options)
+    options = relay._admissions._options
+    before = set(options)
     statuses = {stage.client.chat(f"invented-{number}").status for number in range(30)}
     assert statuses == {404}
-    assert set(relay._options) == before
+    assert set(options) == before
     assert ("default", MODEL) in before
 
 

@@ -54,6 +54,7 @@ def test_everything_that_is_honoured_arrives() -> None:
             "MAX_FILE_DOWNLOAD_MB": "5",
             "USER_CONTENT_REQUEST_TIMEOUT": "7",
             "MEDIA_FETCH_ALLOWED_NETWORKS": "10.1.0.0/16",
+            "KEEP_TRANSLATED_RESPONSES": "False",
         }
     )
     assert (settings.sql_dsn, settings.crypto_secret) == (DSN, SECRET)
@@ -67,6 +68,8 @@ def test_everything_that_is_honoured_arrives() -> None:
     assert (settings.streaming_timeout_s, settings.relay_timeout_s) == (60, 120)
     assert (settings.media_max_bytes, settings.media_timeout_s) == (5 * 1024 * 1024, 7)
     assert [str(network) for network in settings.media_networks] == ["10.1.0.0/16"]
+    assert settings.keeps_translated_responses is False
+    assert read({}).keeps_translated_responses is True
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,7 @@ def test_everything_that_is_honoured_arrives() -> None:
         ("MAX_FILE_DOWNLOAD_MB", "0"),
         ("USER_CONTENT_REQUEST_TIMEOUT", "0"),
         ("MEDIA_FETCH_ALLOWED_NETWORKS", "::/0"),
+        ("KEEP_TRANSLATED_RESPONSES", "never"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_it_and_the_remedy(name: str, value: str) -> None:

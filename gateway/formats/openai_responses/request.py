@@ -49,7 +49,8 @@ def read_compaction(document: dict[str, Any], body: bytes, variant: str) -> Chat
     """
     if document.get("input") is not None or document.get("previous_response_id") is None:
         _check_input(document.get("input"))
-    return replace(_read(document, body), stream=False, keeps=False, variant=variant)
+    call = _read(document, body)
+    return replace(call, stream=False, keeps=False, keeps_here=False, variant=variant)
 
 
 def _read(document: dict[str, Any], body: bytes) -> ChatCall:
@@ -75,6 +76,7 @@ def _read(document: dict[str, Any], body: bytes) -> ChatCall:
         service=service_of(document.get("service_tier")) or STANDARD,
         stripped=tuple(sorted(STRIPPED_FIELDS.intersection(document))),
         keeps=document.get("store") is not False,
+        keeps_here=document.get("store") is not False,
         continues=text(
             document.get("previous_response_id"),
             "previous_response_id",

@@ -81,7 +81,7 @@ def response_of(
         "parallel_tool_calls": document.get("parallel_tool_calls", True),
         "previous_response_id": None,
         "reasoning": document.get("reasoning") or {"effort": None, "summary": None},
-        "store": call.keeps,
+        "store": call.keeps_here,
         "temperature": document.get("temperature"),
         "text": document.get("text") or {"format": {"type": "text"}},
         "tool_choice": document.get("tool_choice") or "auto",
