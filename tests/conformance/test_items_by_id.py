@@ -19,7 +19,7 @@ from tests.conformance.test_kept_responses import (
     place,
     response,
 )
-from tests.fake_provider import FakeProvider, Received
+from tests.fake_provider import FakeProvider, Received, whole
 from tests.running import InProcess, in_process, migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
@@ -194,6 +194,28 @@ def test_what_was_translated_is_put_where_it_is_named(
     other = gateway.client(gateway.books.payer(5).key)
     asked = {"model": TRANSLATED, "input": named(message.id)}
     assert other.call("POST", "/v1/responses", asked).code == "item_not_found"
+
+
+def test_no_two_answers_have_one_id_whatever_their_vendor_calls_them(
+    sdk: OpenAI, provider: FakeProvider
+) -> None:
+    made = []
+    for said in ("one", "two"):
+        message = {"role": "assistant", "content": said}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        body = {"id": "chatcmpl-7.a/b", "object": "chat.completion", "choices": [choice]}
+        provider.scripts["kc/fine"] = whole({**body, "created": 1, "model": "up"})
+        made.append(sdk.responses.create(model=TRANSLATED, input="x"))
+    assert [sdk.responses.retrieve(one.id).output_text for one in made] == ["one", "two"]
+    given = again(*(one.output[0].id or "" for one in made))
+    sdk.responses.create(model=TRANSLATED, input=given)  # type: ignore[arg-type]
+    (said_before,) = [
+        one["content"]
+        for one in provider.received[-1].json()["messages"]
+        if one["role"] == "assistant"
+    ]
+    assert [part["text"] for part in said_before] == ["one", "two"]
+    del provider.scripts["kc/fine"]
 
 
 def test_nothing_is_kept_here_where_that_is_not_wanted(

@@ -1,5 +1,7 @@
 """A whole response as a turn in no dialect, and back."""
 
+import re
+import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -176,8 +178,16 @@ def created_s(document: Mapping[str, Any]) -> int:
 
 
 def id_of(told: str) -> str:
-    """An id of this dialect."""
-    return told if told.startswith("resp_") else f"resp_{told}"
+    """An id of this dialect. Clients name answers and items by it, and not every vendor's ids are
+    its own: some have a thousand, or one.
+    """
+    if told.startswith("resp_"):
+        return told
+    return f"resp_{_ODD.sub('', told)[:_TOLD_MAX]}_{secrets.token_hex(8)}"
+
+
+_TOLD_MAX = 100
+_ODD = re.compile("[^A-Za-z0-9_-]")
 
 
 _PREFIX: Mapping[type[Part], str] = {Thinking: "rs", ToolCall: "fc"}
