@@ -199,12 +199,13 @@ class Delivery:
         told = Told(usage, reader.anomaly, reader.service, reader.tools)
         metered = await self._meter(one, told, reader.delivered.count)
         code = "client_gone" if one.exchange.is_gone else ending.code
+        # What was delivered is charged before anything else can go wrong with its end.
+        if not await one.charge.settle_in_time(self._settle(one, metered, code)):
+            ending.error = Overloaded("the charge could not be recorded in time")
         last = reader.closing(metered.usage)
         is_kept = one.call.keeps and ending.error is None
         if is_kept and not await self._remember(one, metered.usage, reader, last):
             ending.error = Overloaded("where the answer is kept could not be recorded")
-        if not await one.charge.settle_in_time(self._settle(one, metered, code)):
-            ending.error = Overloaded("the charge could not be recorded in time")
         return last
 
     async def _remember(

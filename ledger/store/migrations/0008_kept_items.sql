@@ -8,3 +8,4 @@ alter table operations.kept_response
     add column output_tokens bigint not null default 0,       -- no item of it is longer
     add column cell_id uuid;                                  -- of its document in the vault
 create index kept_response_items on operations.kept_response using gin (item_ids);
+create index kept_response_cell on operations.kept_response (cell_id) where cell_id is not null;
