@@ -4,7 +4,9 @@ that are programs of their own."""
 from collections.abc import Iterator
 
 import pytest
+from openai import OpenAI
 
+from tests.bookkeeping import Payer
 from tests.conformance import node_clients
 from tests.conformance.reached import Reached, reached
 from tests.fake_provider import FakeProvider, fake_provider
@@ -28,6 +30,15 @@ def gateway(
 def provider() -> Iterator[FakeProvider]:
     with fake_provider() as running:
         yield running
+
+
+@pytest.fixture
+def sdk(gateway: InProcess, payer: Payer) -> Iterator[OpenAI]:
+    """OpenAI's SDK as the module's payer uses it."""
+    with OpenAI(
+        api_key=payer.key, base_url=f"{gateway.base_url}/v1", max_retries=0, timeout=20
+    ) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Items of kept responses that are named by their ids in a later call, with the real OpenAI SDK."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -9,17 +8,20 @@ import psycopg
 import pytest
 from openai import OpenAI
 
+from gateway.formats.openai_responses.dialect import ResponsesDialect
 from gateway.kept import responses
 from tests.bookkeeping import Payer
-from tests.conformance.test_kept_responses import (
+from tests.conformance.keeping import (
+    STREAMED_OR_NOT,
     USAGE,
     answers,
     events_of,
-    last_of,
+    keep_behind,
     place,
     response,
+    translated,
 )
-from tests.fake_provider import FakeProvider, Received, whole
+from tests.fake_provider import FakeProvider, Received, Script, stream, whole
 from tests.running import InProcess, in_process, migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
@@ -32,25 +34,11 @@ numbers = itertools.count()
 @pytest.fixture(scope="module")
 def payer(gateway: InProcess, provider: FakeProvider) -> Payer:
     books = gateway.books
-    for prefix in ("ka", "kb"):
-        books.channel(
-            {MODEL: "up"},
-            type_="openai_responses",
-            base_url=provider.base_url(prefix),
-            keys=[f"{prefix}-key-1", f"{prefix}-key-2"],
-        )
+    keep_behind(books, provider, MODEL)
     books.channel({TRANSLATED: "up"}, type_="openai", base_url=provider.base_url("kc"), keys=["k"])
     for model in (MODEL, TRANSLATED):
         books.price(model, input=1, cache_read=0.1, output=8)
     return books.payer(50)
-
-
-@pytest.fixture
-def sdk(gateway: InProcess, payer: Payer) -> Iterator[OpenAI]:
-    with OpenAI(
-        api_key=payer.key, base_url=f"{gateway.base_url}/v1", max_retries=0, timeout=20
-    ) as client:
-        yield client
 
 
 def items() -> list[dict[str, Any]]:
@@ -166,15 +154,12 @@ def test_items_that_are_apart_are_refused(
     assert failure.value.code == "items_apart"
 
 
-@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize("script", STREAMED_OR_NOT, ids=["whole", "stream", "told as one"])
 def test_what_was_translated_is_put_where_it_is_named(
-    gateway: InProcess, sdk: OpenAI, provider: FakeProvider, is_streamed: bool
+    gateway: InProcess, sdk: OpenAI, provider: FakeProvider, script: Script | None
 ) -> None:
     """Whoever is asked then: a provider that keeps nothing, or one that keeps other things."""
-    if is_streamed:
-        answer = last_of(sdk.responses.create(model=TRANSLATED, input="x", stream=True))
-    else:
-        answer = sdk.responses.create(model=TRANSLATED, input="x")
+    answer = translated(sdk, provider, TRANSLATED, script)
     (message,), text = answer.output, answer.output_text
     sdk.responses.create(model=TRANSLATED, input=again(message.id))  # type: ignore[arg-type]
     assert [one["role"] for one in provider.received[-1].json()["messages"]] == [
@@ -216,6 +201,24 @@ def test_no_two_answers_have_one_id_whatever_their_vendor_calls_them(
     ]
     assert [part["text"] for part in said_before] == ["one", "two"]
     del provider.scripts["kc/fine"]
+
+
+def test_a_stream_whose_end_cannot_be_written_is_charged(
+    gateway: InProcess, sdk: OpenAI, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours behind what was delivered: the client lacks the end, we lack no charge."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(ResponsesDialect, "made", fails)
+    monkeypatch.setitem(provider.scripts, "kc/fine", stream())
+    raw = sdk.responses.with_raw_response.create(model=TRANSLATED, input="x", stream=True)
+    with pytest.raises(openai.APIError):
+        list(raw.parse())
+    story = gateway.books.story(raw.headers["x-request-id"])
+    assert story.names == ["QuotaReserved", "UsageSettled"]
+    assert story.settled.charged_nanos > 0
 
 
 def test_nothing_is_kept_here_where_that_is_not_wanted(

@@ -2,7 +2,6 @@
 that made them, by the account they were made for, and by nobody else."""
 
 import json
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -15,44 +14,21 @@ from openai import OpenAI
 from ledger.usage import Usage
 from tests.bookkeeping import Payer
 from tests.calling import Client
-from tests.fake_provider import EVENT_STREAM, FakeProvider, Received, event_chunk, opened, whole
+from tests.conformance.keeping import (
+    STREAMED_OR_NOT,
+    USAGE,
+    answers,
+    events_of,
+    keep_behind,
+    place,
+    response,
+    translated,
+)
+from tests.fake_provider import FakeProvider, Received, Script, whole
 from tests.running import InProcess, until
 
 OWN, CHAT, GONE = "kept-behind", "chat-k", "kept-and-gone"
-USAGE = {
-    "input_tokens": 700,
-    "input_tokens_details": {"cached_tokens": 100},
-    "output_tokens": 300,
-    "output_tokens_details": {"reasoning_tokens": 200},
-    "total_tokens": 1_000,
-}
 CONTEXT_TOKENS = 1_000
-MESSAGE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "status": "completed",
-    "content": [{"type": "output_text", "text": "a fine answer", "annotations": []}],
-}
-
-
-def response(response_id: str, **members: object) -> dict[str, Any]:
-    return {
-        "id": response_id,
-        "object": "response",
-        "created_at": 1,
-        "status": "completed",
-        "model": "up",
-        "output": [MESSAGE],
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        "store": True,
-        "usage": USAGE,
-        **members,
-    }
-
-
 STREAMED: list[dict[str, Any]] = [
     {
         "type": "response.created",
@@ -74,31 +50,11 @@ STREAMED: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def payer(gateway: InProcess, provider: FakeProvider) -> Payer:
     books = gateway.books
-    for prefix in ("ka", "kb"):
-        books.channel(
-            {OWN: "up"},
-            type_="openai_responses",
-            base_url=provider.base_url(prefix),
-            keys=[f"{prefix}-key-1", f"{prefix}-key-2"],
-        )
+    keep_behind(books, provider, OWN)
     books.channel({CHAT: "up"}, type_="openai", base_url=provider.base_url("kc"), keys=["k"])
     for model in (OWN, CHAT, GONE):
         books.price(model, input=1, cache_read=0.1, output=8)
     return books.payer(50)
-
-
-@pytest.fixture
-def sdk(gateway: InProcess, payer: Payer) -> Iterator[OpenAI]:
-    with OpenAI(
-        api_key=payer.key, base_url=f"{gateway.base_url}/v1", max_retries=0, timeout=20
-    ) as client:
-        yield client
-
-
-def answers(provider: FakeProvider, content: object, status: int = 200) -> None:
-    """Whatever is asked next at either channel is answered with this."""
-    for prefix in ("ka", "kb"):
-        provider.scripts[f"{prefix}/fine"] = whole(content, status=status)
 
 
 def made(sdk: OpenAI, provider: FakeProvider, response_id: str, **fields: object) -> Received:
@@ -107,18 +63,6 @@ def made(sdk: OpenAI, provider: FakeProvider, response_id: str, **fields: object
     asked: Any = {"model": OWN, "input": "hello", **fields}
     assert sdk.responses.create(**asked).id == response_id
     return provider.received[-1]
-
-
-def last_of(events: Iterable[Any]) -> Any:  # noqa: ANN401 - a response
-    """The response that a stream ends with."""
-    *_, last = events
-    assert last.type == "response.completed"
-    return last.response
-
-
-def place(received: Received) -> tuple[str, str]:
-    """The channel and the key that were used."""
-    return received.path.split("/")[1], received.headers["authorization"]
 
 
 def rows(gateway: InProcess, response_id: str) -> list[tuple[Any, ...]]:
@@ -210,13 +154,6 @@ def test_a_stream_is_kept_once_its_end_is_seen(
     assert went_on.json()["previous_response_id"] == "resp_stream"
 
 
-def events_of(events: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - a script
-    told = [
-        event_chunk(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode()) for one in events
-    ]
-    return (opened(EVENT_STREAM), *told, b"0\r\n\r\n")
-
-
 @pytest.mark.parametrize("fields", [{"store": False}, {"told": False}])
 def test_what_is_not_kept_is_not_remembered(
     gateway: InProcess, sdk: OpenAI, provider: FakeProvider, fields: dict[str, Any]
@@ -230,15 +167,12 @@ def test_what_is_not_kept_is_not_remembered(
         sdk.responses.retrieve(response_id)
 
 
-@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize("script", STREAMED_OR_NOT, ids=["whole", "stream", "told as one"])
 def test_what_is_translated_is_kept_here(
-    gateway: InProcess, payer: Payer, sdk: OpenAI, provider: FakeProvider, is_streamed: bool
+    gateway: InProcess, payer: Payer, sdk: OpenAI, provider: FakeProvider, script: Script | None
 ) -> None:
     """Its provider does not know it by the name that it has for the client."""
-    if is_streamed:
-        answer = last_of(sdk.responses.create(model=CHAT, input="x", stream=True))
-    else:
-        answer = sdk.responses.create(model=CHAT, input="x")
+    answer = translated(sdk, provider, CHAT, script)
     sent = len(provider.received)
     charges = len(gateway.books.stories(payer.account_id))
     assert sdk.responses.retrieve(answer.id) == answer

@@ -2,7 +2,6 @@
 providers: one that speaks them, and ones that are spoken to otherwise."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -50,14 +49,6 @@ def payer(gateway: InProcess, provider: FakeProvider) -> Payer:
     provider.scripts["l/fine"] = whole(COMPLETION)
     provider.scripts["m/fine"] = whole(MESSAGE)
     return books.payer(50)
-
-
-@pytest.fixture
-def sdk(gateway: InProcess, payer: Payer) -> Iterator[OpenAI]:
-    with OpenAI(
-        api_key=payer.key, base_url=f"{gateway.base_url}/v1", max_retries=0, timeout=20
-    ) as client:
-        yield client
 
 
 def billed(gateway: InProcess, raw: Any) -> Usage:  # noqa: ANN401 - the SDK's own type

@@ -1,7 +1,6 @@
 """The real OpenAI SDK's Responses against the running gateway, over providers of three kinds."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -60,14 +59,6 @@ def payer(gateway: InProcess, provider: FakeProvider) -> Payer:
     for recording in RECORDED:
         provider.scripts[recording.name] = replayed(recording)
     return books.payer(50)
-
-
-@pytest.fixture
-def sdk(gateway: InProcess, payer: Payer) -> Iterator[OpenAI]:
-    with OpenAI(
-        api_key=payer.key, base_url=f"{gateway.base_url}/v1", max_retries=0, timeout=20
-    ) as client:
-        yield client
 
 
 def replayed(recording: Recording) -> Script:
