@@ -66,7 +66,9 @@ async def _whole(kept: KeptResponses, account_id: UUID, response_id: str) -> Kep
 
 
 def _items_of(documents: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {item["id"]: item for document in documents for item in document["output"]}
+    return {
+        item["id"]: item for document in documents for item in document["output"] if "id" in item
+    }
 
 
 def _with_items(call: ChatCall, items: Mapping[str, dict[str, Any]]) -> ChatCall:

@@ -52,7 +52,8 @@ def made_of(told: bytes) -> Made:
         response: dict[str, Any] = msgspec.json.decode(last)["response"]
     else:
         response = msgspec.json.decode(told)
-    return Made(response["id"], tuple(item["id"] for item in response["output"]), response)
+    named = (item.get("id") for item in response["output"])
+    return Made(response["id"], tuple(each for each in named if type(each) is str), response)
 
 
 def response_of(
