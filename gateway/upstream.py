@@ -6,12 +6,14 @@ Redirects are not followed, cookies not kept, proxies of the environment not use
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Protocol
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from gateway.connections import KeptConnections
 from gateway.errors import UpstreamFailed, UpstreamTimeout
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
@@ -85,13 +87,18 @@ KEY_REFUSED = WholeAnswer(401, {}, b"")
 
 
 class Upstream:
-    """Sends requests to providers over one pool of connections per process."""
+    """Sends requests to providers over one pool of connections per process.
 
-    def __init__(self, timeouts: UpstreamTimeouts = UpstreamTimeouts()) -> None:
+    `tls`: whom to believe, the system's roots where it is None.
+    """
+
+    def __init__(
+        self, timeouts: UpstreamTimeouts = UpstreamTimeouts(), tls: SSLContext | None = None
+    ) -> None:
         self._timeouts = timeouts
         self.idle_s = timeouts.idle_s
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            connector=KeptConnections(keepalive_s=30, tls=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
             auto_decompress=False,

@@ -1,0 +1,64 @@
+"""Connections to providers that are kept for the next call, and never carry a word of the last one.
+
+What arrives on a connection while no request is outstanding is nobody's answer (RFC 9112, 9.2): the
+next call over it may be another customer's, who would be told it and charged for it. So a kept
+connection on which anything arrives, an end included, is closed at once; and before one is used
+again the socket is asked whether something lies there that the event loop has not seen yet.
+"""
+
+import select
+from functools import partial
+from ssl import SSLContext
+from typing import Any, cast
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+
+
+class KeptConnections(aiohttp.TCPConnector):
+    """As many connections as calls need; `tls` says whom to believe (None: the system's roots)."""
+
+    def __init__(self, *, keepalive_s: float, tls: SSLContext | None = None) -> None:
+        super().__init__(limit=0, keepalive_timeout=keepalive_s, ssl=True if tls is None else tls)
+        self._factory = cast(partial[ResponseHandler], partial(_Answers, loop=self._loop))
+
+    async def _get(self, key: ConnectionKey, traces: list[Any]) -> Connection | None:
+        """A kept connection on which nothing was said since its last answer."""
+        while (connection := await super()._get(key, traces)) is not None:
+            protocol = connection.protocol
+            assert isinstance(protocol, _Answers)
+            if protocol.is_silent():
+                protocol.is_kept = False
+                return connection
+            connection.close()
+        return None
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        assert isinstance(protocol, _Answers)
+        protocol.is_kept = True
+        super()._release(key, protocol, should_close=should_close)
+
+
+class _Answers(ResponseHandler):
+    """One connection; while `is_kept` no request is outstanding."""
+
+    is_kept = False
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_kept and data:  # empty: the reader of the last answer has caught up
+            self.abort()
+        else:
+            super().data_received(data)
+
+    def is_silent(self) -> bool:
+        """Whether nothing came after the last answer: neither parsed, nor still in the socket."""
+        if self.transport is None or self.transport.is_closing() or self.should_close:
+            return False
+        # Of TLS these are records, not yet words: what they say is not waited for.
+        waiting = select.poll()
+        waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not waiting.poll(0)
