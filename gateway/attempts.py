@@ -6,7 +6,6 @@ read, or the first content of a stream. Until then its failure costs the client 
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,13 +19,11 @@ from gateway.errors import (
     GatewayError,
     InvalidRequest,
     MediaUnavailable,
-    StreamBrokenOff,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimeout,
 )
 from gateway.formats.contract import (
-    Answer,
     ChatCall,
     CountTokens,
     Piece,
@@ -37,12 +34,13 @@ from gateway.key_refusals import KeyRefused
 from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
 from gateway.media.fetch import MediaFetch
+from gateway.opened import Opened, Unanswered, elapsed_ms
 from gateway.providers.contract import Attempt as ProviderAttempt
 from gateway.providers.contract import Keeper, Provider
 from gateway.reasoning_suffixes import Suffix, read_suffix
 from gateway.routing import Candidate
 from gateway.upstream import Upstream, UpstreamAnswer
-from gateway.wires import Asking, Outgoing, Whole, Wire, Wires
+from gateway.wires import Asking, Outgoing, Wire, Wires
 from ledger import clock
 from ledger.streams.channel import Shaping
 from ledger.streams.charge.events import Attempt
@@ -55,64 +53,6 @@ _COMMITTED_AFTER_MS = 10_000
 _COMMITTED_PIECES = 256
 _KNOWN_MAX = 10_000
 _UNSHAPED = Shaping()
-_NOTHING = Usage()
-
-
-class Unanswered(Exception):
-    """Nobody answered: what to tell the client, and what was tried.
-
-    `spent`: the answer of the last who was asked, where it failed and tells what it used.
-    """
-
-    def __init__(
-        self, error: GatewayError, attempts: Sequence[Attempt], spent: "Opened | None" = None
-    ) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.attempts = tuple(attempts)
-        self.spent = spent
-
-
-@dataclass(slots=True)
-class Opened:
-    """The answer of the candidate that delivers: whole, or a stream with its first pieces."""
-
-    candidate: Candidate
-    wire: Wire
-    upstream: UpstreamAnswer
-    attempts: tuple[Attempt, ...]
-    started_s: float
-    ttft_ms: int
-    upstream_model: str
-    key_id: UUID | None = None
-    losses: tuple[str, ...] = ()
-    whole: Whole | None = None
-    reader: StreamReader | None = None
-    first: list[Piece] = field(default_factory=list)
-    rest: AsyncIterator[list[Piece]] | None = None
-    failure: GatewayError | None = None
-    """What went wrong before there was anything to give; only where `is_spent`."""
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the provider says that it failed, and tells what it used all the same."""
-        told: StreamReader | Answer | None = self.reader
-        if self.whole is not None:
-            told = self.whole.answer
-        if told is None or told.error is None or isinstance(told.error, StreamBrokenOff):
-            return False
-        return told.usage not in (None, _NOTHING)
-
-    def final_attempts(self, outcome: str) -> tuple[Attempt, ...]:
-        """All attempts, the delivering one last."""
-        last = Attempt(
-            channel_id=self.candidate.channel_id,
-            outcome=outcome,
-            status=self.upstream.status,
-            ttft_ms=self.ttft_ms,
-            duration_ms=elapsed_ms(self.started_s),
-        )
-        return (*self.attempts, last)
 
 
 class ChannelVault(NamedTuple):
@@ -277,11 +217,11 @@ class Asker:
                 await self._open_stream(opened, call, count_tokens)
             else:
                 await self._open_whole(opened, call)
-        except GatewayError as failure:
+        except Exception as fault:
             answer.close()
+            opened.failure = _told_of(fault, opened)
             if not opened.is_spent:
-                raise
-            opened.failure = failure
+                raise opened.failure from fault
         except BaseException:
             answer.close()
             raise
@@ -350,11 +290,6 @@ async def _fed(
         yield pieces
 
 
-def elapsed_ms(since_s: float) -> int:
-    """Whole milliseconds since a moment on the monotonic clock."""
-    return round((clock.monotonic_s() - since_s) * 1000)
-
-
 def _failed(candidate: Candidate, failure: GatewayError, started_s: float) -> Attempt:
     if isinstance(failure, UpstreamRefused):
         outcome = "refused"
@@ -388,6 +323,15 @@ def _known_variant(call: ChatCall, provider: Provider) -> str:
 def _with_status(error: GatewayError, status: int) -> GatewayError:
     error.upstream_status = status  # type: ignore[attr-defined]
     return error
+
+
+def _told_of(fault: Exception, opened: Opened) -> GatewayError:
+    """The failure of a candidate; a reader of ours that stumbles over an answer is one as well."""
+    if isinstance(fault, GatewayError):
+        return fault
+    channel = str(opened.candidate.channel_id)
+    log.error("attempts.answer_not_understood", channel=channel, exc_info=fault)
+    return UpstreamFailed("the provider's answer cannot be read")
 
 
 def _is_event_stream(answer: UpstreamAnswer) -> bool:

@@ -6,7 +6,7 @@ forgotten: whoever started it stays with it until its fate is known.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.errors import InsufficientQuota, Overloaded
 from gateway.leases import NodeLease
-from ledger import clock
+from gateway.owned_tasks import OwnedTasks
 from ledger.errors import (
     LedgerError,
     OutOfRange,
@@ -51,38 +51,6 @@ RESERVE_WITHIN_S = 1.0
 CLOSE_WITHIN_S = 10.0
 _RETRY_S = 0.2
 _READING_SHARED_S = 0.05
-
-
-class OwnedTasks:
-    """Tasks that belong to the service: no request takes them down, a drain waits for them."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-        """Run to the end, whoever waits for it."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def drain(self, within_s: float) -> bool:
-        """Wait until all are done; False if some were not in time."""
-        deadline_s = clock.monotonic_s() + within_s
-        while self._tasks and (left_s := deadline_s - clock.monotonic_s()) > 0:
-            await asyncio.wait(self._tasks, timeout=left_s)
-        return not self._tasks
-
-    async def run(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run to the end even if whoever waits here is cancelled."""
-        await asyncio.shield(self.start(work))
-
-    async def in_time(self, work: Coroutine[Any, Any, Any], within_s: float) -> bool:
-        """Run to the end, and wait only so long for it; False if it goes on without us."""
-        done, _ = await asyncio.wait({self.start(work)}, timeout=within_s)
-        for task in done:
-            task.result()
-        return bool(done)
 
 
 class ChargeBook:
@@ -205,7 +173,8 @@ class OpenCharge:
         self._state = state
         assert state.opening is not None
         self.opening = state.opening
-        self._is_closing = False
+        self.is_closing = False
+        """Whether it is being closed, or is closed already."""
         self._is_undelivered = False
         self._appending: asyncio.Future[Appended] | None = None
 
@@ -240,7 +209,7 @@ class OpenCharge:
         Where others closed the charge meanwhile (the lease had lapsed), the real usage is charged
         afterwards, up to what is available.
         """
-        self._is_closing = True
+        self.is_closing = True
         with contextlib.suppress(Withdrawn):
             await self._persist(partial(self._settle_once, command))
         if self._is_undelivered:
@@ -250,7 +219,7 @@ class OpenCharge:
         self, reason: str, attempts: Sequence[Attempt] = (), duration_ms: int = 0
     ) -> None:
         """Close without a charge; ends when that is durable, or others have closed it."""
-        self._is_closing = True
+        self.is_closing = True
         opening = self.opening
         command = rules.Refund(reason, opening.node, opening.boot, tuple(attempts), duration_ms)
         await self._persist(partial(self._refund_once, command))
@@ -276,9 +245,15 @@ class OpenCharge:
         if self._appending is not None:
             self._book.writer.withdraw(self._appending)
 
+    def give_back(self) -> None:
+        """Nothing of what was settled reached the client, by our own fault: its charge is given
+        back in the background, and what the provider takes stays in the books.
+        """
+        self._book.tasks.start(self._persist(self._take_back_once))
+
     def abandon(self, reason: str) -> None:
         """Close the charge in the background, unless it is closed: whoever held it has failed."""
-        if not (self._state.is_closed or self._is_closing):
+        if not (self._state.is_closed or self.is_closing):
             self._book.tasks.start(self.refund(reason))
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:

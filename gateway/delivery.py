@@ -1,25 +1,22 @@
 """Giving the answer to the client, and closing its charge before the client can see the end."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from gateway.attempts import Opened, elapsed_ms
 from gateway.charges import OpenCharge
 from gateway.cutting import Cut
 from gateway.errors import (
     GatewayError,
     InsufficientQuota,
+    InternalError,
     Overloaded,
     UpstreamFailed,
 )
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, header_list
 from gateway.formats.contract import (
     Answer,
     ChatCall,
@@ -29,6 +26,8 @@ from gateway.formats.contract import (
 )
 from gateway.kept.keeping import Keeping
 from gateway.kept.responses import KeptResponses
+from gateway.metering import Meter, Metered
+from gateway.opened import Opened, elapsed_ms
 from gateway.running_cover import OutputLimit, RunningCover
 from gateway.tokens import Tokenizer
 from gateway.wires import Whole
@@ -39,10 +38,10 @@ from ledger.pricing import (
     cost_nanos,
     dearest_service,
 )
-from ledger.streams.charge.events import Basis, Cost
+from ledger.streams.charge.events import Cost
 from ledger.streams.charge.rules import Settle
 from ledger.streams.price import PriceSet
-from ledger.usage import TOOL_CLASSES, Usage
+from ledger.usage import Usage
 
 log = structlog.get_logger()
 
@@ -56,8 +55,7 @@ _EVENT_STREAM = [
     (b"x-accel-buffering", b"no"),
 ]
 _PASSING = ("content", "comment")
-_LOST_MAX = 1_024
-_NO_TOOLS = Usage()
+_LOST_BYTES_MAX = 1_024
 _DRAINED = "client_gone_drained"
 UNPRICED_SERVICE = "unpriced_service"
 UNPRICED_COST = "unpriced_cost_service"
@@ -92,24 +90,6 @@ class Delivering(msgspec.Struct, frozen=True):
     cut: Cut
 
 
-class Told(NamedTuple):
-    """What a provider says of its answer; see `gateway.formats.contract.Answer`."""
-
-    usage: Usage | None
-    anomaly: str | None
-    service: str | None
-    tools: Usage
-
-
-class Metered(NamedTuple):
-    """What is billed, how we know, and the service that answered where the provider says it."""
-
-    usage: Usage
-    basis: Basis
-    anomaly: str
-    service: str | None
-
-
 class Delivery:
     """Delivers what was opened, over one wire format."""
 
@@ -124,7 +104,7 @@ class Delivery:
         self._wire = wire
         self._kept = kept
         self._cost_price = cost_price
-        self._tokenizer = tokenizer
+        self._meter = Meter(wire, tokenizer)
         self._drains = drains
         self._draining: set[Cut] = set()
 
@@ -132,33 +112,43 @@ class Delivery:
         """Give the answer to the client, and close the charge.
 
         Raises Overloaded when a whole answer's settlement is not durable in time; the client then
-        has nothing, and nothing stays charged.
+        has nothing, and nothing stays charged. Raises InternalError where we fail ourselves: what
+        was delivered is charged, and what was not is our own cost.
         """
-        if one.opened.reader is not None:
-            await self._stream(one, one.opened.reader)
-        else:
-            assert one.opened.whole is not None
-            await self._whole(one, one.opened.whole)
+        try:
+            if one.opened.reader is not None:
+                await self._stream(one, one.opened.reader)
+            else:
+                assert one.opened.whole is not None
+                await self._whole(one, one.opened.whole)
+        except GatewayError:
+            raise
+        except Exception as fault:
+            log.exception("delivery.failed_here", request_id=one.exchange.request_id)
+            await self._charge_delivered(one)
+            raise InternalError("something went wrong here") from fault
+
+    async def _charge_delivered(self, one: Delivering) -> None:
+        """Close the charge of an answer that we broke off ourselves: as what was delivered. Where
+        nothing was, what the provider takes stays in the books, and the charge is given back.
+        """
+        if not one.charge.is_closing:
+            metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
+            await one.charge.settle_in_time(self._settle(one, metered, "internal_error"))
+        if not one.exchange.has_written:
+            one.charge.give_back()
 
     async def charge_failed(self, one: Delivering) -> None:
         """Close the charge of a call that nobody answered, where the last who was asked tells what
         that used: providers bill it. The client is told of the failure by others.
         """
-        opened = one.opened
-        if opened.reader is not None:
-            reader = opened.reader
-            told = Told(reader.usage, reader.anomaly, reader.service, reader.tools)
-        else:
-            assert opened.whole is not None
-            told = _told_by(opened.whole.answer)
-        metered = await self._meter(one, told, lambda: 0)
+        metered = await self._meter.of_failure(one.call, one.charge.opening, one.opened)
         await one.charge.settle_in_time(self._settle(one, metered, "provider_error"))
 
     async def _whole(self, one: Delivering, whole: Whole) -> None:
         """The body is held back until the settlement is durable."""
         answer = whole.answer
-        count = partial(self._tokenizer.count, one.call.model, answer.output_texts)
-        metered = await self._meter(one, _told_by(answer), count)
+        metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
         body = one.opened.wire.told(one.call, whole, metered.usage)
         if one.call.keeps and not await self._remember(one, metered.usage, answer, body):
             attempts = one.opened.final_attempts("cut")
@@ -193,18 +183,20 @@ class Delivery:
             attempts = one.opened.final_attempts("cut")
             await one.charge.refund_in_time(ending.code, attempts, attempts[-1].duration_ms)
             return b""
-        usage = reader.usage
-        if usage is not None and not reader.finished:
-            usage = await _at_least_delivered(usage, reader)
-        told = Told(usage, reader.anomaly, reader.service, reader.tools)
-        metered = await self._meter(one, told, reader.delivered.count)
+        metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
         code = "client_gone" if one.exchange.is_gone else ending.code
         # What was delivered is charged before anything else can go wrong with its end.
         if not await one.charge.settle_in_time(self._settle(one, metered, code)):
             ending.error = Overloaded("the charge could not be recorded in time")
-        last = reader.closing(metered.usage)
+        return await self._last_of(one, reader, ending, metered.usage)
+
+    async def _last_of(
+        self, one: Delivering, reader: StreamReader, ending: Ending, usage: Usage
+    ) -> bytes:
+        """What a stream ends with, once it is charged and, where it is to be kept, kept."""
+        last = reader.closing(usage)
         is_kept = one.call.keeps and ending.error is None
-        if is_kept and not await self._remember(one, metered.usage, reader, last):
+        if is_kept and not await self._remember(one, usage, reader, last):
             ending.error = Overloaded("where the answer is kept could not be recorded")
         return last
 
@@ -217,21 +209,6 @@ class Delivery:
         finding = Keeping(one.charge.opening, one.opened, one.call, usage)
         kept = finding.of(self._wire.dialect, answer, told)
         return kept is None or await self._kept.remember(*kept)
-
-    async def _meter(self, one: Delivering, told: Told, count_output: Callable[[], int]) -> Metered:
-        """The provider's word where there is one, else what was sent and delivered, counted."""
-        anomaly = told.anomaly or ""
-        if told.usage is not None:
-            usage = _called(told.usage, told.tools)
-            return Metered(usage, "measured", anomaly, told.service)
-        prompt = self._wire.prompt(one.call)
-        texts_tokens = await asyncio.to_thread(self._tokenizer.count, one.call.model, prompt.texts)
-        bound = one.charge.opening.input_tokens_estimated
-        counted = Usage(
-            input=min(texts_tokens + prompt.estimated_tokens, bound),
-            output=await asyncio.to_thread(count_output),
-        )
-        return Metered(_called(counted, told.tools), "estimated", anomaly, told.service)
 
     def _settle(self, one: Delivering, metered: Metered, ending: str) -> Settle:
         """The command that closes the charge: priced in the service that answered."""
@@ -310,15 +287,11 @@ def _outcome(opened: Opened, ending: str) -> str:
     return "answered" if ending == "complete" else "cut"
 
 
-def _told_by(answer: Answer) -> Told:
-    return Told(answer.usage, answer.anomaly, answer.service, answer.tools)
-
-
 def _lost(opened: Opened) -> list[tuple[bytes, bytes]]:
     """The header that names what of the request the provider's format could not say."""
     if not opened.losses:
         return []
-    return [(b"x-tollgate-lost", ", ".join(opened.losses)[:_LOST_MAX].encode("ascii", "replace"))]
+    return [(b"x-tollgate-lost", header_list(opened.losses, _LOST_BYTES_MAX))]
 
 
 async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[Piece]]:
@@ -352,24 +325,6 @@ async def _forward(one: Delivering, pieces: list[Piece]) -> GatewayError | None:
     if passing:
         await one.exchange.write(b"".join(passing))
     return broken
-
-
-async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | None:
-    """What a stream that broke off had told, if that is no less than what it delivered.
-
-    Some providers tell usage with every chunk, and the first tells of no output yet.
-    """
-    told_tokens = usage.output + usage.reasoning + usage.audio_out + usage.image_out
-    counted_tokens = await asyncio.to_thread(reader.delivered.count)
-    return usage if told_tokens >= counted_tokens else None
-
-
-def _called(usage: Usage, tools: Usage) -> Usage:
-    """The tokens of a call with the call itself, and with the tools that the provider ran."""
-    if tools == _NO_TOOLS:  # nearly always
-        return msgspec.structs.replace(usage, calls=1)
-    ran = {kind: getattr(tools, kind) for kind in TOOL_CLASSES}
-    return msgspec.structs.replace(usage, calls=1, **ran)
 
 
 def _sold_service(one: Delivering, metered: Metered) -> tuple[str, str]:

@@ -1,8 +1,10 @@
 """One HTTP exchange as the relay sees it: who asks, what was said so far, who is still there."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 Message = MutableMapping[str, Any]
@@ -11,6 +13,9 @@ Send = Callable[[Message], Awaitable[None]]
 Scope = MutableMapping[str, Any]
 Header = tuple[bytes, bytes]
 
+_PLAIN = "!#$&'()*+/:;<=>?@[]^`{|}"
+"""What may stand in a name besides letters, digits and `_.-~`."""
+
 FOR_EVERY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"*"),
@@ -18,6 +23,21 @@ FOR_EVERY_ORIGIN: tuple[Header, ...] = (
 """Programs in browsers may call from anywhere: what counts is the key, and no browser adds one."""
 WRITE_STALL_S = 30.0
 """A client that does not read for this long is gone."""
+_UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def header_list(names: Iterable[str], max_bytes: int) -> bytes:
+    """Names that somebody else made up, as a header's value: percent-encoded where they are not
+    plain words (RFC 3986, 2.1), so that none of them ends the header or the list; as many whole
+    ones as have room.
+    """
+    value = b""
+    for name in names:
+        longer = value + b", " * bool(value) + quote(name, safe=_PLAIN, errors="replace").encode()
+        if len(longer) > max_bytes:
+            break
+        value = longer
+    return value
 
 
 class Exchange:
@@ -37,6 +57,8 @@ class Exchange:
         self.receive = receive
         self.is_gone = False
         self.has_started = False
+        self.has_written = False
+        """Whether any of the body is on its way."""
         self._send = send
         self._watch: asyncio.Task[None] | None = None
         self._when_gone: Callable[[], None] | None = None
@@ -69,9 +91,14 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": body})
 
     async def start(self, status: int, headers: Iterable[Header]) -> None:
-        """Status and headers; what follows cannot change them."""
-        self.has_started = True
+        """Status and headers; what follows cannot change them.
+
+        Raises ValueError for a header that would end before its value does, with nothing sent.
+        """
         names = list(headers)
+        if any(_UNSAFE.search(value) for _, value in names):
+            raise ValueError("a header with a control character")
+        self.has_started = True
         if self.header(b"origin") is not None:
             names += FOR_EVERY_ORIGIN
         if not any(name == b"x-request-id" for name, _ in names):
@@ -82,6 +109,7 @@ class Exchange:
         """A piece of the body; a client that stalls too long counts as gone."""
         if self.is_gone:
             return
+        self.has_written = True
         try:
             async with asyncio.timeout(WRITE_STALL_S):
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -6,7 +6,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from gateway.charges import OwnedTasks
+from gateway.owned_tasks import OwnedTasks
 from gateway.routing import Candidate
 from ledger.application import Ledger
 from ledger.errors import LedgerError

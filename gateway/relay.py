@@ -7,7 +7,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.admission import Admission, Admissions
-from gateway.attempts import Asker, Unanswered, elapsed_ms
+from gateway.attempts import Asker
 from gateway.body import BodyLimits, ClientGone, read_body, require_json_type
 from gateway.callers import Caller, Network, identify
 from gateway.charges import OpenCharge
@@ -18,6 +18,7 @@ from gateway.exchange import Exchange
 from gateway.formats.contract import ChatCall, Format
 from gateway.gemini_paths import wants_array
 from gateway.json_array import as_array
+from gateway.opened import Unanswered, elapsed_ms
 from gateway.parts import Parts
 from gateway.routing import in_order
 from gateway.strict_json import parse_off_loop
@@ -121,9 +122,7 @@ class Relay:
                 await self._relayed(exchange, admission, charge, cut)
             except GatewayError as error:
                 charge.abandon("internal_error")
-                if exchange.has_started:
-                    raise
-                await self._refuse(exchange, error)
+                await self._end(exchange, admission.call, error)
             except BaseException:
                 # A bug, or the end of the process: leave no hold open behind it.
                 charge.abandon("internal_error")
@@ -150,6 +149,15 @@ class Relay:
                 await charge.refund_in_time(reason, nobody.attempts, elapsed_ms(started_s))
             raise nobody.error from nobody
         await self._delivery.deliver(Delivering(exchange, call, price, charge, opened, cut))
+
+    async def _end(self, exchange: Exchange, call: ChatCall, error: GatewayError) -> None:
+        """Tell of an error as far as that can still be told; raises it where it cannot."""
+        if not exchange.has_started:
+            await self._refuse(exchange, error)
+        elif call.stream:
+            await exchange.end(self._wire.stream_error(error))
+        else:
+            raise error
 
     async def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
         status, headers, body = self._wire.error_body(error, exchange.request_id)

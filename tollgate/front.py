@@ -17,7 +17,7 @@ from gateway.body import BodyLimits
 from gateway.callers import Network, client_address
 from gateway.channel_keys import ChannelKeys
 from gateway.channel_texts import ChannelTexts
-from gateway.charges import ChargeBook, OwnedTasks
+from gateway.charges import ChargeBook
 from gateway.counting import CountingWords, TokenCounting
 from gateway.cutting import Cutter
 from gateway.exchange import Exchange, Message, Scope
@@ -32,6 +32,7 @@ from gateway.key_refusals import KeyRefused
 from gateway.leases import NodeLease
 from gateway.media.egress import Egress, EgressLimits
 from gateway.models import Models
+from gateway.owned_tasks import OwnedTasks
 from gateway.parts import Parts
 from gateway.providers.registry import PROVIDERS
 from gateway.refusals import Refusals

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.attempts import Opened
 from gateway.formats.contract import Answer, ChatCall, Dialect, KeepingDialect, StreamReader
 from gateway.kept.responses import KeptResponse
+from gateway.opened import Opened
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.streams.charge.events import QuotaReserved
 from ledger.usage import Usage
