@@ -26,7 +26,7 @@ import msgspec
 import psutil
 import redis
 
-from gateway.exchange import Receive, Scope, Send
+from gateway.http.exchange import Receive, Scope, Send
 from ledger.store.migrate import migrate
 from tests.bookkeeping import Books, LoopThread
 from tests.calling import Client

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from psycopg_pool import PoolTimeout
 
-from gateway.sweeper import Sweeper
+from gateway.call.charges.sweeper import Sweeper
 from projections.registry import PROJECTIONS
 from projections.runner import Runner
 from tollgate import assignment

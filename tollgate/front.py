@@ -11,34 +11,35 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from gateway.app import Gateway
-from gateway.attempts import ChannelVault
-from gateway.body import BodyLimits
-from gateway.callers import Network, client_address
-from gateway.channel_keys import ChannelKeys
-from gateway.channel_texts import ChannelTexts
-from gateway.charges import ChargeBook
-from gateway.counting import CountingWords, TokenCounting
-from gateway.cutting import Cutter
-from gateway.exchange import Exchange, Message, Scope
+from gateway.call.callers import Network, client_address
+from gateway.call.charges.charge_book import ChargeBook
+from gateway.call.charges.charge_store import ChargeStore
+from gateway.call.charges.leases import NodeLease
+from gateway.call.deadlines import Cutter
+from gateway.call.failover import ChannelVault
+from gateway.call.parts import Parts
+from gateway.call.refusals import Refusals
+from gateway.call.relay import Relay, RelayLimits
+from gateway.call.tokenizer import Tokenizer
+from gateway.channels.key_refusals import KeyRefused
+from gateway.channels.keys import ChannelKeys
+from gateway.channels.system_prompts import ChannelTexts
 from gateway.formats.anthropic_messages import request as anthropic_messages
 from gateway.formats.gemini import request as gemini
 from gateway.formats.openai_responses.compaction import COMPACT, OpenAICompaction
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
-from gateway.health import Health
-from gateway.kept.asked_again import KeptAnswers
-from gateway.kept.responses import KeptResponses
-from gateway.key_refusals import KeyRefused
-from gateway.leases import NodeLease
+from gateway.http.body import BodyLimits
+from gateway.http.exchange import Exchange, Message, Scope
+from gateway.http.upstream import Upstream, UpstreamTimeouts
 from gateway.media.egress import Egress, EgressLimits
-from gateway.models import Models
 from gateway.owned_tasks import OwnedTasks
-from gateway.parts import Parts
 from gateway.providers.registry import PROVIDERS
-from gateway.refusals import Refusals
-from gateway.relay import Relay, RelayLimits
-from gateway.tokens import Tokenizer
-from gateway.upstream import Upstream, UpstreamTimeouts
+from gateway.routes.application import Gateway
+from gateway.routes.count_tokens import CountingWords, TokenCounting
+from gateway.routes.health import Health
+from gateway.routes.models import Models
+from gateway.routes.stored_responses import KeptAnswers
+from gateway.stored_responses.store import KeptResponses
 from tollgate.assignment import Assignment
 from tollgate.core import Core
 
@@ -122,7 +123,9 @@ def build_front(given: Assignment, core: Core) -> Front:
     )
     parts = Parts(
         configuration=core.configuration,
-        book=ChargeBook(core.writer, core.cache, core.pool, lease, owned),
+        book=ChargeBook(ChargeStore(core.writer, core.cache, core.pool, lease, owned)),
+        lease=lease,
+        tasks=owned,
         upstream=Upstream(UpstreamTimeouts(idle_s=given.streaming_timeout_s)),
         vault=ChannelVault(ChannelKeys(core.vault, core.pool), ChannelTexts(core.vault, core.pool)),
         tokenizer=Tokenizer(),

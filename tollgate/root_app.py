@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from admin_api.app import PREFIX
-from gateway.exchange import Receive, Scope, Send
+from gateway.http.exchange import Receive, Scope, Send
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 

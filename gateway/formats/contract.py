@@ -13,8 +13,8 @@ from gateway.conversation.parts import Inline, Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
-from gateway.provider_json import UnreadableAnswer as UnreadableAnswer
-from gateway.raw_members import Edits
+from gateway.http.lenient_json import UnreadableAnswer as UnreadableAnswer
+from gateway.http.raw_members import Edits
 from ledger.pricing import STANDARD
 from ledger.usage import Usage
 

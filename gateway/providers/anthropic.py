@@ -5,8 +5,8 @@ Source: https://docs.anthropic.com/en/api/overview
 
 from collections.abc import Sequence
 
+from gateway.http.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt
-from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 VERSION = "2023-06-01"
 

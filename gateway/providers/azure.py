@@ -7,9 +7,9 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
-from gateway.access_tokens import AccessTokens, Grant, exchanged, name_of
+from gateway.http.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import USUAL, Attempt, KeyForm, Setting
-from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
+from gateway.providers.shared.access_tokens import AccessTokens, Grant, exchanged, name_of
 
 API_VERSION = "2025-04-01-preview"
 LOGIN_URL = "https://login.microsoftonline.com"

@@ -14,15 +14,20 @@ from urllib.parse import quote
 
 import msgspec
 
-from gateway.aws_events import CONTENT_TYPE, RetoldStream, converse_event, messages_event
-from gateway.providers.contract import Attempt, Habits, KeyForm, Setting
-from gateway.raw_members import edited, members_of
-from gateway.upstream import (
+from gateway.http.raw_members import edited, members_of
+from gateway.http.upstream import (
     KEY_REFUSED,
     Upstream,
     UpstreamAnswer,
     UpstreamRequest,
     WholeAnswer,
+)
+from gateway.providers.contract import Attempt, Habits, KeyForm, Setting
+from gateway.providers.shared.aws_events import (
+    CONTENT_TYPE,
+    RetoldStream,
+    converse_event,
+    messages_event,
 )
 
 ANTHROPIC_VERSION = "bedrock-2023-05-31"

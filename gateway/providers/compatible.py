@@ -8,8 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from gateway.credentials import request_headers
-from gateway.older_chat import NO_QUIRKS, ChatQuirks, for_older
+from gateway.formats.shared.reasoning_suffixes import (
+    any_thinking,
+    deepseek,
+    deepseek_thinking,
+    grok,
+    search,
+    whole_name,
+)
+from gateway.http.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import (
     NO_SETTINGS,
     ONE_WORD,
@@ -19,15 +26,8 @@ from gateway.providers.contract import (
     KeyForm,
     Setting,
 )
-from gateway.reasoning_suffixes import (
-    any_thinking,
-    deepseek,
-    deepseek_thinking,
-    grok,
-    search,
-    whole_name,
-)
-from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
+from gateway.providers.shared.credentials import request_headers
+from gateway.providers.shared.older_chat import NO_QUIRKS, ChatQuirks, for_older
 
 CHAT, RESPONSES, MESSAGES = "openai_chat", "openai_responses", "anthropic_messages"
 COMPLETIONS, GEMINI = "openai_completions", "gemini"

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.reasoning_suffixes import SuffixReader
-from gateway.upstream import Upstream, UpstreamAnswer
+from gateway.formats.shared.reasoning_suffixes import SuffixReader
+from gateway.http.upstream import Upstream, UpstreamAnswer
 
 
 class Attempt(msgspec.Struct, frozen=True):

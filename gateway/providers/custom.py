@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from gateway.credentials import request_headers
+from gateway.http.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import ONE_WORD, USUAL, Attempt, Setting
-from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
+from gateway.providers.shared.credentials import request_headers
 
 _FORMATS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
 _STREAMED_GEMINI = "streamGenerateContent"

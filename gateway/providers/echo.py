@@ -23,8 +23,8 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamFailed
+from gateway.http.upstream import Upstream, UpstreamAnswer
 from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt
-from gateway.upstream import Upstream, UpstreamAnswer
 
 _HANG_S = 3600.0
 _WORDS_MAX = 100_000

@@ -6,8 +6,8 @@ Source: https://ai.google.dev/api
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from gateway.http.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt
-from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
 class Gemini:

@@ -5,8 +5,8 @@ Sources: https://platform.openai.com/docs/api-reference/chat, .../responses and 
 
 from collections.abc import Mapping, Sequence
 
+from gateway.http.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt, Visit
-from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 _PATHS = {"openai_responses": "responses", "openai_completions": "completions"}
 

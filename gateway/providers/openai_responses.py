@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from gateway.http.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import NO_SETTINGS, ONE_WORD, USUAL, Attempt, Visit
-from gateway.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 
 
 class OpenAIResponses:

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from gateway.access_tokens import AccessTokens, Grant, exchanged, name_of
 from gateway.errors import UpstreamFailed
+from gateway.http.raw_members import edited
+from gateway.http.upstream import KEY_REFUSED, Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.providers.contract import USUAL, Attempt, KeyForm, Setting
-from gateway.raw_members import edited
-from gateway.upstream import KEY_REFUSED, Upstream, UpstreamAnswer, UpstreamRequest
+from gateway.providers.shared.access_tokens import AccessTokens, Grant, exchanged, name_of
 from ledger import clock
 
 ANTHROPIC_VERSION = "vertex-2023-10-16"

@@ -5,8 +5,8 @@ import json
 from typing import Any
 from uuid import UUID
 
-from gateway.channel_texts import ChannelTexts
-from gateway.routing import candidates
+from gateway.channels.routing import candidates
+from gateway.channels.system_prompts import ChannelTexts
 from ledger import vault
 from ledger.streams import channel
 from tests.admin_api.desks import CHANNEL_TYPES, OpenDesk, Servers, at_desk

@@ -11,7 +11,7 @@ import sys
 import aiohttp
 import uvloop
 
-from gateway.exchange import Receive, Scope, Send
+from gateway.http.exchange import Receive, Scope, Send
 from tollgate.http_server import Server, server_config
 
 _JSON = (b"content-type", b"application/json")

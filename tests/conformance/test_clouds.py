@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.sse import SSEParser
+from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.bookkeeping import Payer
 from tests.fake_provider import FakeProvider, whole

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.formats.registry import FORMATS
-from gateway.sse import SSEParser
+from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.bookkeeping import Payer
 from tests.fake_provider import FakeProvider, whole

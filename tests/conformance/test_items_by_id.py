@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 
 from gateway.formats.openai_responses.dialect import ResponsesDialect
-from gateway.kept import responses
+from gateway.stored_responses import store as responses
 from tests.bookkeeping import Payer
 from tests.conformance.keeping import (
     STREAMED_OR_NOT,

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from gateway.delivery import Drains
-from gateway.relay import RelayLimits
-from gateway.upstream import UpstreamTimeouts
+from gateway.call.delivery import Drains
+from gateway.call.relay import RelayLimits
+from gateway.http.upstream import UpstreamTimeouts
 from tests.bookkeeping import Books, Payer
 from tests.calling import Client
 from tests.fake_provider import FakeProvider, fake_provider

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from gateway import attempts
-from gateway.relay import Relay
+from gateway.call import failover as attempts
+from gateway.call.relay import Relay
 from ledger.ids import key_digest
 from projections import configuration
 from tests.bookkeeping import assert_counted_input

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway import charges
+from gateway.call.charges import open_charge
 from ledger.streams.charge.events import ChargeAdjusted, QuotaReserved
 from tests.calling import Answer
 from tests.fake_provider import Script, chunk, completion, event_chunk, opened, stream, whole
@@ -132,7 +132,7 @@ def test_a_hold_that_is_not_stored_in_time_is_a_503_and_is_given_back(stage: Sta
 def test_a_whole_answer_whose_settlement_is_underway_too_long_is_not_delivered_and_not_charged(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charges, "CLOSE_WITHIN_S", 0.5)
+    monkeypatch.setattr(open_charge, "CLOSE_WITHIN_S", 0.5)
     payer = stage.books.payer(5)
     calling = Calling(stage, payer.key, (0.5, *whole()))
     with ledger_held_up(stage):
@@ -152,7 +152,7 @@ def test_a_whole_answer_whose_settlement_is_underway_too_long_is_not_delivered_a
 def test_a_whole_answer_whose_settlement_never_left_is_refunded(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charges, "CLOSE_WITHIN_S", 0.5)
+    monkeypatch.setattr(open_charge, "CLOSE_WITHIN_S", 0.5)
     payer = stage.books.payer(5)
     calling = Calling(stage, payer.key, (0.5, *whole()))
     with ledger_held_up(stage):
@@ -172,7 +172,7 @@ def test_a_whole_answer_whose_settlement_never_left_is_refunded(
 def test_a_stream_whose_settlement_is_late_ends_with_an_error_and_is_charged(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charges, "CLOSE_WITHIN_S", 0.5)
+    monkeypatch.setattr(open_charge, "CLOSE_WITHIN_S", 0.5)
     payer = stage.books.payer(5)
     calling = Calling(stage, payer.key, (0.5, *stream()), is_stream=True)
     with ledger_held_up(stage):

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from gateway import delivery
-from gateway.exchange import header_list
+from gateway.call import delivery
+from gateway.http.exchange import header_list
 from ledger.pricing import Price
 from ledger.streams import price
 from tests.bookkeeping import ACTOR, Books, Payer

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import psycopg
 import pytest
 
-from gateway.sweeper import Sweeper
+from gateway.call.charges.sweeper import Sweeper
 from ledger.streams.charge.events import ChargeAdjusted
 from projections.registry import PROJECTIONS
 from projections.runner import Runner

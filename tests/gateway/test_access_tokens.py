@@ -6,9 +6,15 @@ from urllib.parse import parse_qs
 import msgspec
 import pytest
 
-from gateway.access_tokens import AccessTokens, Grant, KeyNotAccepted, exchanged, name_of
 from gateway.errors import UpstreamFailed
-from gateway.upstream import UpstreamAnswer, WholeAnswer
+from gateway.http.upstream import UpstreamAnswer, WholeAnswer
+from gateway.providers.shared.access_tokens import (
+    AccessTokens,
+    Grant,
+    KeyNotAccepted,
+    exchanged,
+    name_of,
+)
 from tests.gateway.providers.asking import FINE, Sent
 
 

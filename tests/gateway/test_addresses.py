@@ -4,10 +4,10 @@ from uuid import UUID
 
 import pytest
 
-from gateway.app import dialect_of
-from gateway.callers import credential
+from gateway.call.callers import credential
 from gateway.errors import InvalidKey, InvalidRequest
-from gateway.exchange import Exchange, Header, Message
+from gateway.http.exchange import Exchange, Header, Message
+from gateway.routes.application import dialect_of
 
 ANTHROPIC = [(b"anthropic-version", b"2023-06-01")]
 GOOGLE = [(b"x-goog-api-key", b"k")]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from gateway.aws_events import EventStreamReader, converse_event, messages_event
 from gateway.errors import UpstreamFailed
-from gateway.sse import SSEParser
+from gateway.http.sse import SSEParser
+from gateway.providers.shared.aws_events import EventStreamReader, converse_event, messages_event
 from tests.gateway.providers.event_streams import (
     CONVERSE,
     MESSAGE,

@@ -13,7 +13,6 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.body import BodyLimits, ClientGone, Receive, read_body, require_json_type
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
@@ -21,6 +20,7 @@ from gateway.errors import (
     RequestTooLarge,
     UnsupportedMediaType,
 )
+from gateway.http.body import BodyLimits, ClientGone, Receive, read_body, require_json_type
 
 SMALL = BodyLimits(max_bytes=1_000)
 IMPATIENT = BodyLimits(total_s=0.2, grace_s=0.05, min_bytes_per_s=1_000)

@@ -18,8 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.http.upstream import Upstream, UpstreamRequest
 from gateway.media.egress import Egress, EgressLimits
-from gateway.upstream import Upstream, UpstreamRequest
 
 PAUSE_S = 0.15
 Part = bytes | float

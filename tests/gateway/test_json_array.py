@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidRequest
-from gateway.exchange import Message
-from gateway.gemini_paths import wants_array
-from gateway.json_array import ArrayOfEvents, as_array
+from gateway.http.exchange import Message
+from gateway.http.json_array import ArrayOfEvents, as_array
+from gateway.routes.gemini_paths import wants_array
 
 STREAM = b'data: {"a": 1}\n\n: still here\n\ndata: {"b":\ndata: "\xc3\xa9"}\n\nid: 3\n\ndata: [2]'
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.older_chat import NO_QUIRKS, ChatQuirks, for_older, short_id
+from gateway.providers.shared.older_chat import NO_QUIRKS, ChatQuirks, for_older, short_id
 
 OLDER = ChatQuirks(is_older=True)
 MISTRAL = ChatQuirks(

@@ -5,7 +5,7 @@ import pytest
 from gateway.conversation.parts import Text
 from gateway.conversation.request import Conversation, Message, Reasoning, Sampling
 from gateway.formats.registry import FORMATS
-from gateway.openai_models import takes_completion_limit, takes_effort
+from gateway.formats.shared.openai_models import takes_completion_limit, takes_effort
 
 DRAWN = Sampling(temperature=0.2, top_p=0.9, wants_logprobs=True, top_logprobs=2, top_k=3)
 

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
+from gateway.formats.shared.reasoning_suffixes import read_suffix
+from gateway.formats.translation import Asking, Wires
 from gateway.providers.registry import PROVIDERS
-from gateway.reasoning_suffixes import read_suffix
-from gateway.wires import Asking, Wires
 
 CHAT, RESPONSES, MESSAGES, GEMINI = (
     "openai_chat",

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from gateway.formats.contract import Piece
 from gateway.formats.registry import FORMATS
-from gateway.reasoning_suffixes import Suffix
-from gateway.wires import Asking, Wires
+from gateway.formats.shared.reasoning_suffixes import Suffix
+from gateway.formats.translation import Asking, Wires
 from ledger.streams.channel import Shaping
 from ledger.usage import Usage
 from tests.gateway.test_wires import OF_DIALECT, asking, count_words, each, read_as

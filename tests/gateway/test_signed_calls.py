@@ -10,8 +10,8 @@ from gateway.conversation.parts import Text, ToolCall
 from gateway.conversation.turn import Begun, Choice, PartBegun, PartEnded, Stopped, TextDelta, Turn
 from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
-from gateway.reasoning_suffixes import Suffix
-from gateway.wires import Asking, Wires
+from gateway.formats.shared.reasoning_suffixes import Suffix
+from gateway.formats.translation import Asking, Wires
 from ledger.usage import Usage
 
 SIGNATURE = "c2lnbmVkIGJ5IEdlbWluaQ=="

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sse import SSEEvent, SSEParser, SSETooLong
+from gateway.http.sse import SSEEvent, SSEParser, SSETooLong
 from tests.recorded import Recording, recordings
 
 STREAMS = [one for one in recordings() if one.is_stream]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import strict_json
 from gateway.errors import GatewayError, InvalidRequest, RequestTooLarge
+from gateway.http import strict_json
 
 WELL_FORMED_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(

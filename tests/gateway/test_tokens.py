@@ -7,15 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.formats.contract import Prompt
-from gateway.formats.registry import FORMATS
-from gateway.tokens import (
+from gateway.call.tokenizer import (
     COUNTED_MAX_BYTES,
     INLINE_MAX_BYTES,
     SLICE_CHARACTERS,
     Tokenizer,
     _load,
 )
+from gateway.formats.contract import Prompt
+from gateway.formats.registry import FORMATS
 from tests.recorded import Recording, recordings
 
 CHAT = FORMATS["openai_chat"]

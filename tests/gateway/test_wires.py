@@ -15,8 +15,8 @@ from gateway.conversation.turn import PartBegun, TextDelta
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall, Format, Piece, StreamReader
 from gateway.formats.registry import FORMATS
-from gateway.sse import SSEParser
-from gateway.wires import Passing, Translating, Wire, Wires
+from gateway.formats.translation import Passing, Translating, Wire, Wires
+from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

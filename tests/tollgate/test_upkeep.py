@@ -10,7 +10,7 @@ from admin_api.desk import Desk
 from admin_api.operations import accounts, api_keys, channels
 from admin_api.operations.channels import ChannelInput
 from admin_api.operations.credits import Idempotency, grant_credit
-from gateway.kept.responses import KeptResponse, KeptResponses
+from gateway.stored_responses.store import KeptResponse, KeptResponses
 from ledger import vault
 from ledger.vault import Place
 from tests.conftest import FreshDatabase

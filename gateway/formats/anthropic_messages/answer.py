@@ -8,8 +8,8 @@ from gateway.formats.anthropic_messages.errors import failure_in_answer
 from gateway.formats.anthropic_messages.tools import ToolCount
 from gateway.formats.anthropic_messages.usage import read_usage
 from gateway.formats.contract import Answer, UnreadableAnswer
-from gateway.provider_json import read_object
-from gateway.service_tiers import service_of
+from gateway.formats.shared.service_tiers import service_of
+from gateway.http.lenient_json import read_object
 
 
 def read_answer(body: bytes) -> Answer:

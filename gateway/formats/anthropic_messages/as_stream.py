@@ -8,7 +8,7 @@ import msgspec
 from gateway.formats.anthropic_messages.stream import END_MARKER
 from gateway.formats.anthropic_messages.vocabulary import written_event
 from gateway.formats.contract import UnreadableAnswer
-from gateway.provider_json import read_object
+from gateway.http.lenient_json import read_object
 
 _DELTAS = {"text": "text_delta", "thinking": "thinking_delta"}
 

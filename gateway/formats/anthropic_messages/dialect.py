@@ -15,7 +15,7 @@ from gateway.formats.anthropic_messages import (
     writing_events,
 )
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 from ledger.usage import Usage
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from gateway import provider_failures
 from gateway.errors import (
     ContextTooLong,
     GatewayError,
@@ -19,6 +18,7 @@ from gateway.errors import (
     Overloaded,
     UpstreamTimeout,
 )
+from gateway.formats.shared import provider_failures
 
 CONTEXT_TOO_LONG = ContextTooLong.code
 

@@ -16,7 +16,7 @@ from gateway.formats.contract import (
     ServedModel,
     StreamReader,
 )
-from gateway.raw_members import edited
+from gateway.http.raw_members import edited
 
 
 class AnthropicMessages:

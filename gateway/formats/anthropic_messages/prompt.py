@@ -10,8 +10,8 @@ import msgspec
 
 from gateway.formats.anthropic_messages.tools import tool_calls_of
 from gateway.formats.contract import ChatCall, Prompt
+from gateway.formats.shared.prompt_parts import PromptParts
 from gateway.media.image_sizes import Size, size_of_base64
-from gateway.prompt_parts import PromptParts
 
 MESSAGE_TOKENS = 8
 REQUEST_TOKENS = 32

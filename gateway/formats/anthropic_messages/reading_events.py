@@ -25,7 +25,7 @@ from gateway.formats.anthropic_messages.signing import read_signature
 from gateway.formats.anthropic_messages.turn import stop_of
 from gateway.formats.anthropic_messages.vocabulary import NAME, arguments_of
 from gateway.formats.contract import UnreadableAnswer
-from gateway.provider_json import read_object
+from gateway.http.lenient_json import read_object
 
 HELD_MAX_CHARACTERS = 4_000_000
 """Of blocks that no other dialect knows, which are told when they are whole."""

@@ -10,8 +10,8 @@ from typing import Any
 from gateway.conversation.request import Reasoning
 from gateway.formats.anthropic_messages.models import Traits, traits_of
 from gateway.formats.anthropic_messages.writing_options import BUDGET_LEAST_TOKENS, nearest_effort
-from gateway.raw_members import Edits
-from gateway.reasoning_suffixes import OUTPUT_TOKENS_LEAST
+from gateway.formats.shared.reasoning_suffixes import OUTPUT_TOKENS_LEAST
+from gateway.http.raw_members import Edits
 
 _BUDGET_PERCENT = 80
 _DRAWN = ("temperature", "top_p", "top_k")

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.conversation.signatures import carried, restored
 from gateway.formats.anthropic_messages.vocabulary import NAME
-from gateway.raw_members import edited, members_of
+from gateway.http.raw_members import edited, members_of
 
 MARK = "tollgate-signed:"
 _UNSIGNED = f"{MARK}:"

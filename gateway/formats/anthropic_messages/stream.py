@@ -20,9 +20,9 @@ from gateway.formats.anthropic_messages.usage import (
 )
 from gateway.formats.anthropic_messages.vocabulary import written_event
 from gateway.formats.contract import CountTokens, Piece, UnreadableAnswer
-from gateway.provider_json import read_object
-from gateway.sse import SSEEvent
-from gateway.sse_stream import SSEStreamReader
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.http.lenient_json import read_object
+from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
 
 END_MARKER = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'

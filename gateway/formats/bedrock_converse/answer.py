@@ -13,8 +13,8 @@ from gateway.formats.bedrock_converse.reading_blocks import generated_texts, par
 from gateway.formats.bedrock_converse.usage import read_usage
 from gateway.formats.bedrock_converse.vocabulary import NAME, stop_of
 from gateway.formats.contract import Answer, UnreadableAnswer
-from gateway.provider_json import read_object
-from gateway.service_tiers import service_of
+from gateway.formats.shared.service_tiers import service_of
+from gateway.http.lenient_json import read_object
 from ledger.pricing import STANDARD
 
 _RESERVED = "reserved"

@@ -8,7 +8,7 @@ from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.bedrock_converse import answer, reading_events, shaping, writing
 from gateway.formats.contract import EventReader
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 
 
 class ConverseDialect:

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway import provider_failures
 from gateway.errors import ContextTooLong, GatewayError, UpstreamFailed
-from gateway.provider_json import UnreadableAnswer, read_object
+from gateway.formats.shared import provider_failures
+from gateway.http.lenient_json import UnreadableAnswer, read_object
 
 KIND_HEADER = "x-amzn-errortype"
 

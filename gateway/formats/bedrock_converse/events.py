@@ -1,12 +1,13 @@
 """Events of a stream, each an object of one member that names it.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/
-API_runtime_ConverseStreamOutput.html; `gateway.aws_events` tells the binary frames like this.
+API_runtime_ConverseStreamOutput.html; the binary frames are told like this by
+`gateway.providers.shared.aws_events`.
 """
 
 from typing import Any
 
-from gateway.provider_json import UnreadableAnswer, read_object
+from gateway.http.lenient_json import UnreadableAnswer, read_object
 
 
 def read_event(data: bytes) -> tuple[str, dict[str, Any]]:

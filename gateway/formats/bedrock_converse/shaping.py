@@ -6,7 +6,7 @@ from typing import Any
 from gateway.conversation.request import Reasoning
 from gateway.formats.bedrock_converse.models import traits_of
 from gateway.formats.bedrock_converse.thinking import thoughts
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 
 _DRAWN = {"temperature": "temperature", "topP": "top_p"}
 

@@ -11,8 +11,8 @@ from gateway.formats.bedrock_converse.errors import failure_in_stream
 from gateway.formats.bedrock_converse.events import is_exception, read_event
 from gateway.formats.bedrock_converse.usage import read_usage
 from gateway.formats.contract import CountTokens, Piece, UnreadableAnswer
-from gateway.sse import SSEEvent
-from gateway.sse_stream import SSEStreamReader
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
 
 _TELLING = frozenset({"contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"})

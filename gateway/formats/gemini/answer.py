@@ -11,8 +11,8 @@ from gateway.formats.gemini.errors import failure_in_answer
 from gateway.formats.gemini.tools import ToolCount
 from gateway.formats.gemini.usage import read_usage
 from gateway.formats.gemini.vocabulary import member
-from gateway.provider_json import read_object
-from gateway.service_tiers import service_of
+from gateway.formats.shared.service_tiers import service_of
+from gateway.http.lenient_json import read_object
 
 
 def read_answer(body: bytes) -> Answer:

@@ -9,7 +9,7 @@ from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
 from gateway.formats.gemini import conversation, events, shaping, turn, writing
 from gateway.formats.gemini.contents import is_of_google
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 from ledger.usage import Usage
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from gateway import provider_failures
 from gateway.errors import GatewayError, InsufficientQuota
+from gateway.formats.shared import provider_failures
 
 _BODY_MAX_BYTES = 256 * 1024
 _STATUS_WORDS = {

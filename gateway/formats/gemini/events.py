@@ -24,7 +24,7 @@ from gateway.formats.gemini.turn import candidate_of, made_up_id, stop_of
 from gateway.formats.gemini.usage import write_usage
 from gateway.formats.gemini.vocabulary import NAME, member
 from gateway.formats.gemini.writing import written_parts
-from gateway.provider_json import read_object
+from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.conversation.request import Reasoning
 from gateway.formats.gemini.contents import parts_of
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 
 _SHARE_PERCENT = 60
 _TOLD_BUDGET = ("thinkingBudget", "thinking_budget", "thinkingLevel", "thinking_level")

@@ -12,9 +12,9 @@ from gateway.formats.gemini.answer import generated_texts
 from gateway.formats.gemini.errors import failure_in_answer
 from gateway.formats.gemini.tools import ToolCount
 from gateway.formats.gemini.usage import read_usage
-from gateway.service_tiers import service_of
-from gateway.sse import SSEEvent, SSEParser
-from gateway.sse_stream import SSEStreamReader
+from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.http.sse import SSEEvent, SSEParser
 from ledger.usage import Usage
 
 LINE_MAX_BYTES = 16 * 1024 * 1024

@@ -3,10 +3,10 @@
 from gateway.formats.contract import Answer, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.tools import tools_in
-from gateway.openai_envelope import failure_in_answer
-from gateway.openai_usage import read_usage
-from gateway.provider_json import read_object
-from gateway.service_tiers import service_of
+from gateway.formats.shared.openai_envelope import failure_in_answer
+from gateway.formats.shared.openai_usage import read_usage
+from gateway.formats.shared.service_tiers import service_of
+from gateway.http.lenient_json import read_object
 
 
 def read_answer(body: bytes) -> Answer:

@@ -8,7 +8,7 @@ from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import ChatCall, EventReader, EventWriter
 from gateway.formats.openai_chat import conversation, events, shaping, turn, writing
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 from ledger.usage import Usage
 
 

@@ -28,8 +28,8 @@ from gateway.formats.openai_chat.turn import (
     now_s,
 )
 from gateway.formats.openai_chat.vocabulary import FINISH_OF_STOP, NAME, STOP_OF_FINISH
-from gateway.openai_usage import write_usage
-from gateway.provider_json import read_object
+from gateway.formats.shared.openai_usage import write_usage
+from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 
 _DONE = b"[DONE]"

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from gateway import openai_body
 from gateway.formats.contract import (
     Answer,
     ChatCall,
@@ -18,7 +17,8 @@ from gateway.formats.openai_chat import (
     stream,
 )
 from gateway.formats.openai_chat.dialect import ChatDialect
-from gateway.openai_envelope import ToldAsOpenAI
+from gateway.formats.shared import openai_body
+from gateway.formats.shared.openai_envelope import ToldAsOpenAI
 
 
 class OpenAIChat(ToldAsOpenAI):

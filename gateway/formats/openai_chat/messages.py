@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.parameters import array, mapping, refuse, text
+from gateway.formats.shared.parameters import array, mapping, refuse, text
 
 MESSAGES_MAX = 2_048
 PARTS_MAX = 2_048

@@ -10,8 +10,8 @@ import msgspec
 
 from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.openai_chat.tools import tool_calls_of
+from gateway.formats.shared.prompt_parts import PromptParts
 from gateway.media.image_sizes import Size, size_of_base64, size_of_data_url
-from gateway.prompt_parts import PromptParts
 
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken_for_text_completions:
 # three tokens a message, one for a name, three to prime the answer.

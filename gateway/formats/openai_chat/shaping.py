@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.request import Reasoning
-from gateway.openai_models import draws_by_itself, takes_completion_limit
-from gateway.raw_members import Edits
+from gateway.formats.shared.openai_models import draws_by_itself, takes_completion_limit
+from gateway.http.raw_members import Edits
 
 _SYSTEM = ("system", "developer")
 _DRAWN = ("temperature", "top_p", "logprobs", "top_logprobs")

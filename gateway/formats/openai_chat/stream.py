@@ -12,12 +12,12 @@ from gateway.errors import StreamBrokenOff
 from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.tools import tools_in
-from gateway.openai_envelope import failure_in_answer
-from gateway.openai_usage import read_usage, write_usage
-from gateway.provider_json import read_object
-from gateway.service_tiers import service_of
-from gateway.sse import SSEEvent
-from gateway.sse_stream import SSEStreamReader
+from gateway.formats.shared.openai_envelope import failure_in_answer
+from gateway.formats.shared.openai_usage import read_usage, write_usage
+from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.http.lenient_json import read_object
+from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
 
 END_MARKER = b"data: [DONE]\n\n"

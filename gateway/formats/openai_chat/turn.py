@@ -16,7 +16,7 @@ from gateway.formats.openai_chat.vocabulary import (
     STOP_OF_FINISH,
 )
 from gateway.formats.openai_chat.writing import written_call
-from gateway.openai_usage import write_usage
+from gateway.formats.shared.openai_usage import write_usage
 from ledger import clock
 from ledger.usage import Usage
 

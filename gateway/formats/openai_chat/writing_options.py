@@ -20,7 +20,11 @@ from gateway.formats.openai_chat.vocabulary import (
     NAME,
     TIER_OF_SERVICE,
 )
-from gateway.openai_models import refused_sampling, takes_completion_limit, takes_effort
+from gateway.formats.shared.openai_models import (
+    refused_sampling,
+    takes_completion_limit,
+    takes_effort,
+)
 
 _LOW_BUDGET_TOKENS = 2_048
 _MEDIUM_BUDGET_TOKENS = 16_384

@@ -15,10 +15,10 @@ from gateway.formats.openai_completions.vocabulary import (
     completion_id,
     logprobs_of,
 )
-from gateway.openai_envelope import failure_in_answer
-from gateway.openai_usage import read_usage, write_usage
-from gateway.provider_json import read_object
-from gateway.service_tiers import service_of
+from gateway.formats.shared.openai_envelope import failure_in_answer
+from gateway.formats.shared.openai_usage import read_usage, write_usage
+from gateway.formats.shared.service_tiers import service_of
+from gateway.http.lenient_json import read_object
 from ledger import clock
 from ledger.usage import Usage
 

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.formats.contract import ChatCall, UnreadableAnswer
 from gateway.formats.openai_completions.stream import END_MARKER
-from gateway.provider_json import read_object
+from gateway.http.lenient_json import read_object
 
 _KEPT = ("id", "object", "created", "model", "service_tier", "system_fingerprint")
 

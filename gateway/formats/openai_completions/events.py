@@ -24,8 +24,8 @@ from gateway.formats.openai_completions.vocabulary import (
     completion_id,
     logprobs_of,
 )
-from gateway.openai_usage import write_usage
-from gateway.provider_json import read_object
+from gateway.formats.shared.openai_usage import write_usage
+from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 
 

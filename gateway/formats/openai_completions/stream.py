@@ -7,11 +7,11 @@ import msgspec
 from gateway.formats.contract import ChatCall, CountTokens, Piece
 from gateway.formats.openai_completions.answer import text_of
 from gateway.formats.openai_completions.request import choices_told, prompts_of
-from gateway.openai_envelope import failure_in_answer
-from gateway.openai_usage import read_usage, write_usage
-from gateway.service_tiers import service_of
-from gateway.sse import SSEEvent
-from gateway.sse_stream import SSEStreamReader
+from gateway.formats.shared.openai_envelope import failure_in_answer
+from gateway.formats.shared.openai_usage import read_usage, write_usage
+from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
 
 END_MARKER = b"data: [DONE]\n\n"

@@ -7,9 +7,9 @@ from gateway.errors import GatewayError
 from gateway.formats.contract import Answer, UnreadableAnswer
 from gateway.formats.openai_responses.tools import counted, ids_of, items_of
 from gateway.formats.openai_responses.usage import read_usage
-from gateway.openai_envelope import failure_in_answer
-from gateway.provider_json import read_object
-from gateway.service_tiers import service_of
+from gateway.formats.shared.openai_envelope import failure_in_answer
+from gateway.formats.shared.service_tiers import service_of
+from gateway.http.lenient_json import read_object
 
 _SPOKEN = ("text", "refusal", "arguments", "input", "code", "name")
 

@@ -7,7 +7,7 @@ from gateway.formats.contract import ChatCall, UnreadableAnswer
 from gateway.formats.openai_responses.turn import turn_of
 from gateway.formats.openai_responses.usage import read_usage
 from gateway.formats.openai_responses.writing_events import ResponseEventWriter
-from gateway.provider_json import read_object
+from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 
 

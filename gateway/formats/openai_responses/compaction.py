@@ -12,7 +12,7 @@ from gateway.errors import InvalidRequest
 from gateway.formats.contract import Answer, ChatCall
 from gateway.formats.openai_responses import answer, request
 from gateway.formats.openai_responses.format import OpenAIResponses
-from gateway.provider_json import read_object
+from gateway.http.lenient_json import read_object
 
 COMPACT = "compact"
 

@@ -10,7 +10,7 @@ from gateway.formats.contract import ChatCall, EventReader, EventWriter, Made
 from gateway.formats.openai_responses import conversation, shaping, turn, writing
 from gateway.formats.openai_responses.reading_events import ResponseEventReader
 from gateway.formats.openai_responses.writing_events import ResponseEventWriter
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 from ledger.usage import Usage
 
 

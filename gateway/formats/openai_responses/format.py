@@ -21,7 +21,7 @@ from gateway.formats.openai_responses import (
     stream,
 )
 from gateway.formats.openai_responses.dialect import ResponsesDialect
-from gateway.openai_envelope import ToldAsOpenAI
+from gateway.formats.shared.openai_envelope import ToldAsOpenAI
 
 
 class OpenAIResponses(ToldAsOpenAI):

@@ -9,8 +9,8 @@ import msgspec
 
 from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.openai_responses.tools import tool_calls_of
+from gateway.formats.shared.prompt_parts import PromptParts
 from gateway.media.image_sizes import size_of_data_url
-from gateway.prompt_parts import PromptParts
 
 ITEM_TOKENS = 8
 REQUEST_TOKENS = 16

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.conversation.signatures import SIGNED_CALL, read_call_id
 from gateway.formats.contract import ChatCall
-from gateway.raw_members import edited, members_of
+from gateway.http.raw_members import edited, members_of
 
 
 def provider_body(call: ChatCall, upstream_model: str) -> bytes:

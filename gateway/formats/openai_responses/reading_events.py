@@ -20,7 +20,7 @@ from gateway.conversation.turn import (
 from gateway.formats.openai_responses.conversation import output_part
 from gateway.formats.openai_responses.turn import created_s, stop_of
 from gateway.formats.openai_responses.vocabulary import NAME
-from gateway.provider_json import read_object
+from gateway.http.lenient_json import read_object
 
 _TEXT_DELTAS = frozenset(
     {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.request import Reasoning
-from gateway.raw_members import Edits
+from gateway.http.raw_members import Edits
 
 _SYSTEM = ("system", "developer")
 _DRAWN = ("temperature", "top_p", "top_logprobs")

@@ -11,10 +11,10 @@ import msgspec
 from gateway.formats.contract import CountTokens, Piece
 from gateway.formats.openai_responses.tools import Item, counted, ids_of
 from gateway.formats.openai_responses.usage import read_usage
-from gateway.openai_envelope import failure_in_answer
-from gateway.service_tiers import service_of
-from gateway.sse import SSEEvent, SSEParser
-from gateway.sse_stream import SSEStreamReader
+from gateway.formats.shared.openai_envelope import failure_in_answer
+from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.http.sse import SSEEvent, SSEParser
 from ledger.usage import TOOL_CLASSES, Usage
 
 LINE_MAX_BYTES = 16 * 1024 * 1024

@@ -27,7 +27,7 @@ from gateway.conversation.turn import (
 from gateway.formats.anthropic_messages import reading_events, writing_events
 from gateway.formats.anthropic_messages.format import AnthropicMessages
 from gateway.formats.contract import ChatCall, UnreadableAnswer
-from gateway.sse import SSEParser
+from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

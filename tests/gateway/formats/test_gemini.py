@@ -15,8 +15,8 @@ from gateway.formats.contract import ChatCall, Piece, UnreadableAnswer
 from gateway.formats.gemini.format import Gemini
 from gateway.formats.gemini.schemas import as_json_schema
 from gateway.formats.openai_chat.format import OpenAIChat
-from gateway.gemini_paths import ModelAction, model_action
-from gateway.sse import SSEParser
+from gateway.http.sse import SSEParser
+from gateway.routes.gemini_paths import ModelAction, model_action
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

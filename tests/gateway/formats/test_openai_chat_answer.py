@@ -16,7 +16,12 @@ from gateway.errors import (
 )
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.registry import FORMATS
-from gateway.provider_failures import MESSAGE_MAX_CHARACTERS, retry_after_s, retryable, scrub
+from gateway.formats.shared.provider_failures import (
+    MESSAGE_MAX_CHARACTERS,
+    retry_after_s,
+    retryable,
+    scrub,
+)
 from tests.recorded import Recording, recordings
 
 CHAT = FORMATS["openai_chat"]

@@ -27,7 +27,7 @@ from gateway.conversation.turn import Choice, PartBegun, Stopped, TextDelta, Tur
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.format import OpenAIChat
-from gateway.sse import SSEParser
+from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway.delivered_text import KEPT_MAX_CHARACTERS, DeliveredText
 from gateway.errors import StreamBrokenOff, UpstreamFailed, UpstreamRateLimited
 from gateway.formats.contract import Piece, StreamReader
 from gateway.formats.registry import FORMATS
+from gateway.formats.shared.delivered_text import KEPT_MAX_CHARACTERS, DeliveredText
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

@@ -8,8 +8,8 @@ import pytest
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import ChatCall, Piece
 from gateway.formats.registry import FORMATS
-from gateway.reasoning_suffixes import Suffix
-from gateway.wires import Asking, Passing, Wires
+from gateway.formats.shared.reasoning_suffixes import Suffix
+from gateway.formats.translation import Asking, Passing, Wires
 from ledger.usage import Usage
 
 LEGACY = FORMATS["openai_completions"]

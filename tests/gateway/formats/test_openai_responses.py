@@ -14,7 +14,7 @@ from gateway.errors import GatewayError, InvalidRequest, UpstreamFailed, Upstrea
 from gateway.formats.contract import ChatCall, Piece, UnreadableAnswer
 from gateway.formats.openai_chat.format import OpenAIChat
 from gateway.formats.openai_responses.format import OpenAIResponses
-from gateway.sse import SSEParser
+from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

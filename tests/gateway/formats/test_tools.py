@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gateway.formats.contract import TOOL_CALLS_DEFAULT, ChatCall
 from gateway.formats.registry import FORMATS
-from gateway.wires import Wires
+from gateway.formats.translation import Wires
 from ledger.usage import Usage
 from tests.recorded import recordings
 

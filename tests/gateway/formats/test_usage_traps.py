@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.formats.registry import FORMATS
-from gateway.openai_usage import COUNT_MAX, read_usage, write_usage
+from gateway.formats.shared.openai_usage import COUNT_MAX, read_usage, write_usage
 from ledger.usage import CLASSES, Usage
 from tests.recorded import Recording, recordings
 

@@ -14,11 +14,11 @@ from gateway.conversation.request import Conversation, Message
 from gateway.errors import MediaUnavailable
 from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
+from gateway.formats.shared.reasoning_suffixes import Suffix
+from gateway.formats.translation import Asking, Wires
 from gateway.media.addressed import MediaNeeded, takes_nothing, to_fetch, with_bytes
 from gateway.media.egress import Budget, Egress, EgressLimits, Fetched
 from gateway.media.fetch import MEDIA_MAX, MediaFetch
-from gateway.reasoning_suffixes import Suffix
-from gateway.wires import Asking, Wires
 from tests.gateway import images
 
 URL = "https://example.org/cat.png?signature=secret"

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.http.upstream import UpstreamAnswer, UpstreamRequest, WholeAnswer
 from gateway.providers.contract import Attempt, Provider
-from gateway.upstream import UpstreamAnswer, UpstreamRequest, WholeAnswer
 
 FINE = WholeAnswer(200, {"content-type": "application/json"}, b"{}")
 Answering = Callable[[UpstreamRequest], UpstreamAnswer]
@@ -38,7 +38,7 @@ def attempt(
     is_stream: bool = False,
     **more: Any,  # noqa: ANN401 - of Attempt
 ) -> Attempt:
-    """One try, as `gateway.attempts` makes it."""
+    """One try, as `gateway.call.failover` makes it."""
     return Attempt(
         channel_id=UUID(int=1),
         base_url=base_url or provider.base_url,

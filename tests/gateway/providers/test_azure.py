@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from gateway.http.upstream import UpstreamAnswer, UpstreamRequest, WholeAnswer
 from gateway.providers.azure import Azure
-from gateway.upstream import UpstreamAnswer, UpstreamRequest, WholeAnswer
 from tests.gateway.providers.asking import FINE, Sent, answer, asked, attempt
 
 BASE = "https://acme.openai.azure.com"

@@ -5,8 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
+from gateway.http.upstream import WholeAnswer
 from gateway.providers.bedrock import Bedrock
-from gateway.upstream import WholeAnswer
 from tests.gateway.providers.asking import Sent, answer, asked, attempt, sent_json
 from tests.gateway.providers.event_streams import MESSAGE, chunk
 from tests.gateway.providers.signatures import as_received, is_signed, signing_key

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from gateway.errors import UpstreamFailed
+from gateway.http.upstream import UpstreamAnswer, UpstreamRequest, WholeAnswer
 from gateway.providers.vertex import Vertex
-from gateway.upstream import UpstreamAnswer, UpstreamRequest, WholeAnswer
 from tests.gateway.providers.asking import FINE, Sent, answer, asked, attempt, sent_json
 from tests.gateway.providers.service_accounts import EMAIL, claim_of, service_account
 

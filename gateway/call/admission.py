@@ -1,0 +1,211 @@
+"""Whether a call may be made: who may serve it, on which terms, and what it can cost at most."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.call.callers import Caller
+from gateway.call.charges.windows import windows
+from gateway.call.failover import Asker
+from gateway.call.parts import Parts
+from gateway.channels.routing import Candidate, candidates, named_candidate, only_at
+from gateway.errors import InvalidRequest, KeyNotAllowed, ServiceNotPriced, UnknownModel
+from gateway.formats.contract import ChatCall, Format, Prompt
+from gateway.stored_responses.earlier import with_earlier
+from ledger import clock
+from ledger.pricing import STANDARD, Price, worst_case_nanos
+from ledger.streams.charge.events import Cover, Terms
+from ledger.streams.charge.rules import Reserve
+
+OUTPUT_TOKENS_DEFAULT = 4_096
+"""Held for the answer where neither the client nor the model sets a limit."""
+
+
+_ADDED_MESSAGE_TOKENS = 16
+"""What surrounds a system prompt, in any dialect."""
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A call that may be made: who pays, on what terms, what it can cost, and who may serve it."""
+
+    call: ChatCall
+    caller: Caller
+    price: Price
+    reserve: Reserve
+    options: Sequence[Candidate]
+
+
+class Admissions:
+    """Admits one wire format's calls."""
+
+    def __init__(self, wire: Format, parts: Parts, asker: Asker) -> None:
+        self._wire = wire
+        self._asker = asker
+        self._configuration = parts.configuration
+        self._tokenizer = parts.tokenizer
+        self._providers = parts.providers
+        self._kept = parts.kept
+        self._lease = parts.lease
+        self._options: dict[tuple[str, str], tuple[Candidate, ...]] = {}
+        self._options_version = -1
+
+    async def admit(self, caller: Caller, call: ChatCall) -> Admission:
+        """Choose who may serve the call, freeze its price, and bound what it can cost.
+
+        Raises UnknownModel, KeyNotAllowed, ServiceNotPriced, InvalidRequest.
+        """
+        if caller.terms.models is not None and call.model not in caller.terms.models:
+            raise KeyNotAllowed(f"this API key may not use the model {call.model!r}")
+        now_us = clock.now_us()
+        options = self._options_for(caller, call.model)
+        history = self._configuration.held.prices.get(call.model)
+        priced = history.at(now_us) if history else None
+        if not options or priced is None:
+            raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
+        if call.continues or call.refers_to:
+            call, options = await self._continued(caller, call, options)
+        call = self._with_room(call, options)
+        version, event = priced
+        terms = Terms(
+            model=call.model,
+            group=caller.group,
+            price_version=version,
+            multiplier=self._configuration.multiplier(caller.group, caller.own_group),
+            service=_sold_service(call, event.price),
+        )
+        prompt = self._wire.prompt(call)
+        input_tokens = await self._tokenizer.count_bounded(call.model, prompt)
+        input_tokens += await self._most_added_tokens(call.model, options)
+        output_tokens = (call.max_output_tokens or OUTPUT_TOKENS_DEFAULT) * call.choices
+        reserve = Reserve(
+            hold_nanos=worst_case_nanos(
+                event.price,
+                terms.multiplier,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                tool_calls=prompt.tool_calls,
+                service=terms.service,
+            ),
+            cover=self._cover(caller, now_us),
+            terms=terms,
+            admitted_at_us=now_us,
+            node=self._lease.node,
+            boot=self._lease.boot,
+            dialect=self._wire.name,
+            streaming=call.stream,
+            input_tokens_estimated=input_tokens,
+            output_tokens_max=output_tokens,
+            tool_calls_max=_priced(prompt.tool_calls, event.price, terms.service),
+        )
+        return Admission(call, caller, event.price, reserve, options)
+
+    async def _continued(
+        self, caller: Caller, call: ChatCall, options: Sequence[Candidate]
+    ) -> tuple[ChatCall, tuple[Candidate, ...]]:
+        """The call with what it goes on from, and who may serve it: the place where that is kept.
+
+        Raises InvalidRequest.
+        """
+        call, place = await with_earlier(self._kept, caller.account_id, call)
+        there = tuple(options) if place is None else only_at(options, *place)
+        if not there:
+            raise InvalidRequest(
+                f"The provider that keeps what this call goes on from does not serve the model "
+                f"{call.model!r} at present: send the whole conversation in 'input'.",
+                param="previous_response_id" if call.continues else "input",
+                code="previous_response_unavailable",
+            )
+        return call, there
+
+    def _with_room(self, call: ChatCall, options: Sequence[Candidate]) -> ChatCall:
+        """The call with the limit it will be sent with: a model whose name says to think needs
+        room for it, and what is sent is what is held for.
+        """
+        limit = call.max_output_tokens
+        if limit is None:
+            return call
+        least = self._asker.output_tokens_least(options)
+        return call if limit >= least else replace(call, max_output_tokens=least)
+
+    async def _most_added_tokens(self, model: str, options: Sequence[Candidate]) -> int:
+        """The longest system prompt that a channel may add: whoever serves the call, the hold
+        covers it.
+        """
+        if all(option.shaping.system_prompt_id is None for option in options):
+            return 0
+        counted = [
+            await self._tokenizer.count_bounded(model, Prompt((words,), _ADDED_MESSAGE_TOKENS))
+            for words in await self._asker.own_words(options)
+        ]
+        return max(counted, default=0)
+
+    def _options_for(self, caller: Caller, model: str) -> tuple[Candidate, ...]:
+        """Who may serve the call; where the caller names a channel, that one alone.
+
+        Raises InvalidRequest where the channel cannot be asked.
+        """
+        if caller.channel_id is None:
+            return self._candidates(caller.group, model)
+        channel = self._configuration.held.channels.get(caller.channel_id)
+        named = None
+        if channel is not None:
+            named = named_candidate(caller.channel_id, channel, model, self._needs_key)
+        if named is None:
+            raise InvalidRequest(
+                f"the channel {caller.channel_id} does not exist or is not asked at present",
+                code="channel_unavailable",
+            )
+        return (named,)
+
+    def _candidates(self, group: str, model: str) -> tuple[Candidate, ...]:
+        """Who may serve this model to this group; remembered until the configuration changes."""
+        if self._options_version != self._configuration.version:
+            self._options.clear()
+            self._options_version = self._configuration.version
+        found = self._options.get((group, model))
+        if found is None:
+            channels = self._configuration.held.channels
+            found = candidates(channels, group, model, self._needs_key)
+            if found:  # what does not exist is anybody's word, and not remembered
+                self._options[group, model] = found
+        return found
+
+    def _needs_key(self, provider: str) -> bool:
+        known = self._providers.get(provider)
+        return known is None or known.needs_key
+
+    def _cover(self, caller: Caller, now_us: int) -> Cover:
+        setting = self._configuration.held.settings.get("book.time_zone")
+        zone = ZoneInfo(setting.value if setting else "UTC")
+        return Cover(
+            account_id=caller.account_id,
+            key_id=caller.key_id,
+            overdraft_nanos=caller.limits.overdraft_nanos,
+            key_limit_nanos=caller.terms.limit_nanos,
+            windows=windows(caller.account_id, caller.limits, now_us, zone),
+        )
+
+
+def _priced(tool_calls: Mapping[str, int], price: Price, service: str) -> dict[str, int]:
+    """The bounds that the hold has a part for: the others cost nothing."""
+    if not tool_calls:
+        return {}
+    schedules = price.schedule(service).reachable(sys.maxsize)
+    return {
+        kind: count
+        for kind, count in tool_calls.items()
+        if any(schedule.rate(kind) for schedule in schedules)
+    }
+
+
+def _sold_service(call: ChatCall, price: Price) -> str:
+    """The service asked for, if the model is sold in it. Raises ServiceNotPriced."""
+    if call.service != STANDARD and call.service not in price.services:
+        raise ServiceNotPriced(
+            f"the model {call.model!r} is not available in the service tier {call.service[:40]!r}",
+            param="service_tier",
+        )
+    return call.service

@@ -1,0 +1,120 @@
+"""Opening charges: nothing is asked of a provider before a hold for it is durable.
+
+An append whose answer does not come in time is not forgotten: whoever started it stays with it
+until its fate is known.
+"""
+
+import asyncio
+from typing import cast
+from uuid import UUID
+
+import psycopg
+
+from gateway.call.charges.charge_store import ANSWERED_WITHIN_S, ChargeStore
+from gateway.call.charges.open_charge import OpenCharge
+from gateway.errors import InsufficientQuota, Overloaded
+from ledger.errors import LedgerError, OutOfRange, OverBudget, WriterBusy
+from ledger.money import format_usd
+from ledger.store.append import NewEvent
+from ledger.store.writer import Appended
+from ledger.streams.charge import rules
+from ledger.streams.charge.events import Cover, QuotaReserved
+from ledger.streams.contract import Event
+from projections.cache.balances import Verdict
+
+_READING_SHARED_S = 0.05
+
+
+class ChargeBook:
+    """Opens charges: cover is asked of the cache, and decided by the database."""
+
+    def __init__(self, store: ChargeStore) -> None:
+        self._store = store
+        self._readings: dict[tuple[UUID, ...], asyncio.Task[dict[UUID, int] | None]] = {}
+
+    async def reserve(self, charge_id: UUID, command: rules.Reserve) -> OpenCharge:
+        """A durable hold, or a refusal with nothing stored.
+
+        Raises InsufficientQuota, Overloaded.
+        """
+        cover, needed = command.cover, command.hold_nanos
+        if not self._store.lease.is_held:
+            raise Overloaded("this node is not ready to take calls", retry_after_s=1)
+        verdict = await self._store.cache.reserve(cover.account_id, charge_id, needed, _caps(cover))
+        if verdict is Verdict.SHORT:
+            await self._confirm_short(cover, needed)
+        (reserved,) = rules.decide(rules.Charge(), command)
+        appended = await self._append_hold(charge_id, reserved, command)
+        state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
+        assert appended.positions
+        return OpenCharge(self._store, charge_id, state)
+
+    async def _append_hold(
+        self, charge_id: UUID, reserved: Event, command: rules.Reserve
+    ) -> Appended:
+        try:
+            future = self._store.writer.append([NewEvent(charge_id, 1, reserved)])
+        except WriterBusy as error:
+            raise Overloaded("too many calls are waiting", retry_after_s=1) from error
+        except OutOfRange as error:
+            raise InsufficientQuota("this call could cost more than any balance") from error
+        done, _ = await asyncio.wait((future,), timeout=ANSWERED_WITHIN_S)
+        if not done:
+            self._store.tasks.start(self._undo_when_known(charge_id, future, command))
+            raise Overloaded("the ledger does not answer in time", retry_after_s=1)
+        try:
+            return future.result()
+        except OverBudget as error:
+            raise _insufficient(error) from error
+        except (LedgerError, psycopg.Error) as error:
+            raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
+
+    async def _undo_when_known(
+        self, charge_id: UUID, future: "asyncio.Future[Appended]", command: rules.Reserve
+    ) -> None:
+        """A hold nobody waits for any more: close it if it was stored after all."""
+        try:
+            await future
+        except (LedgerError, psycopg.Error):
+            return
+        (reserved,) = rules.decide(rules.Charge(), command)
+        state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
+        await OpenCharge(self._store, charge_id, state).refund("not_admitted")
+
+    async def _confirm_short(self, cover: Cover, needed_nanos: int) -> None:
+        """The cache says no: ask the database once before anybody is told.
+
+        Many may ask for the same scopes at the same moment; they share one reading for 50 ms.
+        """
+        scopes = tuple(scope for scope, cap_nanos in _caps(cover) if cap_nanos is not None)
+        reading = self._readings.get(scopes)
+        if reading is None:
+            reading = self._readings[scopes] = self._store.tasks.start(
+                self._store.read_used(cover.account_id, scopes)
+            )
+            loop = asyncio.get_running_loop()
+            loop.call_later(_READING_SHARED_S, self._readings.pop, scopes, None)
+        await asyncio.wait((reading,), timeout=ANSWERED_WITHIN_S)
+        used = reading.result() if reading.done() else None
+        if used is None:
+            return  # nobody can say: the append will tell
+        for scope, cap_nanos in _caps(cover):
+            available_nanos = None if cap_nanos is None else cap_nanos - used.get(scope, 0)
+            if available_nanos is not None and needed_nanos > available_nanos:
+                raise _insufficient(OverBudget(scope, available_nanos, needed_nanos))
+
+
+def _caps(cover: Cover) -> list[tuple[UUID, int | None]]:
+    windows = [(window.scope, window.cap_nanos) for window in cover.windows]
+    return [
+        (cover.account_id, cover.overdraft_nanos),
+        (cover.key_id, cover.key_limit_nanos),
+        *windows,
+    ]
+
+
+def _insufficient(error: OverBudget) -> InsufficientQuota:
+    return InsufficientQuota(
+        f"not covered: scope {error.scope} has ${format_usd(error.available_nanos)} available, "
+        f"${format_usd(error.needed_nanos)} needed"
+    )

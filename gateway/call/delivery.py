@@ -1,0 +1,346 @@
+"""Giving the answer to the client, and closing its charge before the client can see the end."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from gateway.call.charges.open_charge import OpenCharge
+from gateway.call.deadlines import Cut
+from gateway.call.metering import Meter, Metered
+from gateway.call.opened import Opened, elapsed_ms
+from gateway.call.running_cover import OutputLimit, RunningCover
+from gateway.call.tokenizer import Tokenizer
+from gateway.errors import (
+    GatewayError,
+    InsufficientQuota,
+    InternalError,
+    Overloaded,
+    UpstreamFailed,
+)
+from gateway.formats.contract import (
+    Answer,
+    ChatCall,
+    Format,
+    Piece,
+    StreamReader,
+)
+from gateway.formats.translation import Whole
+from gateway.http.exchange import Exchange, header_list
+from gateway.stored_responses.keeping import Keeping
+from gateway.stored_responses.store import KeptResponses
+from ledger import clock
+from ledger.pricing import (
+    STANDARD,
+    Price,
+    cost_nanos,
+    dearest_service,
+)
+from ledger.streams.charge.events import Cost
+from ledger.streams.charge.rules import Settle
+from ledger.streams.price import PriceSet
+from ledger.usage import Usage
+
+log = structlog.get_logger()
+
+CostPrice = Callable[[UUID, str, int], tuple[int, PriceSet] | None]
+"""As `Configuration.cost_price`."""
+
+_JSON = [(b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store")]
+_EVENT_STREAM = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+_PASSING = ("content", "comment")
+_LOST_BYTES_MAX = 1_024
+_DRAINED = "client_gone_drained"
+UNPRICED_SERVICE = "unpriced_service"
+UNPRICED_COST = "unpriced_cost_service"
+"""Anomalies: a service that answered has no price of ours, or none in the book of costs."""
+_NOT_STOPPING = "the provider does not stop at the limit of output tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Drains:
+    """How long, and for how many, we read on after a client has left."""
+
+    within_s: float = 120.0
+    at_once_max: int = 50
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a stream ended: a code for the books, and what the client is told if it broke."""
+
+    code: str = "complete"
+    error: GatewayError | None = None
+
+
+class Delivering(msgspec.Struct, frozen=True):
+    """One call with its opened answer, on its way to the client."""
+
+    exchange: Exchange
+    call: ChatCall
+    price: Price
+    charge: OpenCharge
+    opened: Opened
+    cut: Cut
+
+
+class Delivery:
+    """Delivers what was opened, over one wire format."""
+
+    def __init__(
+        self,
+        wire: Format,
+        tokenizer: Tokenizer,
+        drains: Drains,
+        cost_price: CostPrice,
+        kept: KeptResponses,
+    ) -> None:
+        self._wire = wire
+        self._kept = kept
+        self._cost_price = cost_price
+        self._meter = Meter(wire, tokenizer)
+        self._drains = drains
+        self._draining: set[Cut] = set()
+
+    async def deliver(self, one: Delivering) -> None:
+        """Give the answer to the client, and close the charge.
+
+        Raises Overloaded when a whole answer's settlement is not durable in time; the client then
+        has nothing, and nothing stays charged. Raises InternalError where we fail ourselves: what
+        was delivered is charged, and what was not is our own cost.
+        """
+        try:
+            if one.opened.reader is not None:
+                await self._stream(one, one.opened.reader)
+            else:
+                assert one.opened.whole is not None
+                await self._whole(one, one.opened.whole)
+        except GatewayError:
+            raise
+        except Exception as fault:
+            log.exception("delivery.failed_here", request_id=one.exchange.request_id)
+            await self._charge_delivered(one)
+            raise InternalError("something went wrong here") from fault
+
+    async def _charge_delivered(self, one: Delivering) -> None:
+        """Close the charge of an answer that we broke off ourselves: as what was delivered. Where
+        nothing was, what the provider takes stays in the books, and the charge is given back.
+        """
+        if not one.charge.is_closing:
+            metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
+            await one.charge.settle_in_time(self._settle(one, metered, "internal_error"))
+        if not one.exchange.has_written:
+            one.charge.give_back()
+
+    async def charge_failed(self, one: Delivering) -> None:
+        """Close the charge of a call that nobody answered, where the last who was asked tells what
+        that used: providers bill it. The client is told of the failure by others.
+        """
+        metered = await self._meter.of_failure(one.call, one.charge.opening, one.opened)
+        await one.charge.settle_in_time(self._settle(one, metered, "provider_error"))
+
+    async def _whole(self, one: Delivering, whole: Whole) -> None:
+        """The body is held back until the settlement is durable."""
+        answer = whole.answer
+        metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
+        body = one.opened.wire.told(one.call, whole, metered.usage)
+        if one.call.keeps and not await self._remember(one, metered.usage, answer, body):
+            attempts = one.opened.final_attempts("cut")
+            await one.charge.refund_in_time("undelivered", attempts, attempts[-1].duration_ms)
+            raise Overloaded("where the answer is kept could not be recorded", retry_after_s=5)
+        if not await one.charge.settle_in_time(self._settle(one, metered, "complete")):
+            one.charge.give_back_when_settled()
+            raise Overloaded("the charge could not be recorded in time", retry_after_s=5)
+        if one.call.stream:
+            await one.exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
+            await one.exchange.end(body)
+        else:
+            await one.exchange.respond(200, [*_JSON, *_lost(one.opened)], body)
+
+    async def _stream(self, one: Delivering, reader: StreamReader) -> None:
+        """Content passes at once; the end waits until the settlement is durable."""
+        exchange = one.exchange
+        exchange.watch(lambda: self._begin_drain(one.cut))
+        await exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
+        try:
+            ending = await self._pass_on(one, reader)
+        finally:
+            exchange.unwatch()
+            self._draining.discard(one.cut)
+            one.opened.upstream.close()
+        last = await self._close_stream(one, reader, ending)
+        await exchange.end(self._wire.stream_error(ending.error) if ending.error else last)
+
+    async def _close_stream(self, one: Delivering, reader: StreamReader, ending: Ending) -> bytes:
+        """Close the charge; what the stream ends with. Sets the ending's error if not in time."""
+        if ending.error is not None and not reader.saw_content and reader.usage is None:
+            attempts = one.opened.final_attempts("cut")
+            await one.charge.refund_in_time(ending.code, attempts, attempts[-1].duration_ms)
+            return b""
+        metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
+        code = "client_gone" if one.exchange.is_gone else ending.code
+        # What was delivered is charged before anything else can go wrong with its end.
+        if not await one.charge.settle_in_time(self._settle(one, metered, code)):
+            ending.error = Overloaded("the charge could not be recorded in time")
+        return await self._last_of(one, reader, ending, metered.usage)
+
+    async def _last_of(
+        self, one: Delivering, reader: StreamReader, ending: Ending, usage: Usage
+    ) -> bytes:
+        """What a stream ends with, once it is charged and, where it is to be kept, kept."""
+        last = reader.closing(usage)
+        is_kept = one.call.keeps and ending.error is None
+        if is_kept and not await self._remember(one, usage, reader, last):
+            ending.error = Overloaded("where the answer is kept could not be recorded")
+        return last
+
+    async def _remember(
+        self, one: Delivering, usage: Usage, answer: Answer | StreamReader, told: bytes
+    ) -> bool:
+        """Where an answer is kept, before the client can ask for it again; False if that cannot be
+        recorded.
+        """
+        finding = Keeping(one.charge.opening, one.opened, one.call, usage)
+        kept = finding.of(self._wire.dialect, answer, told)
+        return kept is None or await self._kept.remember(*kept)
+
+    def _settle(self, one: Delivering, metered: Metered, ending: str) -> Settle:
+        """The command that closes the charge: priced in the service that answered."""
+        opening, opened = one.charge.opening, one.opened
+        channel_id, upstream_model = opened.candidate.channel_id, opened.upstream_model
+        service, anomaly = _sold_service(one, metered)
+        cost, cost_anomaly = self._cost(channel_id, upstream_model, metered.usage, service)
+        return Settle(
+            usage=metered.usage,
+            price=one.price,
+            basis=metered.basis,
+            ending=ending,
+            channel_id=channel_id,
+            upstream_model=upstream_model,
+            node=opening.node,
+            boot=opening.boot,
+            attempts=opened.final_attempts(_outcome(opened, ending)),
+            anomaly=",".join(filter(None, (metered.anomaly, anomaly, cost_anomaly))),
+            ttft_ms=opened.ttft_ms,
+            duration_ms=elapsed_ms(opened.started_s),
+            service=service,
+            cost=cost,
+        )
+
+    def _cost(
+        self, channel_id: UUID, upstream_model: str, usage: Usage, service: str
+    ) -> tuple[Cost | None, str]:
+        """What the provider takes by the book in force now, where there is one; and whether that
+        book does not know the service.
+        """
+        found = self._cost_price(channel_id, upstream_model, clock.now_us())
+        if found is None:
+            return None, ""
+        version, event = found
+        is_known = service == STANDARD or service in event.price.services
+        amount_nanos = cost_nanos(usage, event.price, service)
+        cost = Cost(book=event.book, price_version=version, amount_nanos=amount_nanos)
+        return cost, "" if is_known else UNPRICED_COST
+
+    def _begin_drain(self, cut: Cut) -> None:
+        """The client left: read on for the provider's usage, within bounds."""
+        if len(self._draining) < self._drains.at_once_max:
+            self._draining.add(cut)
+            cut.at_most(self._drains.within_s, _DRAINED)
+        else:
+            cut.at_most(0.0, "client_gone")
+
+    async def _pass_on(self, one: Delivering, reader: StreamReader) -> Ending:
+        """Forward until the provider's end, an error, a cut, or the end of the money."""
+        cover = RunningCover(one.call, one.charge, one.price, reader)
+        limit = OutputLimit(one.call, reader)
+        try:
+            async with one.cut.guard():
+                async for pieces in _batches(one.opened, reader):
+                    broken = await _forward(one, pieces)
+                    if broken is not None:
+                        return Ending("provider_error", broken)
+                    ending = await _why_end(one.charge, cover, limit)
+                    if ending is not None:
+                        return ending
+        except TimeoutError:
+            return Ending(one.cut.reason, one.cut.error)
+        except UpstreamFailed as error:
+            if not reader.finished:  # else only the end of the wire is missing
+                return Ending("provider_failed", error)
+        except Overloaded as error:
+            return Ending("ledger_away", error)
+        if reader.finished:
+            return Ending()
+        return Ending("provider_broke_off", UpstreamFailed("the provider broke off its answer"))
+
+
+def _outcome(opened: Opened, ending: str) -> str:
+    if opened.failure is not None:
+        return "failed"
+    return "answered" if ending == "complete" else "cut"
+
+
+def _lost(opened: Opened) -> list[tuple[bytes, bytes]]:
+    """The header that names what of the request the provider's format could not say."""
+    if not opened.losses:
+        return []
+    return [(b"x-tollgate-lost", header_list(opened.losses, _LOST_BYTES_MAX))]
+
+
+async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[Piece]]:
+    assert opened.rest is not None
+    yield opened.first
+    async for pieces in opened.rest:
+        yield pieces
+    yield reader.finish()
+
+
+async def _why_end(charge: OpenCharge, cover: RunningCover, limit: OutputLimit) -> Ending | None:
+    """Whether the stream may not go on, whatever the provider still has to say."""
+    if not charge.is_ours:
+        return Ending("lease_lapsed", Overloaded("this node lost its lease"))
+    if not await cover.holds():
+        return Ending("quota_ended", InsufficientQuota("the balance is used up"))
+    if await limit.is_exceeded():
+        return Ending("limit_ignored", UpstreamFailed(_NOT_STOPPING))
+    return None
+
+
+async def _forward(one: Delivering, pieces: list[Piece]) -> GatewayError | None:
+    """Write what may be written; what broke the stream, once it is broken."""
+    passing: list[bytes] = []
+    broken: GatewayError | None = None
+    for piece in pieces:
+        if piece.kind in _PASSING or (piece.kind == "usage" and one.call.wants_usage):
+            passing.append(piece.raw)
+        elif piece.kind == "error":
+            broken = piece.error or UpstreamFailed("the provider's stream is broken")
+    if passing:
+        await one.exchange.write(b"".join(passing))
+    return broken
+
+
+def _sold_service(one: Delivering, metered: Metered) -> tuple[str, str]:
+    """The service whose price is charged, and what is wrong with it.
+
+    One that answers and has no price is never charged as the standard by mistake: it costs what
+    the dearest does, and is told of.
+    """
+    if metered.service is None:
+        return one.charge.opening.terms.service, ""
+    if metered.service == STANDARD or metered.service in one.price.services:
+        return metered.service, ""
+    log.warning(
+        "delivery.unpriced_service",
+        request_id=one.exchange.request_id,
+        model=one.call.model,
+        service=metered.service[:40],
+    )
+    return dearest_service(metered.usage, one.price), UNPRICED_SERVICE

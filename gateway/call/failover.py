@@ -1,0 +1,338 @@
+"""Asking one channel after the other until one answers; none is asked twice.
+
+A candidate has answered once there is something to give to the client: a whole answer that can be
+read, or the first content of a stream. Until then its failure costs the client nothing.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+
+from gateway.call.deadlines import Cut
+from gateway.call.opened import Opened, Unanswered, elapsed_ms
+from gateway.channels.key_refusals import KeyRefused
+from gateway.channels.keys import ChannelKeys
+from gateway.channels.routing import Candidate
+from gateway.channels.system_prompts import ChannelTexts
+from gateway.errors import (
+    GatewayError,
+    InvalidRequest,
+    MediaUnavailable,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from gateway.formats.contract import (
+    ChatCall,
+    CountTokens,
+    Piece,
+    StreamReader,
+    UnreadableAnswer,
+)
+from gateway.formats.shared.reasoning_suffixes import Suffix, read_suffix
+from gateway.formats.translation import Asking, Outgoing, Wire, Wires
+from gateway.http.upstream import Upstream, UpstreamAnswer
+from gateway.media.addressed import MediaNeeded
+from gateway.media.egress import Egress
+from gateway.media.fetch import MediaFetch
+from gateway.providers.contract import Attempt as ProviderAttempt
+from gateway.providers.contract import Keeper, Provider
+from ledger import clock
+from ledger.streams.channel import Shaping
+from ledger.streams.charge.events import Attempt
+from ledger.usage import Usage
+
+log = structlog.get_logger()
+
+_FAILURE_BYTES_MAX = 64 * 1024
+_COMMITTED_AFTER_MS = 10_000
+_COMMITTED_PIECES = 256
+_KNOWN_MAX = 10_000
+_UNSHAPED = Shaping()
+
+
+class ChannelVault(NamedTuple):
+    """What channels keep sealed: their providers' keys, and their own system prompts."""
+
+    keys: ChannelKeys
+    texts: ChannelTexts
+
+
+class _Asked(NamedTuple):
+    """A candidate, the format in which it is asked (the client's own if it speaks that), and what
+    its name for the model says.
+    """
+
+    candidate: Candidate
+    format: str
+    suffix: Suffix
+
+
+class _Written(NamedTuple):
+    """A request as it is sent: in which format, by which wire, for what, and what."""
+
+    format: str
+    wire: Wire
+    asking: Asking
+    outgoing: Outgoing
+
+
+class Asker:
+    """Asks candidates in order."""
+
+    def __init__(  # noqa: PLR0913 - what it takes to ask anybody
+        self,
+        own_format: str,
+        wires: Wires,
+        providers: Mapping[str, Provider],
+        upstream: Upstream,
+        vault: ChannelVault,
+        key_refused: KeyRefused,
+        egress: Egress,
+    ) -> None:
+        self._own_format = own_format
+        self._wires = wires
+        self._providers = providers
+        self._upstream = upstream
+        self._vault = vault
+        self._key_refused = key_refused
+        self._egress = egress
+        self._known: dict[int, _Asked] = {}
+
+    async def first_answer(
+        self, call: ChatCall, order: Sequence[Candidate], count_tokens: CountTokens, cut: Cut
+    ) -> Opened:
+        """The first candidate that answers. Raises Unanswered."""
+        attempts: list[Attempt] = []
+        error: GatewayError = UpstreamFailed("no channel can take this call")
+        spent: Opened | None = None
+        media = MediaFetch(self._egress)
+        for candidate in order:
+            started_s = clock.monotonic_s()
+            try:
+                async with cut.guard():
+                    written = await self._written(call, candidate, media)
+                    opened = await self._ask(call, candidate, written, count_tokens)
+            except TimeoutError as reached:
+                attempts.append(_cut_short(candidate, started_s))
+                raise Unanswered(cut.error, attempts) from reached
+            except MediaUnavailable as unavailable:
+                error = unavailable  # nobody was asked; another may fetch it by itself
+                continue
+            except GatewayError as failure:
+                error, spent = failure, None
+            else:
+                opened.attempts = tuple(attempts)
+                if opened.failure is None:
+                    return opened
+                error, spent = opened.failure, opened
+            attempts.append(_failed(candidate, error, started_s))
+            if isinstance(error, UpstreamRefused):
+                break
+        raise Unanswered(error, attempts, spent)
+
+    def output_tokens_least(self, options: Sequence[Candidate]) -> int:
+        """The room an answer needs at one of the candidates, by what their models' names say."""
+        return max(self._asked(option).suffix.output_tokens_least for option in options)
+
+    async def own_words(self, options: Sequence[Candidate]) -> list[str]:
+        """The system prompts that candidates may add to a call; one that cannot be read now keeps
+        its channel from answering.
+        """
+        words: list[str] = []
+        for option in options:
+            with contextlib.suppress(UpstreamFailed):
+                words.append(await self._vault.texts.read(option) or "")
+        return [each for each in words if each]
+
+    def _asked(self, candidate: Candidate) -> "_Asked":
+        """How it is asked; found out once, for candidates are the same call after call."""
+        known = self._known.get(id(candidate))
+        if known is not None and known.candidate is candidate:
+            return known
+        provider, model = self._providers[candidate.type], candidate.upstream_model
+        spoken = provider.formats(candidate.base_url, model, candidate.settings)
+        chosen = self._own_format if self._own_format in spoken else spoken[0]
+        kept = candidate.shaping.keeps_suffix
+        suffix = read_suffix(model, chosen, provider.habits.suffixes, kept)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        found = self._known[id(candidate)] = _Asked(candidate, chosen, suffix)
+        return found
+
+    async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
+        """The request for a candidate, with media put in that it does not fetch by itself."""
+        _, spoken_here, suffix = self._asked(candidate)
+        shaping = candidate.shaping
+        # What a variant answers is no turn: nothing of it could be written anew.
+        wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else shaping)
+        words = await self._vault.texts.read(candidate) or ""
+        asking = Asking(
+            suffix,
+            words,
+            shaping.system_prompt_leads,
+            takes_addresses=self._providers[candidate.type].habits.fetches_media,
+        )
+        try:
+            outgoing = wire.outgoing(call, asking)
+        except MediaNeeded as needed:
+            await media.get(needed.media)
+            outgoing = wire.outgoing(replace(call, fetched=media.fetched), asking)
+        return _Written(spoken_here, wire, asking, outgoing)
+
+    async def _ask(
+        self, call: ChatCall, candidate: Candidate, written: "_Written", count_tokens: CountTokens
+    ) -> Opened:
+        started_s = clock.monotonic_s()
+        provider = self._providers[candidate.type]
+        spoken_here, wire, asking, outgoing = written
+        key_id, key = await self._vault.keys.pick(candidate)
+        answer = await provider.open(
+            ProviderAttempt(
+                channel_id=candidate.channel_id,
+                base_url=candidate.base_url or provider.base_url,
+                key=key,
+                upstream_model=asking.suffix.model,
+                body=outgoing.body,
+                is_stream=call.stream,
+                format=spoken_here,
+                headers=outgoing.headers,
+                settings=candidate.settings,
+                variant=_known_variant(call, provider),
+            ),
+            self._upstream,
+        )
+        opened = Opened(
+            candidate, wire, answer, (), started_s, elapsed_ms(started_s), asking.suffix.model
+        )
+        opened.key_id, opened.losses = key_id, outgoing.losses
+        try:
+            if answer.status != 200:
+                await self._raise_failure(opened, key_id)
+            if call.stream and _is_event_stream(answer):
+                await self._open_stream(opened, call, count_tokens)
+            else:
+                await self._open_whole(opened, call)
+        except Exception as fault:
+            answer.close()
+            opened.failure = _told_of(fault, opened)
+            if not opened.is_spent:
+                raise opened.failure from fault
+        except BaseException:
+            answer.close()
+            raise
+        return opened
+
+    async def _raise_failure(self, opened: Opened, key_id: UUID | None) -> None:
+        answer = opened.upstream
+        body = b""
+        async for piece in answer.pieces():
+            body += piece
+            if len(body) > _FAILURE_BYTES_MAX:
+                break
+        answer.close()
+        if answer.status == 401 and key_id is not None:
+            self._key_refused(opened.candidate, key_id)
+        failure = opened.wire.classify_failure(answer.status, answer.headers, body)
+        raise _with_status(failure, answer.status)
+
+    async def _open_whole(self, opened: Opened, call: ChatCall) -> None:
+        """Read it all, and see that the client can be told it, before anybody is committed."""
+        body = await opened.upstream.read()
+        try:
+            whole = opened.whole = opened.wire.whole(body)
+            if whole.answer.error is None:
+                opened.wire.told(call, whole, Usage())
+        except UnreadableAnswer as error:
+            raise UpstreamFailed("the provider's answer cannot be read") from error
+        if whole.answer.error is not None:
+            raise whole.answer.error
+
+    async def _open_stream(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
+        """Read on until something was generated, or the stream has ended well without."""
+        reader = opened.reader = opened.wire.stream(call, count_tokens)
+        opened.rest = _fed(reader, opened.upstream.pieces(), self._upstream.idle_s)
+        async for pieces in opened.rest:
+            opened.first += pieces
+            if reader.error is not None:
+                break
+            opened.ttft_ms = elapsed_ms(opened.started_s)
+            if reader.saw_content or reader.finished:
+                return
+            if opened.ttft_ms > _COMMITTED_AFTER_MS or len(opened.first) > _COMMITTED_PIECES:
+                return  # it thinks aloud: the client shall hear that somebody is there
+        opened.first += reader.finish()
+        if reader.error is not None and not reader.saw_content:
+            raise reader.error
+        if not reader.saw_content and not reader.finished:
+            raise UpstreamFailed("the provider's stream ended before it began")
+
+
+async def _fed(
+    reader: StreamReader, chunks: AsyncIterator[bytes], patience_s: float
+) -> AsyncIterator[list[Piece]]:
+    """What each chunk brings; a provider that only pings is as silent as one that says nothing.
+
+    Raises UpstreamFailed, UpstreamTimeout.
+    """
+    spoke_s = clock.monotonic_s()
+    async for chunk in chunks:
+        pieces = reader.feed(chunk)
+        now_s = clock.monotonic_s()
+        if any(piece.kind != "comment" for piece in pieces):
+            spoke_s = now_s
+        elif pieces and now_s - spoke_s > patience_s:
+            raise UpstreamTimeout("the provider stopped answering")
+        yield pieces
+
+
+def _failed(candidate: Candidate, failure: GatewayError, started_s: float) -> Attempt:
+    if isinstance(failure, UpstreamRefused):
+        outcome = "refused"
+    elif isinstance(failure, UpstreamTimeout):
+        outcome = "timeout"
+    else:
+        outcome = "failed"
+    return Attempt(
+        channel_id=candidate.channel_id,
+        outcome=outcome,
+        status=getattr(failure, "upstream_status", 0),
+        duration_ms=elapsed_ms(started_s),
+    )
+
+
+def _cut_short(candidate: Candidate, started_s: float) -> Attempt:
+    return Attempt(
+        channel_id=candidate.channel_id, outcome="cut", duration_ms=elapsed_ms(started_s)
+    )
+
+
+def _known_variant(call: ChatCall, provider: Provider) -> str:
+    """Raises InvalidRequest for a variant the provider would take for the usual thing."""
+    if call.variant and not isinstance(provider, Keeper):
+        raise InvalidRequest(
+            "The provider of this model cannot do this.", code="unsupported_operation"
+        )
+    return call.variant
+
+
+def _with_status(error: GatewayError, status: int) -> GatewayError:
+    error.upstream_status = status  # type: ignore[attr-defined]
+    return error
+
+
+def _told_of(fault: Exception, opened: Opened) -> GatewayError:
+    """The failure of a candidate; a reader of ours that stumbles over an answer is one as well."""
+    if isinstance(fault, GatewayError):
+        return fault
+    channel = str(opened.candidate.channel_id)
+    log.error("attempts.answer_not_understood", channel=channel, exc_info=fault)
+    return UpstreamFailed("the provider's answer cannot be read")
+
+
+def _is_event_stream(answer: UpstreamAnswer) -> bool:
+    return answer.headers.get("content-type", "").startswith("text/event-stream")

@@ -1,0 +1,103 @@
+"""What an answer used: the provider's word where there is one, else what was sent and delivered."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from gateway.call.opened import Opened
+from gateway.call.tokenizer import Tokenizer
+from gateway.formats.contract import Answer, ChatCall, Format, StreamReader
+from ledger.streams.charge.events import Basis, QuotaReserved
+from ledger.usage import TOOL_CLASSES, Usage
+
+_NO_TOOLS = Usage()
+
+
+class Metered(NamedTuple):
+    """What is billed, how we know, and the service that answered where the provider says it."""
+
+    usage: Usage
+    basis: Basis
+    anomaly: str
+    service: str | None
+
+
+class Meter:
+    """Meters answers to clients of one format."""
+
+    def __init__(self, wire: Format, tokenizer: Tokenizer) -> None:
+        self._wire = wire
+        self._tokenizer = tokenizer
+
+    async def so_far(self, call: ChatCall, opening: QuotaReserved, opened: Opened) -> Metered:
+        """What is billed for an answer as far as it has come."""
+        told, reader = _told_by(opened), opened.reader
+        usage = told.usage
+        if reader is None:
+            assert opened.whole is not None
+            texts = opened.whole.answer.output_texts
+            count_output: Callable[[], int] = partial(self._tokenizer.count, call.model, texts)
+        else:
+            count_output = reader.delivered.count
+            if usage is not None and not reader.finished:
+                usage = await _at_least_delivered(usage, reader)
+        if usage is None:
+            return await self._counted(call, opening, told, count_output)
+        return _measured(told, usage)
+
+    async def of_failure(self, call: ChatCall, opening: QuotaReserved, opened: Opened) -> Metered:
+        """What is billed for an answer of which nothing is delivered, but that was paid for."""
+        told = _told_by(opened)
+        if told.usage is None:
+            return await self._counted(call, opening, told, lambda: 0)
+        return _measured(told, told.usage)
+
+    async def _counted(
+        self,
+        call: ChatCall,
+        opening: QuotaReserved,
+        told: Answer | StreamReader,
+        count_output: Callable[[], int],
+    ) -> Metered:
+        prompt = self._wire.prompt(call)
+        texts_tokens = await asyncio.to_thread(self._tokenizer.count, call.model, prompt.texts)
+        bound = opening.input_tokens_estimated
+        counted = Usage(
+            input=min(texts_tokens + prompt.estimated_tokens, bound),
+            output=await asyncio.to_thread(count_output),
+        )
+        usage = _with_calls(counted, told.tools)
+        return Metered(usage, "estimated", told.anomaly or "", told.service)
+
+
+def _told_by(opened: Opened) -> Answer | StreamReader:
+    """What a provider says of its answer."""
+    if opened.whole is not None:
+        return opened.whole.answer
+    assert opened.reader is not None
+    return opened.reader
+
+
+def _measured(told: Answer | StreamReader, usage: Usage) -> Metered:
+    return Metered(_with_calls(usage, told.tools), "measured", told.anomaly or "", told.service)
+
+
+async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | None:
+    """What a stream that broke off had told, if that is no less than what it delivered.
+
+    Some providers tell usage with every chunk, and the first tells of no output yet.
+    """
+    told_tokens = usage.output + usage.reasoning + usage.audio_out + usage.image_out
+    counted_tokens = await asyncio.to_thread(reader.delivered.count)
+    return usage if told_tokens >= counted_tokens else None
+
+
+def _with_calls(usage: Usage, tools: Usage) -> Usage:
+    """The tokens of a call with the call itself, and with the tools that the provider ran."""
+    if tools == _NO_TOOLS:  # nearly always
+        return msgspec.structs.replace(usage, calls=1)
+    ran = {kind: getattr(tools, kind) for kind in TOOL_CLASSES}
+    return msgspec.structs.replace(usage, calls=1, **ran)

@@ -1,0 +1,161 @@
+"""One paid call, top to bottom: identify, read, choose, estimate, reserve, relay, settle, end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from msgspec.structs import replace
+
+from gateway.call.admission import Admission, Admissions
+from gateway.call.callers import Caller, Network, identify
+from gateway.call.charges.open_charge import OpenCharge
+from gateway.call.deadlines import Cut
+from gateway.call.delivery import Delivering, Delivery, Drains
+from gateway.call.failover import Asker
+from gateway.call.opened import Unanswered, elapsed_ms
+from gateway.call.parts import Parts
+from gateway.channels.routing import in_order
+from gateway.errors import GatewayError
+from gateway.formats.contract import ChatCall, Format
+from gateway.formats.translation import Wires
+from gateway.http.body import BodyLimits, ClientGone, read_body, require_json_type
+from gateway.http.exchange import Exchange
+from gateway.http.strict_json import parse_off_loop
+from ledger import clock
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """What one installation allows."""
+
+    body: BodyLimits = BodyLimits()
+    drains: Drains = Drains()
+    call_s: float | None = None
+    keeps_translated: bool = True
+    """Whether answers that no provider knows as their clients do may be kept here."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathArguments:
+    """What the path of a request says, in formats where it does."""
+
+    model: str
+    stream: bool
+
+
+class Relay:
+    """Serves one wire format's calls."""
+
+    def __init__(
+        self,
+        wire: Format,
+        parts: Parts,
+        trusted_proxies: Sequence[Network] = (),
+        limits: RelayLimits = RelayLimits(),
+    ) -> None:
+        self._wire = wire
+        self._configuration = parts.configuration
+        self._book = parts.book
+        self._tasks = parts.tasks
+        self._tokenizer = parts.tokenizer
+        self._refusals = parts.refusals
+        self._cutter = parts.cutter
+        self._trusted_proxies = trusted_proxies
+        self._limits = limits
+        wires = Wires(wire, parts.formats)
+        self._asker = Asker(
+            wire.name,
+            wires,
+            parts.providers,
+            parts.upstream,
+            parts.vault,
+            parts.key_refused,
+            parts.egress,
+        )
+        self._admissions = Admissions(wire, parts, self._asker)
+        cost_price = parts.configuration.cost_price
+        self._delivery = Delivery(wire, parts.tokenizer, limits.drains, cost_price, parts.kept)
+
+    async def serve(self, exchange: Exchange, path: PathArguments | None = None) -> None:
+        """Answer one exchange, whatever happens. `path`: what its path says of the call."""
+        caller: Caller | None = None
+        model = ""
+        try:
+            caller = await identify(exchange, self._configuration, self._trusted_proxies)
+            call = await self._read(exchange, path)
+            model = call.model
+            admission = await self._admissions.admit(caller, call)
+            await self._tasks.run(self._paid(exchange, admission))
+        except ClientGone:
+            return
+        except GatewayError as error:
+            if exchange.has_started:
+                raise
+            self._refusals.note(exchange.charge_id, caller, model, error)
+            await self._refuse(exchange, error)
+
+    async def _read(self, exchange: Exchange, path: PathArguments | None) -> ChatCall:
+        require_json_type(exchange.headers)
+        body = await read_body(exchange.headers, exchange.receive, self._limits.body)
+        call = self._wire.read_request(await parse_off_loop(body), body)
+        if path is not None:
+            call = replace(call, model=path.model, stream=path.stream)
+        if call.keeps_here and not self._limits.keeps_translated:
+            call = replace(call, keeps_here=False)
+        names = self._wire.forwarded_headers
+        if not names:
+            return call
+        sent = {name: exchange.header(name.encode()) for name in names}
+        return replace(call, headers={name: told for name, told in sent.items() if told})
+
+    async def _paid(self, exchange: Exchange, admission: Admission) -> None:
+        """From the hold to the end of the body; runs to its end whoever goes away.
+
+        Raises InsufficientQuota or Overloaded while nothing is held; tells everything else itself.
+        """
+        charge = await self._book.reserve(exchange.charge_id, admission.reserve)
+        with self._cutter.cut(self._limits.call_s) as cut:
+            try:
+                await self._relayed(exchange, admission, charge, cut)
+            except GatewayError as error:
+                charge.abandon("internal_error")
+                await self._end(exchange, admission.call, error)
+            except BaseException:
+                # A bug, or the end of the process: leave no hold open behind it.
+                charge.abandon("internal_error")
+                raise
+
+    async def _relayed(
+        self, exchange: Exchange, admission: Admission, charge: OpenCharge, cut: Cut
+    ) -> None:
+        """Ask until a candidate answers, and deliver that; nobody answered: close the charge, and
+        raise.
+        """
+        call, price = admission.call, admission.price
+        count_tokens = partial(self._tokenizer.count, call.model)
+        started_s = clock.monotonic_s()
+        try:
+            order = in_order(admission.options)
+            opened = await self._asker.first_answer(call, order, count_tokens, cut)
+        except Unanswered as nobody:
+            if nobody.spent is not None:
+                failed = Delivering(exchange, call, price, charge, nobody.spent, cut)
+                await self._delivery.charge_failed(failed)
+            else:
+                reason = nobody.error.code
+                await charge.refund_in_time(reason, nobody.attempts, elapsed_ms(started_s))
+            raise nobody.error from nobody
+        await self._delivery.deliver(Delivering(exchange, call, price, charge, opened, cut))
+
+    async def _end(self, exchange: Exchange, call: ChatCall, error: GatewayError) -> None:
+        """Tell of an error as far as that can still be told; raises it where it cannot."""
+        if not exchange.has_started:
+            await self._refuse(exchange, error)
+        elif call.stream:
+            await exchange.end(self._wire.stream_error(error))
+        else:
+            raise error
+
+    async def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
+        status, headers, body = self._wire.error_body(error, exchange.request_id)
+        await exchange.respond(status, headers, body)

@@ -1,0 +1,1 @@
+"""Which channel serves a call, and with which of its keys."""

@@ -1,0 +1,51 @@
+"""What channels have to say of their own: unsealed once and kept in this process's memory only."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from gateway.channels.routing import Candidate
+from gateway.errors import UpstreamFailed
+from ledger import vault
+from ledger.errors import VaultRefused
+from ledger.vault import Vault
+
+log = structlog.get_logger()
+
+_WITHIN_S = 1.0
+
+
+class ChannelTexts:
+    """Reads the system prompts of channels."""
+
+    def __init__(self, sealed: Vault, pool: AsyncConnectionPool[Any]) -> None:
+        self._vault = sealed
+        self._pool = pool
+        self._known: dict[UUID, str] = {}
+
+    async def read(self, candidate: Candidate) -> str | None:
+        """A channel's own system prompt; None where it has none.
+
+        The id of a text never changes its text, so what is known stays true. Raises
+        UpstreamFailed: without it the call would mean something else.
+        """
+        text_id = candidate.shaping.system_prompt_id
+        if text_id is None:
+            return None
+        if text_id not in self._known:
+            try:
+                async with asyncio.timeout(_WITHIN_S), self._pool.connection() as connection:
+                    found = await vault.get(
+                        connection, self._vault, "channel_text", text_id, "text"
+                    )
+            except (psycopg.Error, PoolTimeout, OSError, VaultRefused) as error:
+                log.warning("channel.text_not_read", text_id=str(text_id), error=str(error))
+                raise UpstreamFailed("a channel's system prompt cannot be read") from error
+            if found is None:
+                raise UpstreamFailed("a channel has lost its system prompt")
+            self._known[text_id] = found
+        return self._known[text_id]

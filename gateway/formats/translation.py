@@ -1,0 +1,341 @@
+"""Between a client's format and a provider's: the same, and bytes pass; another, and everything is
+translated by way of `gateway.conversation`.
+
+The provider's own format always reads its answers, so that what is billed does not depend on the
+client.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
+from gateway.conversation.turn import Turn, TurnEvent
+from gateway.errors import GatewayError, StreamBrokenOff
+from gateway.formats.contract import (
+    Answer,
+    ChatCall,
+    CountTokens,
+    Delivered,
+    EventReader,
+    EventWriter,
+    Format,
+    Piece,
+    ProviderDialect,
+    ProviderFormat,
+    StreamReader,
+    UnreadableAnswer,
+)
+from gateway.formats.shared.reasoning_suffixes import Suffix
+from gateway.http.lenient_json import read_object
+from gateway.http.raw_members import Edits, edited
+from gateway.media.addressed import takes_nothing, to_fetch, with_bytes
+from ledger.streams.channel import Shaping
+from ledger.usage import Usage
+
+KEPT_ALIVE = b": \n\n"
+"""A comment: the client hears that somebody is there."""
+
+_encode = msgspec.json.encode
+_PLAIN = Shaping()
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A whole answer: what is billed, the provider's bytes, and its turn where it is translated."""
+
+    answer: Answer
+    body: bytes
+    turn: Turn | None = None
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """What a candidate is asked for besides the call: the model by the provider's own name and how
+    it shall think; `words`, the channel's system prompt, `before_own` where the client has one.
+    """
+
+    suffix: Suffix
+    words: str = ""
+    before_own: bool = False
+    asks_usage: bool = True
+    takes_addresses: bool = True
+    """Whether the provider fetches media from addresses, as far as its dialect can say them."""
+
+
+class Wire(Protocol):
+    """How one client's call reaches one provider, and the answer the client."""
+
+    retells: bool
+    """Whether answers are written here, under ids that no provider knows."""
+
+    def outgoing(self, call: ChatCall, asking: Asking) -> "Outgoing":
+        """What is sent.
+
+        Raises InvalidRequest for what the provider's format cannot say, MediaNeeded for what must
+        be in `call.fetched` first.
+        """
+        ...
+
+    def whole(self, body: bytes) -> Whole:
+        """A provider's whole answer. Raises UnreadableAnswer."""
+        ...
+
+    def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
+        """The whole answer for the client, as a stream if that was asked for.
+
+        Raises UnreadableAnswer for what has no such form.
+        """
+        ...
+
+    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
+        """A reader for the provider's stream; its pieces are the client's."""
+        ...
+
+    def classify_failure(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> GatewayError:
+        """What a provider's status other than 200 means."""
+        ...
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """The bytes for a provider, the client's headers that go with them, and what was lost."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    losses: tuple[str, ...] = ()
+
+
+class Passing:
+    """Both sides speak one format."""
+
+    retells = False
+
+    def __init__(self, wire: Format) -> None:
+        self._wire = wire
+        self.classify_failure = wire.classify_failure
+        self.stream = wire.stream
+
+    def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
+        """The client's bytes but for the declared edits; written anew with media put in."""
+        if not asking.takes_addresses and self._names_media(call):
+            written = Translating(self._wire, self._wire, False).outgoing(call, asking)
+            return replace(written, headers=call.headers)
+        body = self._wire.provider_body(call, asking.suffix.model, asking.asks_usage)
+        edits = _shaped(self._wire.dialect, call.document, asking)
+        if edits is None:
+            return Outgoing(body, call.headers)
+        return Outgoing(edited(body, edits.replaced, edits.dropped), call.headers, edits.lost)
+
+    def _names_media(self, call: ChatCall) -> bool:
+        return bool(to_fetch(self._wire.dialect.conversation(call), takes_nothing))
+
+    def whole(self, body: bytes) -> Whole:
+        """The provider's bytes, read only for what they cost."""
+        return Whole(self._wire.read_answer(body), body)
+
+    def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:  # noqa: ARG002 - told already
+        """The provider's bytes."""
+        return self._wire.as_stream(call, whole.body) if call.stream else whole.body
+
+
+class Translating:
+    """The client speaks one format, the provider another."""
+
+    retells = True
+
+    def __init__(
+        self, client: Format, provider: ProviderFormat, tells_thoughts_as_text: bool
+    ) -> None:
+        self._client = client
+        self._provider = provider
+        self._tells_thoughts_as_text = tells_thoughts_as_text
+        self.classify_failure = provider.classify_failure
+
+    def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
+        """The request in the provider's format."""
+        dialect = self._provider.dialect
+        takes = dialect.takes_address if asking.takes_addresses else takes_nothing
+        conversation = with_bytes(self._client.dialect.conversation(call), call.fetched, takes)
+        written = self._provider.dialect.request(conversation, asking.suffix.model)
+        edits = _shaped(self._provider.dialect, written.document, asking)
+        if edits is None:
+            return Outgoing(_encode(written.document), {}, written.losses)
+        losses = (*written.losses, *edits.lost)
+        return Outgoing(_encode(edits.of(written.document)), {}, losses)
+
+    def whole(self, body: bytes) -> Whole:
+        """The provider's answer, understood."""
+        answer = self._provider.read_answer(body)
+        if answer.error is not None:
+            return Whole(answer, body)
+        try:
+            turn = self._provider.dialect.turn(read_object(body))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UnreadableAnswer("the answer is not what its format says") from error
+        if self._tells_thoughts_as_text:
+            turn = turn_with_thoughts_as_text(turn)
+        return Whole(answer, body, turn)
+
+    def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
+        """The turn in the client's format, with the usage that is billed."""
+        assert whole.turn is not None
+        body = self._client.dialect.answer(call, whole.turn, usage)
+        return self._client.as_stream(call, body) if call.stream else body
+
+    def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
+        """The provider's stream, retold event by event."""
+        # The provider is asked for its usage in any case; whether the client is told is its own.
+        asked = replace(call, wants_usage=True)
+        return _Retelling(
+            self._provider.stream(asked, count_tokens),
+            self._provider.dialect.reader(),
+            self._client.dialect.writer(call),
+            ThoughtsAsText() if self._tells_thoughts_as_text else None,
+        )
+
+
+class Rewriting(Translating):
+    """Both sides speak one format, and the answer is written anew all the same."""
+
+    def __init__(self, wire: Format, tells_thoughts_as_text: bool) -> None:
+        super().__init__(wire, wire, tells_thoughts_as_text)
+        self._passing = Passing(wire)
+
+    def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
+        """The client's bytes but for the declared edits."""
+        return self._passing.outgoing(call, asking)
+
+
+class _Retelling:
+    """A provider's stream read by its own reader, its pieces in the client's format."""
+
+    def __init__(
+        self,
+        inner: StreamReader,
+        reader: EventReader,
+        writer: EventWriter,
+        thoughts: ThoughtsAsText | None,
+    ) -> None:
+        self._inner = inner
+        self._reader = reader
+        self._writer = writer
+        self._thoughts = thoughts
+        self._last = b""
+        self._error: GatewayError | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._inner.usage
+
+    @property
+    def anomaly(self) -> str | None:
+        return self._inner.anomaly
+
+    @property
+    def service(self) -> str | None:
+        return self._inner.service
+
+    @property
+    def kept_id(self) -> str:
+        return self._inner.kept_id
+
+    @property
+    def kept_items(self) -> tuple[str, ...]:
+        return self._inner.kept_items
+
+    @property
+    def tools(self) -> Usage:
+        return self._inner.tools
+
+    @property
+    def finished(self) -> bool:
+        return self._inner.finished
+
+    @property
+    def saw_content(self) -> bool:
+        return self._inner.saw_content
+
+    @property
+    def error(self) -> GatewayError | None:
+        return self._error or self._inner.error
+
+    @property
+    def delivered(self) -> Delivered:
+        return self._inner.delivered
+
+    def output_tokens_at_least(self) -> int:
+        return self._inner.output_tokens_at_least()
+
+    def feed(self, chunk: bytes) -> list[Piece]:
+        """The client's pieces for what this chunk completes."""
+        return [] if self._error else self._retold(self._inner.feed(chunk))
+
+    def finish(self) -> list[Piece]:
+        """The pieces left at the end of the body."""
+        return [] if self._error else self._retold(self._inner.finish())
+
+    def closing(self, usage: Usage) -> bytes:
+        """The end, and before it the parts that were left open."""
+        left = self._written(self._reader.finish())
+        return self._last + left + self._writer.closing(usage)
+
+    def _retold(self, pieces: list[Piece]) -> list[Piece]:
+        told: list[Piece] = []
+        for piece in pieces:
+            if piece.kind == "error":
+                return [*told, piece]
+            if not piece.data:
+                told.append(Piece("comment", KEPT_ALIVE))
+                continue
+            try:
+                raw = self._written(self._reader.read(piece.data))
+            except (UnreadableAnswer, AttributeError, KeyError, TypeError, ValueError):
+                self._error = StreamBrokenOff("an odd event")
+                return [*told, Piece("error", b"", error=self._error)]
+            if piece.kind == "end":  # held back, as every end is
+                self._last, raw = raw, b""
+            # What only told of usage is the client's content now, if anything is left of it.
+            kind = "content" if raw and piece.kind == "usage" else piece.kind
+            told.append(Piece(kind, raw))
+        return told
+
+    def _written(self, events: list[TurnEvent]) -> bytes:
+        return self._writer.write(self._thoughts.told(events) if self._thoughts else events)
+
+
+class Wires:
+    """How a client of one format reaches providers of each."""
+
+    def __init__(self, client: Format, formats: Mapping[str, ProviderFormat]) -> None:
+        self._client = client
+        self._formats = formats
+        self._made: dict[tuple[str, bool, bool], Wire] = {}
+
+    def to(self, provider: str, shaping: Shaping = _PLAIN) -> Wire:
+        """The wire to a provider that is asked in a format, over a channel that shapes answers."""
+        known = (provider, shaping.force_format, shaping.thinking_to_content)
+        if known not in self._made:
+            self._made[known] = self._wire(*known)
+        return self._made[known]
+
+    def _wire(self, provider: str, is_rewritten: bool, tells_thoughts_as_text: bool) -> Wire:
+        if provider != self._client.name:
+            return Translating(self._client, self._formats[provider], tells_thoughts_as_text)
+        if is_rewritten or tells_thoughts_as_text:
+            return Rewriting(self._client, tells_thoughts_as_text)
+        return Passing(self._client)
+
+
+def _shaped(dialect: ProviderDialect, document: Mapping[str, Any], asking: Asking) -> Edits | None:
+    """What the channel and the model's name change in a request; None: nothing."""
+    suffix = asking.suffix
+    if not (asking.words or suffix.reasoning or suffix.members):
+        return None
+    edits = Edits()
+    if suffix.reasoning is not None:
+        edits = dialect.think(document, suffix.model, suffix.reasoning)
+    if asking.words:
+        edits = edits.and_set(dialect.lead(document, asking.words, asking.before_own))
+    return edits.and_set(suffix.members)

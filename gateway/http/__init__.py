@@ -1,0 +1,1 @@
+"""HTTP and JSON as bytes: exchanges with clients, and the way out to providers."""

@@ -1,0 +1,178 @@
+"""The one way out: HTTP to providers, with every answer bounded and every failure named.
+
+Redirects are not followed, cookies not kept, proxies of the environment not used.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import Protocol
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from gateway.errors import UpstreamFailed, UpstreamTimeout
+from gateway.http.connections import KeptConnections
+
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTimeouts:
+    """How long a provider may take; `idle_s` is the longest wait between two pieces."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    idle_s: float = 300.0
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """A request to a provider, a POST unless it says otherwise. `url` is sent as it is, so it must
+    be quoted where it has to be.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    method: str = "POST"
+
+
+class UpstreamAnswer(Protocol):
+    """What a provider began to answer; header names are lower case."""
+
+    @property
+    def status(self) -> int:
+        """The status of its HTTP answer."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
+        ...
+
+    async def read(self) -> bytes:
+        """The whole body. Raises UpstreamFailed, UpstreamTimeout."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises UpstreamFailed, UpstreamTimeout."""
+
+    def close(self) -> None:
+        """Give up what was not read; the provider sees the connection end."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer that is here already, as an UpstreamAnswer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    async def read(self) -> bytes:
+        """The body."""
+        return self.body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body, in one piece."""
+        yield self.body
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+KEY_REFUSED = WholeAnswer(401, {}, b"")
+"""What a provider is taken to say when it gives no token for a key."""
+
+
+class Upstream:
+    """Sends requests to providers over one pool of connections per process.
+
+    `tls`: whom to believe, the system's roots where it is None.
+    """
+
+    def __init__(
+        self, timeouts: UpstreamTimeouts = UpstreamTimeouts(), tls: SSLContext | None = None
+    ) -> None:
+        self._timeouts = timeouts
+        self.idle_s = timeouts.idle_s
+        self._session = aiohttp.ClientSession(
+            connector=KeptConnections(keepalive_s=30, tls=tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=("User-Agent",),
+        )
+
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
+        """The provider's answer as soon as its headers are here.
+
+        Raises UpstreamTimeout when they do not come in time, UpstreamFailed for everything else
+        that keeps them from coming.
+        """
+        try:
+            posting = self._session.request(
+                request.method,
+                # Quoted otherwise it would not be what was signed, or another path altogether.
+                URL(request.url, encoded=True),
+                data=request.body or None,
+                headers={"accept-encoding": "identity", **request.headers},
+                allow_redirects=False,
+            )
+            async with asyncio.timeout(self._timeouts.first_byte_s):
+                response = await posting
+        except TimeoutError as error:
+            raise UpstreamTimeout("the provider did not answer in time") from error
+        except (aiohttp.ClientError, ValueError, OSError) as error:
+            raise UpstreamFailed("the provider cannot be reached") from error
+        return _Answer(response, self._timeouts.idle_s)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+class _Answer:
+    def __init__(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
+        self._response = response
+        self._idle_s = idle_s
+        self.status = response.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): value for name, value in response.headers.items()
+        }
+
+    async def read(self) -> bytes:
+        content = self._response.content
+        if content.is_eof() and not content.exception():
+            return content.read_nowait() if content.total_bytes else b""
+        parts: list[bytes] = []
+        size = 0
+        async for part in self.pieces():
+            parts.append(part)
+            size += len(part)
+            if size > ANSWER_BYTES_MAX:
+                self.close()
+                raise UpstreamFailed("the provider's answer is too large")
+        return b"".join(parts)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        loop = asyncio.get_running_loop()
+        try:
+            # One timer for the whole answer, moved along. It rests while our reader is busy, for
+            # it would strike whatever the reader's task is doing then.
+            async with asyncio.timeout(self._idle_s) as deadline:
+                while piece := await content.readany():
+                    deadline.reschedule(None)
+                    yield piece
+                    deadline.reschedule(loop.time() + self._idle_s)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the provider stopped answering") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamFailed("the provider broke off its answer") from error
+        self._response.release()
+
+    def close(self) -> None:
+        self._response.close()

@@ -1,0 +1,1 @@
+"""What several providers ask for alike."""
