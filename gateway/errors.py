@@ -1,4 +1,4 @@
-"""Everything a caller of the relay can be told, as one tree; formats write it in their dialect.
+"""Everything a caller of the relay can be told, as one tree; formats write it in their format.
 
 GatewayError
 ├── InvalidRequest            400  the request itself is wrong (E-JSON, E-PARAM, E-HDR)

@@ -23,7 +23,7 @@ Problem = tuple[str, str]
 
 
 @dataclass(slots=True)
-class _OpenCharge:
+class _Unclosed:
     """What is known of a charge until it is closed."""
 
     opening: QuotaReserved
@@ -34,7 +34,7 @@ class ChargeChecks:
     """Takes all events of the log in order; remembers open charges and the price book."""
 
     def __init__(self) -> None:
-        self._open: dict[UUID, _OpenCharge] = {}
+        self._open: dict[UUID, _Unclosed] = {}
         self._prices: dict[tuple[str, str, int], Price] = {}
 
     def check(self, event: Recorded) -> Iterator[Problem]:
@@ -62,7 +62,7 @@ class ChargeChecks:
             yield "charge", "a closed charge holds again"
             return
         if charge is None:
-            charge = self._open[event.stream_id] = _OpenCharge(reserved)
+            charge = self._open[event.stream_id] = _Unclosed(reserved)
         elif _payer(charge.opening) != _payer(reserved):
             yield "charge", "the hold grows at another's expense"
         charge.held_nanos += reserved.hold_nanos

@@ -1,4 +1,4 @@
-"""A provider that speaks OpenAI's wire format over real HTTP, and misbehaves exactly as told.
+"""A provider that speaks OpenAI's format over real HTTP, and misbehaves exactly as told.
 
 A request names its script in `metadata.script`; a script is a row of steps: bytes to write as they
 are, seconds to wait, RESET, or HANG. So anything that can happen on a socket can be scripted. All

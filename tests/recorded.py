@@ -1,4 +1,4 @@
-"""The recorded provider exchanges in `tests/recordings`, by wire format."""
+"""The recorded provider exchanges in `tests/recordings`, by format."""
 
 import json
 from dataclasses import dataclass

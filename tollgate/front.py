@@ -15,7 +15,7 @@ from gateway.call.callers import Network, client_address
 from gateway.call.charges.charge_book import ChargeBook
 from gateway.call.charges.charge_store import ChargeStore
 from gateway.call.charges.leases import NodeLease
-from gateway.call.deadlines import Cutter
+from gateway.call.deadlines import Deadlines
 from gateway.call.failover import ChannelVault
 from gateway.call.parts import Parts
 from gateway.call.refusals import Refusals
@@ -38,8 +38,8 @@ from gateway.routes.application import Gateway
 from gateway.routes.count_tokens import CountingWords, TokenCounting
 from gateway.routes.health import Health
 from gateway.routes.models import Models
-from gateway.routes.stored_responses import KeptAnswers
-from gateway.stored_responses.store import KeptResponses
+from gateway.routes.stored_responses import StoredResponseRoutes
+from gateway.stored_responses.store import StoredResponses
 from tollgate.assignment import Assignment
 from tollgate.core import Core
 
@@ -63,7 +63,7 @@ class Front:
     gateway: Gateway
     health: Health
     lease: NodeLease
-    cutter: Cutter
+    deadlines: Deadlines
     refusals: Refusals
     upstream: Upstream
     egress: Egress
@@ -115,11 +115,11 @@ class Front:
 
 def build_front(given: Assignment, core: Core) -> Front:
     """The gateway over these parts; nothing runs yet. Call it on the event loop."""
-    owned, cutter, refusals = OwnedTasks(), Cutter(), Refusals(core.pool)
+    owned, deadlines, refusals = OwnedTasks(), Deadlines(), Refusals(core.pool)
     lease = NodeLease(
         core.pool,
         f"{socket.gethostname()}/{given.name}",
-        when_lapsed=lambda: cutter.cut_all("lease_lapsed"),
+        when_lapsed=lambda: deadlines.end_all("lease_lapsed"),
     )
     parts = Parts(
         configuration=core.configuration,
@@ -132,8 +132,8 @@ def build_front(given: Assignment, core: Core) -> Front:
         providers=PROVIDERS,
         formats=PROVIDER_FORMATS,
         refusals=refusals,
-        cutter=cutter,
-        kept=KeptResponses(core.pool, core.vault),
+        deadlines=deadlines,
+        stored_responses=StoredResponses(core.pool, core.vault),
         key_refused=KeyRefused(core.ledger, lease.node, owned),
         egress=Egress(_egress_limits(given)),
     )
@@ -143,23 +143,26 @@ def build_front(given: Assignment, core: Core) -> Front:
         call_s=given.relay_timeout_s,
         keeps_translated=given.keeps_translated_responses,
     )
-    relays = {name: Relay(wire, parts, proxies, limits) for name, wire in FORMATS.items()}
+    relays = {
+        name: Relay(client_format, parts, proxies, limits)
+        for name, client_format in FORMATS.items()
+    }
     relays[COMPACT] = Relay(OpenAICompaction(), parts, proxies, limits)
     counting = {
-        words.wire.name: TokenCounting(
+        words.client_format.name: TokenCounting(
             words, core.configuration, parts.tokenizer, proxies, limits.body
         )
         for words in _COUNTING
     }
     models = Models(FORMATS, core.configuration, proxies)
-    kept = KeptAnswers(FORMATS["openai_responses"], parts, proxies)
+    kept = StoredResponseRoutes(FORMATS["openai_responses"], parts, proxies)
     health = Health(core.pool, core.configuration, lease)
     return Front(
         core=core,
         gateway=Gateway(FORMATS, relays, counting, models, kept, health),
         health=health,
         lease=lease,
-        cutter=cutter,
+        deadlines=deadlines,
         refusals=refusals,
         upstream=parts.upstream,
         egress=parts.egress,

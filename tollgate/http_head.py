@@ -50,7 +50,7 @@ class Refused(Exception):
         self.request_id = str(ids.charge_id())
 
     def response(self) -> bytes:
-        """The whole answer, in the OpenAI envelope; the dialect of a route is not known yet."""
+        """The whole answer, in the OpenAI envelope; the format of a route is not known yet."""
         error = {
             "message": self.message,
             "type": "invalid_request_error",

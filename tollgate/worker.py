@@ -27,7 +27,7 @@ _COLLECT_AFTER_OBJECTS = 20_000
 _PRE_DRAIN_S = 0.5
 """How long calls are still accepted after readiness says no: whoever routes to us may lag."""
 _CUT_AFTER_S = DRAIN_S - 15.0
-"""When calls that are still going on are ended in their own dialect, and settled."""
+"""When calls that are still going on are ended in their own format, and settled."""
 _FORCE_AFTER_S = 5.0
 _ALONE_AFTER_S = 3.0
 """When a worker that cannot read the configuration answers calls all the same: with a clear 503."""
@@ -94,18 +94,18 @@ def _drain_on_signals(server: Server, front: Front, desk: Desk) -> None:
 
 
 async def _drain(server: Server, front: Front) -> None:
-    log.info("worker.draining", calls=len(front.cutter))
+    log.info("worker.draining", calls=len(front.deadlines))
     front.health.is_draining = True
     await asyncio.sleep(_PRE_DRAIN_S)
     server.should_exit = True
     await asyncio.sleep(_CUT_AFTER_S)
-    front.cutter.cut_all("node_draining", for_good=True)
+    front.deadlines.end_all("node_draining", for_good=True)
 
 
 async def _hurry(server: Server, front: Front) -> None:
-    log.warning("worker.cut", calls=len(front.cutter))
+    log.warning("worker.cut", calls=len(front.deadlines))
     server.should_exit = True
-    front.cutter.cut_all("node_draining", for_good=True)
+    front.deadlines.end_all("node_draining", for_good=True)
     await asyncio.sleep(_FORCE_AFTER_S)
     server.force_exit = True
 

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from gateway.call.callers import Caller
 from gateway.call.charges.windows import windows
-from gateway.call.failover import Asker
+from gateway.call.failover import Failover
 from gateway.call.parts import Parts
 from gateway.channels.routing import Candidate, candidates, named_candidate, only_at
 from gateway.errors import InvalidRequest, KeyNotAllowed, ServiceNotPriced, UnknownModel
-from gateway.formats.contract import ChatCall, Format, Prompt
+from gateway.formats.contract import Format
+from gateway.formats.values import ChatCall, Prompt
 from gateway.stored_responses.earlier import with_earlier
 from ledger import clock
 from ledger.pricing import STANDARD, Price, worst_case_nanos
@@ -25,7 +26,7 @@ OUTPUT_TOKENS_DEFAULT = 4_096
 
 
 _ADDED_MESSAGE_TOKENS = 16
-"""What surrounds a system prompt, in any dialect."""
+"""What surrounds a system prompt, in any format."""
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -39,15 +40,15 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Admissions:
-    """Admits one wire format's calls."""
+    """Admits one format's calls."""
 
-    def __init__(self, wire: Format, parts: Parts, asker: Asker) -> None:
-        self._wire = wire
-        self._asker = asker
+    def __init__(self, client_format: Format, parts: Parts, failover: Failover) -> None:
+        self._format = client_format
+        self._failover = failover
         self._configuration = parts.configuration
         self._tokenizer = parts.tokenizer
         self._providers = parts.providers
-        self._kept = parts.kept
+        self._kept = parts.stored_responses
         self._lease = parts.lease
         self._options: dict[tuple[str, str], tuple[Candidate, ...]] = {}
         self._options_version = -1
@@ -76,7 +77,7 @@ class Admissions:
             multiplier=self._configuration.multiplier(caller.group, caller.own_group),
             service=_sold_service(call, event.price),
         )
-        prompt = self._wire.prompt(call)
+        prompt = self._format.prompt(call)
         input_tokens = await self._tokenizer.count_bounded(call.model, prompt)
         input_tokens += await self._most_added_tokens(call.model, options)
         output_tokens = (call.max_output_tokens or OUTPUT_TOKENS_DEFAULT) * call.choices
@@ -94,7 +95,7 @@ class Admissions:
             admitted_at_us=now_us,
             node=self._lease.node,
             boot=self._lease.boot,
-            dialect=self._wire.name,
+            dialect=self._format.name,
             streaming=call.stream,
             input_tokens_estimated=input_tokens,
             output_tokens_max=output_tokens,
@@ -127,7 +128,7 @@ class Admissions:
         limit = call.max_output_tokens
         if limit is None:
             return call
-        least = self._asker.output_tokens_least(options)
+        least = self._failover.output_tokens_least(options)
         return call if limit >= least else replace(call, max_output_tokens=least)
 
     async def _most_added_tokens(self, model: str, options: Sequence[Candidate]) -> int:
@@ -138,7 +139,7 @@ class Admissions:
             return 0
         counted = [
             await self._tokenizer.count_bounded(model, Prompt((words,), _ADDED_MESSAGE_TOKENS))
-            for words in await self._asker.own_words(options)
+            for words in await self._failover.own_words(options)
         ]
         return max(counted, default=0)
 

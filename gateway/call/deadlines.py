@@ -10,7 +10,7 @@ from gateway.errors import GatewayError, Overloaded, UpstreamTimeout
 _DEADLINE = "deadline"
 
 
-class Cut:
+class Deadline:
     """The deadline of one call; while `guard` is entered, reaching it raises TimeoutError there."""
 
     def __init__(self, deadline_s: float | None) -> None:
@@ -42,14 +42,14 @@ class Cut:
 class _Guard:
     """A class, for a generator would cost each call as much again as the deadline itself."""
 
-    __slots__ = ("_cut", "_timeout")
+    __slots__ = ("_deadline", "_timeout")
 
-    def __init__(self, cut: Cut) -> None:
-        self._cut = cut
-        self._timeout = asyncio.timeout_at(cut.deadline_s)
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._timeout = asyncio.timeout_at(deadline.deadline_s)
 
     async def __aenter__(self) -> None:
-        self._cut.active = await self._timeout.__aenter__()
+        self._deadline.active = await self._timeout.__aenter__()
 
     async def __aexit__(
         self,
@@ -57,36 +57,36 @@ class _Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._cut.active = None
+        self._deadline.active = None
         await self._timeout.__aexit__(kind, error, trace)
 
 
-class Cutter:
+class Deadlines:
     """Every call in flight, so that a drain can end them all."""
 
     def __init__(self) -> None:
-        self._cuts: set[Cut] = set()
+        self._deadlines: set[Deadline] = set()
         self._ended_for: str | None = None
 
     @contextmanager
-    def cut(self, call_s: float | None) -> Iterator[Cut]:
+    def begin(self, call_s: float | None) -> Iterator[Deadline]:
         """The deadline of a new call; None: no deadline of its own."""
         now_s = asyncio.get_running_loop().time()
-        cut = Cut(None if call_s is None else now_s + call_s)
+        deadline = Deadline(None if call_s is None else now_s + call_s)
         if self._ended_for is not None:
-            cut.at_most(0.0, self._ended_for)
-        self._cuts.add(cut)
+            deadline.at_most(0.0, self._ended_for)
+        self._deadlines.add(deadline)
         try:
-            yield cut
+            yield deadline
         finally:
-            self._cuts.discard(cut)
+            self._deadlines.discard(deadline)
 
-    def cut_all(self, reason: str, *, for_good: bool = False) -> None:
+    def end_all(self, reason: str, *, for_good: bool = False) -> None:
         """End every call now, `for_good` also those to come; each settles what it delivered."""
         if for_good:
             self._ended_for = reason
-        for cut in list(self._cuts):
-            cut.at_most(0.0, reason)
+        for deadline in list(self._deadlines):
+            deadline.at_most(0.0, reason)
 
     def __len__(self) -> int:
-        return len(self._cuts)
+        return len(self._deadlines)

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from gateway.call.charges.open_charge import OpenCharge
-from gateway.call.deadlines import Cut
+from gateway.call.deadlines import Deadline
 from gateway.call.metering import Meter, Metered
 from gateway.call.opened import Opened, elapsed_ms
 from gateway.call.running_cover import OutputLimit, RunningCover
@@ -20,17 +20,12 @@ from gateway.errors import (
     Overloaded,
     UpstreamFailed,
 )
-from gateway.formats.contract import (
-    Answer,
-    ChatCall,
-    Format,
-    Piece,
-    StreamReader,
-)
-from gateway.formats.translation import Whole
+from gateway.formats.contract import Format, StreamReader
+from gateway.formats.translator import Whole
+from gateway.formats.values import Answer, ChatCall, Piece
 from gateway.http.exchange import Exchange, header_list
-from gateway.stored_responses.keeping import Keeping
-from gateway.stored_responses.store import KeptResponses
+from gateway.stored_responses.keeping import AnsweredBy, Keeping
+from gateway.stored_responses.store import StoredResponses
 from ledger import clock
 from ledger.pricing import (
     STANDARD,
@@ -87,26 +82,26 @@ class Delivering(msgspec.Struct, frozen=True):
     price: Price
     charge: OpenCharge
     opened: Opened
-    cut: Cut
+    deadline: Deadline
 
 
 class Delivery:
-    """Delivers what was opened, over one wire format."""
+    """Delivers what was opened, over one format."""
 
     def __init__(
         self,
-        wire: Format,
+        client_format: Format,
         tokenizer: Tokenizer,
         drains: Drains,
         cost_price: CostPrice,
-        kept: KeptResponses,
+        kept: StoredResponses,
     ) -> None:
-        self._wire = wire
+        self._format = client_format
         self._kept = kept
         self._cost_price = cost_price
-        self._meter = Meter(wire, tokenizer)
+        self._meter = Meter(client_format, tokenizer)
         self._drains = drains
-        self._draining: set[Cut] = set()
+        self._draining: set[Deadline] = set()
 
     async def deliver(self, one: Delivering) -> None:
         """Give the answer to the client, and close the charge.
@@ -149,7 +144,7 @@ class Delivery:
         """The body is held back until the settlement is durable."""
         answer = whole.answer
         metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
-        body = one.opened.wire.told(one.call, whole, metered.usage)
+        body = one.opened.translator.told(one.call, whole, metered.usage)
         if one.call.keeps and not await self._remember(one, metered.usage, answer, body):
             attempts = one.opened.final_attempts("cut")
             await one.charge.refund_in_time("undelivered", attempts, attempts[-1].duration_ms)
@@ -166,16 +161,16 @@ class Delivery:
     async def _stream(self, one: Delivering, reader: StreamReader) -> None:
         """Content passes at once; the end waits until the settlement is durable."""
         exchange = one.exchange
-        exchange.watch(lambda: self._begin_drain(one.cut))
+        exchange.watch(lambda: self._begin_drain(one.deadline))
         await exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
         try:
             ending = await self._pass_on(one, reader)
         finally:
             exchange.unwatch()
-            self._draining.discard(one.cut)
+            self._draining.discard(one.deadline)
             one.opened.upstream.close()
         last = await self._close_stream(one, reader, ending)
-        await exchange.end(self._wire.stream_error(ending.error) if ending.error else last)
+        await exchange.end(self._format.stream_error(ending.error) if ending.error else last)
 
     async def _close_stream(self, one: Delivering, reader: StreamReader, ending: Ending) -> bytes:
         """Close the charge; what the stream ends with. Sets the ending's error if not in time."""
@@ -206,8 +201,12 @@ class Delivery:
         """Where an answer is kept, before the client can ask for it again; False if that cannot be
         recorded.
         """
-        finding = Keeping(one.charge.opening, one.opened, one.call, usage)
-        kept = finding.of(self._wire.dialect, answer, told)
+        opened = one.opened
+        answered_by = AnsweredBy(
+            opened.candidate.channel_id, opened.key_id, opened.translator.retells
+        )
+        finding = Keeping(one.charge.opening, answered_by, one.call, usage)
+        kept = finding.of(self._format.translation, answer, told)
         return kept is None or await self._kept.remember(*kept)
 
     def _settle(self, one: Delivering, metered: Metered, ending: str) -> Settle:
@@ -248,20 +247,20 @@ class Delivery:
         cost = Cost(book=event.book, price_version=version, amount_nanos=amount_nanos)
         return cost, "" if is_known else UNPRICED_COST
 
-    def _begin_drain(self, cut: Cut) -> None:
+    def _begin_drain(self, deadline: Deadline) -> None:
         """The client left: read on for the provider's usage, within bounds."""
         if len(self._draining) < self._drains.at_once_max:
-            self._draining.add(cut)
-            cut.at_most(self._drains.within_s, _DRAINED)
+            self._draining.add(deadline)
+            deadline.at_most(self._drains.within_s, _DRAINED)
         else:
-            cut.at_most(0.0, "client_gone")
+            deadline.at_most(0.0, "client_gone")
 
     async def _pass_on(self, one: Delivering, reader: StreamReader) -> Ending:
         """Forward until the provider's end, an error, a cut, or the end of the money."""
         cover = RunningCover(one.call, one.charge, one.price, reader)
         limit = OutputLimit(one.call, reader)
         try:
-            async with one.cut.guard():
+            async with one.deadline.guard():
                 async for pieces in _batches(one.opened, reader):
                     broken = await _forward(one, pieces)
                     if broken is not None:
@@ -270,9 +269,9 @@ class Delivery:
                     if ending is not None:
                         return ending
         except TimeoutError:
-            return Ending(one.cut.reason, one.cut.error)
+            return Ending(one.deadline.reason, one.deadline.error)
         except UpstreamFailed as error:
-            if not reader.finished:  # else only the end of the wire is missing
+            if not reader.finished:  # else only the end of the body is missing
                 return Ending("provider_failed", error)
         except Overloaded as error:
             return Ending("ledger_away", error)

@@ -12,12 +12,13 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from gateway.call.deadlines import Cut
+from gateway.call.deadlines import Deadline
 from gateway.call.opened import Opened, Unanswered, elapsed_ms
 from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
+from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
@@ -26,15 +27,9 @@ from gateway.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from gateway.formats.contract import (
-    ChatCall,
-    CountTokens,
-    Piece,
-    StreamReader,
-    UnreadableAnswer,
-)
-from gateway.formats.shared.reasoning_suffixes import Suffix, read_suffix
-from gateway.formats.translation import Asking, Outgoing, Wire, Wires
+from gateway.formats.contract import StreamReader, UnreadableAnswer
+from gateway.formats.translator import Asking, Outgoing, Translator, Translators
+from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.upstream import Upstream, UpstreamAnswer
 from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
@@ -62,7 +57,7 @@ class ChannelVault(NamedTuple):
     texts: ChannelTexts
 
 
-class _Asked(NamedTuple):
+class _ChosenFormat(NamedTuple):
     """A candidate, the format in which it is asked (the client's own if it speaks that), and what
     its name for the model says.
     """
@@ -73,21 +68,21 @@ class _Asked(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """A request as it is sent: in which format, by which wire, for what, and what."""
+    """A request as it is sent: in which format, by which translator, for what, and what."""
 
     format: str
-    wire: Wire
+    translator: Translator
     asking: Asking
     outgoing: Outgoing
 
 
-class Asker:
+class Failover:
     """Asks candidates in order."""
 
     def __init__(  # noqa: PLR0913 - what it takes to ask anybody
         self,
         own_format: str,
-        wires: Wires,
+        translators: Translators,
         providers: Mapping[str, Provider],
         upstream: Upstream,
         vault: ChannelVault,
@@ -95,16 +90,20 @@ class Asker:
         egress: Egress,
     ) -> None:
         self._own_format = own_format
-        self._wires = wires
+        self._translators = translators
         self._providers = providers
         self._upstream = upstream
         self._vault = vault
         self._key_refused = key_refused
         self._egress = egress
-        self._known: dict[int, _Asked] = {}
+        self._known: dict[int, _ChosenFormat] = {}
 
     async def first_answer(
-        self, call: ChatCall, order: Sequence[Candidate], count_tokens: CountTokens, cut: Cut
+        self,
+        call: ChatCall,
+        order: Sequence[Candidate],
+        count_tokens: CountTokens,
+        deadline: Deadline,
     ) -> Opened:
         """The first candidate that answers. Raises Unanswered."""
         attempts: list[Attempt] = []
@@ -114,12 +113,12 @@ class Asker:
         for candidate in order:
             started_s = clock.monotonic_s()
             try:
-                async with cut.guard():
+                async with deadline.guard():
                     written = await self._written(call, candidate, media)
                     opened = await self._ask(call, candidate, written, count_tokens)
             except TimeoutError as reached:
                 attempts.append(_cut_short(candidate, started_s))
-                raise Unanswered(cut.error, attempts) from reached
+                raise Unanswered(deadline.error, attempts) from reached
             except MediaUnavailable as unavailable:
                 error = unavailable  # nobody was asked; another may fetch it by itself
                 continue
@@ -137,7 +136,7 @@ class Asker:
 
     def output_tokens_least(self, options: Sequence[Candidate]) -> int:
         """The room an answer needs at one of the candidates, by what their models' names say."""
-        return max(self._asked(option).suffix.output_tokens_least for option in options)
+        return max(self._chosen_format(option).suffix.output_tokens_least for option in options)
 
     async def own_words(self, options: Sequence[Candidate]) -> list[str]:
         """The system prompts that candidates may add to a call; one that cannot be read now keeps
@@ -149,7 +148,7 @@ class Asker:
                 words.append(await self._vault.texts.read(option) or "")
         return [each for each in words if each]
 
-    def _asked(self, candidate: Candidate) -> "_Asked":
+    def _chosen_format(self, candidate: Candidate) -> "_ChosenFormat":
         """How it is asked; found out once, for candidates are the same call after call."""
         known = self._known.get(id(candidate))
         if known is not None and known.candidate is candidate:
@@ -161,15 +160,15 @@ class Asker:
         suffix = read_suffix(model, chosen, provider.habits.suffixes, kept)
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
-        found = self._known[id(candidate)] = _Asked(candidate, chosen, suffix)
+        found = self._known[id(candidate)] = _ChosenFormat(candidate, chosen, suffix)
         return found
 
     async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
         """The request for a candidate, with media put in that it does not fetch by itself."""
-        _, spoken_here, suffix = self._asked(candidate)
+        _, spoken_here, suffix = self._chosen_format(candidate)
         shaping = candidate.shaping
         # What a variant answers is no turn: nothing of it could be written anew.
-        wire = self._wires.to(spoken_here, _UNSHAPED if call.variant else shaping)
+        translator = self._translators.to(spoken_here, _UNSHAPED if call.variant else shaping)
         words = await self._vault.texts.read(candidate) or ""
         asking = Asking(
             suffix,
@@ -178,18 +177,18 @@ class Asker:
             takes_addresses=self._providers[candidate.type].habits.fetches_media,
         )
         try:
-            outgoing = wire.outgoing(call, asking)
+            outgoing = translator.outgoing(call, asking)
         except MediaNeeded as needed:
             await media.get(needed.media)
-            outgoing = wire.outgoing(replace(call, fetched=media.fetched), asking)
-        return _Written(spoken_here, wire, asking, outgoing)
+            outgoing = translator.outgoing(replace(call, fetched=media.fetched), asking)
+        return _Written(spoken_here, translator, asking, outgoing)
 
     async def _ask(
         self, call: ChatCall, candidate: Candidate, written: "_Written", count_tokens: CountTokens
     ) -> Opened:
         started_s = clock.monotonic_s()
         provider = self._providers[candidate.type]
-        spoken_here, wire, asking, outgoing = written
+        spoken_here, translator, asking, outgoing = written
         key_id, key = await self._vault.keys.pick(candidate)
         answer = await provider.open(
             ProviderAttempt(
@@ -207,7 +206,7 @@ class Asker:
             self._upstream,
         )
         opened = Opened(
-            candidate, wire, answer, (), started_s, elapsed_ms(started_s), asking.suffix.model
+            candidate, translator, answer, (), started_s, elapsed_ms(started_s), asking.suffix.model
         )
         opened.key_id, opened.losses = key_id, outgoing.losses
         try:
@@ -237,16 +236,16 @@ class Asker:
         answer.close()
         if answer.status == 401 and key_id is not None:
             self._key_refused(opened.candidate, key_id)
-        failure = opened.wire.classify_failure(answer.status, answer.headers, body)
+        failure = opened.translator.classify_failure(answer.status, answer.headers, body)
         raise _with_status(failure, answer.status)
 
     async def _open_whole(self, opened: Opened, call: ChatCall) -> None:
         """Read it all, and see that the client can be told it, before anybody is committed."""
         body = await opened.upstream.read()
         try:
-            whole = opened.whole = opened.wire.whole(body)
+            whole = opened.whole = opened.translator.whole(body)
             if whole.answer.error is None:
-                opened.wire.told(call, whole, Usage())
+                opened.translator.told(call, whole, Usage())
         except UnreadableAnswer as error:
             raise UpstreamFailed("the provider's answer cannot be read") from error
         if whole.answer.error is not None:
@@ -254,7 +253,7 @@ class Asker:
 
     async def _open_stream(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
         """Read on until something was generated, or the stream has ended well without."""
-        reader = opened.reader = opened.wire.stream(call, count_tokens)
+        reader = opened.reader = opened.translator.stream(call, count_tokens)
         opened.rest = _fed(reader, opened.upstream.pieces(), self._upstream.idle_s)
         async for pieces in opened.rest:
             opened.first += pieces

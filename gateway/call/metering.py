@@ -9,7 +9,8 @@ import msgspec
 
 from gateway.call.opened import Opened
 from gateway.call.tokenizer import Tokenizer
-from gateway.formats.contract import Answer, ChatCall, Format, StreamReader
+from gateway.formats.contract import Format, StreamReader
+from gateway.formats.values import Answer, ChatCall
 from ledger.streams.charge.events import Basis, QuotaReserved
 from ledger.usage import TOOL_CLASSES, Usage
 
@@ -28,8 +29,8 @@ class Metered(NamedTuple):
 class Meter:
     """Meters answers to clients of one format."""
 
-    def __init__(self, wire: Format, tokenizer: Tokenizer) -> None:
-        self._wire = wire
+    def __init__(self, client_format: Format, tokenizer: Tokenizer) -> None:
+        self._format = client_format
         self._tokenizer = tokenizer
 
     async def so_far(self, call: ChatCall, opening: QuotaReserved, opened: Opened) -> Metered:
@@ -62,7 +63,7 @@ class Meter:
         told: Answer | StreamReader,
         count_output: Callable[[], int],
     ) -> Metered:
-        prompt = self._wire.prompt(call)
+        prompt = self._format.prompt(call)
         texts_tokens = await asyncio.to_thread(self._tokenizer.count, call.model, prompt.texts)
         bound = opening.input_tokens_estimated
         counted = Usage(

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from gateway.channels.routing import Candidate
 from gateway.errors import GatewayError, StreamBrokenOff
-from gateway.formats.contract import Answer, Piece, StreamReader
-from gateway.formats.translation import Whole, Wire
+from gateway.formats.contract import StreamReader
+from gateway.formats.translator import Translator, Whole
+from gateway.formats.values import Answer, Piece
 from gateway.http.upstream import UpstreamAnswer
 from ledger import clock
 from ledger.streams.charge.events import Attempt
@@ -41,7 +42,7 @@ class Opened:
     """The answer of the candidate that delivers: whole, or a stream with its first pieces."""
 
     candidate: Candidate
-    wire: Wire
+    translator: Translator
     upstream: UpstreamAnswer
     attempts: tuple[Attempt, ...]
     started_s: float

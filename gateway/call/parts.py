@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.call.charges.charge_book import ChargeBook
 from gateway.call.charges.leases import NodeLease
-from gateway.call.deadlines import Cutter
+from gateway.call.deadlines import Deadlines
 from gateway.call.failover import ChannelVault
 from gateway.call.refusals import Refusals
 from gateway.call.tokenizer import Tokenizer
@@ -15,7 +15,7 @@ from gateway.http.upstream import Upstream
 from gateway.media.egress import Egress
 from gateway.owned_tasks import OwnedTasks
 from gateway.providers.contract import Provider
-from gateway.stored_responses.store import KeptResponses
+from gateway.stored_responses.store import StoredResponses
 from projections.configuration import Configuration
 
 
@@ -33,7 +33,7 @@ class Parts:
     providers: Mapping[str, Provider]
     formats: Mapping[str, ProviderFormat]
     refusals: Refusals
-    cutter: Cutter
-    kept: KeptResponses
+    deadlines: Deadlines
+    stored_responses: StoredResponses
     key_refused: KeyRefused
     egress: Egress

@@ -9,15 +9,16 @@ from msgspec.structs import replace
 from gateway.call.admission import Admission, Admissions
 from gateway.call.callers import Caller, Network, identify
 from gateway.call.charges.open_charge import OpenCharge
-from gateway.call.deadlines import Cut
+from gateway.call.deadlines import Deadline
 from gateway.call.delivery import Delivering, Delivery, Drains
-from gateway.call.failover import Asker
+from gateway.call.failover import Failover
 from gateway.call.opened import Unanswered, elapsed_ms
 from gateway.call.parts import Parts
 from gateway.channels.routing import in_order
 from gateway.errors import GatewayError
-from gateway.formats.contract import ChatCall, Format
-from gateway.formats.translation import Wires
+from gateway.formats.contract import Format
+from gateway.formats.translator import Translators
+from gateway.formats.values import ChatCall
 from gateway.http.body import BodyLimits, ClientGone, read_body, require_json_type
 from gateway.http.exchange import Exchange
 from gateway.http.strict_json import parse_off_loop
@@ -44,37 +45,39 @@ class PathArguments:
 
 
 class Relay:
-    """Serves one wire format's calls."""
+    """Serves one format's calls."""
 
     def __init__(
         self,
-        wire: Format,
+        client_format: Format,
         parts: Parts,
         trusted_proxies: Sequence[Network] = (),
         limits: RelayLimits = RelayLimits(),
     ) -> None:
-        self._wire = wire
+        self._format = client_format
         self._configuration = parts.configuration
         self._book = parts.book
         self._tasks = parts.tasks
         self._tokenizer = parts.tokenizer
         self._refusals = parts.refusals
-        self._cutter = parts.cutter
+        self._deadlines = parts.deadlines
         self._trusted_proxies = trusted_proxies
         self._limits = limits
-        wires = Wires(wire, parts.formats)
-        self._asker = Asker(
-            wire.name,
-            wires,
+        translators = Translators(client_format, parts.formats)
+        self._failover = Failover(
+            client_format.name,
+            translators,
             parts.providers,
             parts.upstream,
             parts.vault,
             parts.key_refused,
             parts.egress,
         )
-        self._admissions = Admissions(wire, parts, self._asker)
+        self._admissions = Admissions(client_format, parts, self._failover)
         cost_price = parts.configuration.cost_price
-        self._delivery = Delivery(wire, parts.tokenizer, limits.drains, cost_price, parts.kept)
+        self._delivery = Delivery(
+            client_format, parts.tokenizer, limits.drains, cost_price, parts.stored_responses
+        )
 
     async def serve(self, exchange: Exchange, path: PathArguments | None = None) -> None:
         """Answer one exchange, whatever happens. `path`: what its path says of the call."""
@@ -97,12 +100,12 @@ class Relay:
     async def _read(self, exchange: Exchange, path: PathArguments | None) -> ChatCall:
         require_json_type(exchange.headers)
         body = await read_body(exchange.headers, exchange.receive, self._limits.body)
-        call = self._wire.read_request(await parse_off_loop(body), body)
+        call = self._format.read_request(await parse_off_loop(body), body)
         if path is not None:
             call = replace(call, model=path.model, stream=path.stream)
         if call.keeps_here and not self._limits.keeps_translated:
             call = replace(call, keeps_here=False)
-        names = self._wire.forwarded_headers
+        names = self._format.forwarded_headers
         if not names:
             return call
         sent = {name: exchange.header(name.encode()) for name in names}
@@ -114,9 +117,9 @@ class Relay:
         Raises InsufficientQuota or Overloaded while nothing is held; tells everything else itself.
         """
         charge = await self._book.reserve(exchange.charge_id, admission.reserve)
-        with self._cutter.cut(self._limits.call_s) as cut:
+        with self._deadlines.begin(self._limits.call_s) as deadline:
             try:
-                await self._relayed(exchange, admission, charge, cut)
+                await self._relayed(exchange, admission, charge, deadline)
             except GatewayError as error:
                 charge.abandon("internal_error")
                 await self._end(exchange, admission.call, error)
@@ -126,7 +129,7 @@ class Relay:
                 raise
 
     async def _relayed(
-        self, exchange: Exchange, admission: Admission, charge: OpenCharge, cut: Cut
+        self, exchange: Exchange, admission: Admission, charge: OpenCharge, deadline: Deadline
     ) -> None:
         """Ask until a candidate answers, and deliver that; nobody answered: close the charge, and
         raise.
@@ -136,26 +139,26 @@ class Relay:
         started_s = clock.monotonic_s()
         try:
             order = in_order(admission.options)
-            opened = await self._asker.first_answer(call, order, count_tokens, cut)
+            opened = await self._failover.first_answer(call, order, count_tokens, deadline)
         except Unanswered as nobody:
             if nobody.spent is not None:
-                failed = Delivering(exchange, call, price, charge, nobody.spent, cut)
+                failed = Delivering(exchange, call, price, charge, nobody.spent, deadline)
                 await self._delivery.charge_failed(failed)
             else:
                 reason = nobody.error.code
                 await charge.refund_in_time(reason, nobody.attempts, elapsed_ms(started_s))
             raise nobody.error from nobody
-        await self._delivery.deliver(Delivering(exchange, call, price, charge, opened, cut))
+        await self._delivery.deliver(Delivering(exchange, call, price, charge, opened, deadline))
 
     async def _end(self, exchange: Exchange, call: ChatCall, error: GatewayError) -> None:
         """Tell of an error as far as that can still be told; raises it where it cannot."""
         if not exchange.has_started:
             await self._refuse(exchange, error)
         elif call.stream:
-            await exchange.end(self._wire.stream_error(error))
+            await exchange.end(self._format.stream_error(error))
         else:
             raise error
 
     async def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
-        status, headers, body = self._wire.error_body(error, exchange.request_id)
+        status, headers, body = self._format.error_body(error, exchange.request_id)
         await exchange.respond(status, headers, body)

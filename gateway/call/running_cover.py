@@ -4,7 +4,8 @@ import asyncio
 
 from gateway.call.charges.open_charge import OpenCharge
 from gateway.errors import Overloaded
-from gateway.formats.contract import ChatCall, StreamReader
+from gateway.formats.contract import StreamReader
+from gateway.formats.values import ChatCall
 from ledger.pricing import STANDARD, Price, worst_case_nanos
 
 _MORE_OUTPUT_TOKENS = 4_096

@@ -19,7 +19,7 @@ from importlib.resources import files
 from tiktoken import Encoding
 from tiktoken.model import encoding_name_for_model
 
-from gateway.formats.contract import Prompt
+from gateway.formats.values import Prompt
 
 INLINE_MAX_BYTES = 16 * 1024
 """Counted on the event loop: one to two milliseconds at this size."""

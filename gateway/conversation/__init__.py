@@ -1,1 +1,1 @@
-"""What a conversation is, whatever dialect it is told in: the hub between the wire formats."""
+"""What a conversation is, whatever format it is told in: the hub between the formats."""

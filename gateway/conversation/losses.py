@@ -1,4 +1,4 @@
-"""What the other dialects have no words for, where several of them lack the same."""
+"""What the other formats have no words for, where several of them lack the same."""
 
 from gateway.conversation.parts import Media, PlainDocument
 from gateway.conversation.request import WebSearch
@@ -11,7 +11,7 @@ def of_document(part: Media | PlainDocument) -> list[str]:
 
 
 def of_search(search: WebSearch, *kept: str) -> list[str]:
-    """What is lost of how a search was narrowed, where a dialect keeps only some of it."""
+    """What is lost of how a search was narrowed, where a format keeps only some of it."""
     plain = WebSearch()
     narrowed = [
         name

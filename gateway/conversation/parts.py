@@ -1,6 +1,6 @@
-"""The parts of a message. Nothing in here knows a wire format.
+"""The parts of a message. Nothing in here knows a format.
 
-A part that only one dialect can express is `Foreign`: it goes back into its own dialect as it was,
+A part that only one format can express is `Foreign`: it goes back into its own format as it was,
 and is a loss in any other.
 """
 
@@ -41,7 +41,7 @@ Source = Inline | Address | Stored
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
-    """Words. `citations` are kept as their dialect wrote them, which `citing` names."""
+    """Words. `citations` are kept as their format wrote them, which `citing` names."""
 
     text: str
     cache: CacheMark | None = None
@@ -73,7 +73,7 @@ class PlainDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 class Thinking(msgspec.Struct, frozen=True, kw_only=True):
     """What the model thought. Only the vendor that made a signature can read it: `signed_by`
-    names the dialect. Redacted thinking has no text, and all of it in its signature.
+    names the format. Redacted thinking has no text, and all of it in its signature.
     """
 
     text: str
@@ -94,7 +94,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tool answered; `name` where the dialect tells it."""
+    """What a tool answered; `name` where the format tells it."""
 
     call_id: str
     content: "tuple[Text | Media | PlainDocument, ...]"
@@ -111,9 +111,9 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Foreign(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that only `dialect` knows, as it came."""
+    """A part that only `format_name` knows, as it came."""
 
-    dialect: str
+    format: str
     kind: str
     value: Any
 

@@ -1,4 +1,4 @@
-"""A request for the next turn of a conversation, in no dialect."""
+"""A request for the next turn of a conversation, in no format."""
 
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ class CustomTool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider searches the web by itself. All that the dialects have in common."""
+    """The provider searches the web by itself. All that the formats have in common."""
 
     uses_max: int | None = None
     context_size: str = ""
@@ -55,9 +55,9 @@ class CodeExecution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForeignTool(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool that only `dialect` knows, as it came."""
+    """A tool that only `format_name` knows, as it came."""
 
-    dialect: str
+    format: str
     kind: str
     value: dict[str, Any]
 
@@ -113,11 +113,11 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a request says. `foreign` are top-level members only `dialect` knows; they are
-    dropped, and told as losses, where another dialect is written.
+    """Everything a request says. `foreign` are top-level members only `format_name` knows; they are
+    dropped, and told as losses, where another format is written.
     """
 
-    dialect: str
+    format: str
     messages: tuple[Message, ...]
     is_stream: bool = False
     max_output_tokens: int | None = None
@@ -131,7 +131,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     verbosity: str = ""
     modalities: tuple[str, ...] = ()
     service: str = ""
-    """The dialect-free name of a service tier: flex, priority, standard; empty: not said."""
+    """The format-free name of a service tier: flex, priority, standard; empty: not said."""
     user: str = ""
     metadata: dict[str, str] | None = None
     is_stored: bool | None = None
@@ -140,7 +140,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """A request in a dialect, and what of the conversation it could not say (parameter names)."""
+    """A request in a format, and what of the conversation it could not say (parameter names)."""
 
     document: dict[str, Any]
     losses: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
-"""Signatures of thoughts on their way through a dialect of another vendor, and back unharmed.
+"""Signatures of thoughts on their way through a format of another vendor, and back unharmed.
 
 A client sends back what it was given, and its next call may reach the vendor that signed. So where
-a dialect has a field for a signature of its own, a stranger's is put there under a name. A call of
-a tool may be signed as well (Gemini's are); where a dialect has no field for that, the signature
+a format has a field for a signature of its own, a stranger's is put there under a name. A call of
+a tool may be signed as well (Gemini's are); where a format has no field for that, the signature
 stands within the call's id, which every client sends back.
 """
 
@@ -13,19 +13,19 @@ _MARK = "tollgate-signed:"
 SIGNED_CALL = "-tollgate-signed-"
 
 
-def carried(signature: str, signed_by: str, dialect: str) -> str:
-    """The signature as it stands in a field of `dialect`.
+def carried(signature: str, signed_by: str, format_name: str) -> str:
+    """The signature as it stands in a field of `format_name`.
 
     >>> carried("abc", "gemini", "openai_responses")
     'tollgate-signed:gemini:abc'
     """
-    return signature if signed_by in (dialect, "") else f"{_MARK}{signed_by}:{signature}"
+    return signature if signed_by in (format_name, "") else f"{_MARK}{signed_by}:{signature}"
 
 
-def restored(told: str, dialect: str) -> tuple[str, str]:
-    """The signature in a field of `dialect`, and the dialect of who signed it."""
+def restored(told: str, format_name: str) -> tuple[str, str]:
+    """The signature in a field of `format_name`, and the format_name of who signed it."""
     if not told.startswith(_MARK):
-        return told, dialect if told else ""
+        return told, format_name if told else ""
     signed_by, _, signature = told.removeprefix(_MARK).partition(":")
     return signature, signed_by
 

@@ -1,4 +1,4 @@
-"""The model's turn: whole, or as the events of a stream. In no dialect.
+"""The model's turn: whole, or as the events of a stream. In no format.
 
 A stream is: one `Begun`; for every part of every choice `PartBegun`, its deltas and `PartEnded`; a
 `Stopped` for every choice. Parts of a choice are numbered from 0 in the order in which they begin;
@@ -34,7 +34,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer. `created_s` is the provider's clock, 0 where it tells none."""
 
-    dialect: str
+    format: str
     id: str
     model: str
     choices: tuple[Choice, ...]

@@ -1,1 +1,1 @@
-"""Wire formats, one file or folder for each, without I/O; `contract.py` says what one must do."""
+"""Formats, one file or folder for each, without I/O; `contract.py` says what one must do."""

@@ -1,132 +1,20 @@
-"""What the relay asks of a wire format: read a request, read an answer, write errors. No I/O.
+"""What the relay asks of a format: read a request, read an answer, write errors. No I/O.
 
 A format is stateless; what one stream needs to remember lives in its `StreamReader`. Formats raise
 `gateway.errors` only, and `UnreadableAnswer` for a provider's body that is no answer at all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import msgspec
-
-from gateway.conversation.parts import Inline, Media
+from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
+from gateway.formats.values import Answer, ChatCall, CountTokens, Piece, Prompt, ServedModel
 from gateway.http.lenient_json import UnreadableAnswer as UnreadableAnswer
 from gateway.http.raw_members import Edits
-from ledger.pricing import STANDARD
 from ledger.usage import Usage
-
-CountTokens = Callable[[Sequence[str]], int]
-"""Tokens in some texts, in the tokenizer of the model at hand."""
-
-TOOL_CALLS_DEFAULT = 8
-"""Held for a tool that the provider runs by itself, where the request sets no limit. More calls are
-billed all the same, as more tokens are.
-"""
-
-PieceKind = Literal["content", "usage", "end", "error", "comment"]
-
-
-class ChatCall(msgspec.Struct, frozen=True):
-    """A request that was read and found well-formed.
-
-    `max_output_tokens` is the client's own limit for one choice, None where it has none.
-    `wants_usage` says whether a stream's usage event goes on to the client. `document` is the
-    parsed `body`; `body` the client's bytes; `stripped` names top-level fields that are not
-    forwarded. `headers` are the client's own that go with the body, by lower-case name.
-    `service` is the one asked for (flex, priority, ...), empty for the standard one.
-
-    `keeps`: the client lets the provider keep the answer. `continues` is the id of a kept answer
-    that this call goes on from, `refers_to` the ids of items of kept answers that stand for them in
-    its input, and `earlier_tokens` how much the provider reads again for both. `keeps_here`: an
-    answer that is translated may be kept by us.
-    `variant` names another thing to do with the same words (compact), empty for an answer.
-
-    `fetched`: media that was named by these addresses, for providers that do not take addresses.
-    """
-
-    model: str
-    stream: bool
-    max_output_tokens: int | None
-    choices: int
-    wants_usage: bool
-    document: dict[str, Any]
-    body: bytes
-    stripped: tuple[str, ...] = ()
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    service: str = STANDARD
-    keeps: bool = False
-    keeps_here: bool = False
-    continues: str = ""
-    refers_to: tuple[str, ...] = ()
-    earlier_tokens: int = 0
-    variant: str = ""
-    fetched: Mapping[str, Inline] = msgspec.field(default_factory=dict)
-
-
-class Prompt(msgspec.Struct, frozen=True):
-    """Everything that will be counted as input: texts, and tokens known without counting.
-
-    `fixed_tokens` errs upwards; `likely_tokens`, if there, is what is likely of them.
-    `tool_calls`: how often the provider may call tools of its own that are billed per call, by
-    class of `ledger.usage.TOOL_CLASSES`: the request's own limit, else TOOL_CALLS_DEFAULT.
-    """
-
-    texts: tuple[str, ...]
-    fixed_tokens: int
-    tool_calls: Mapping[str, int] = msgspec.field(default_factory=dict)
-    likely_tokens: int | None = None
-
-    @property
-    def estimated_tokens(self) -> int:
-        """What an estimate takes for tokens known without counting."""
-        return self.fixed_tokens if self.likely_tokens is None else self.likely_tokens
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A whole answer.
-
-    `usage` is None when the provider told none, or none that can be used. `anomaly` names what is
-    wrong with what it told; with a usage beside it, that usage was mended and counts. `error` is
-    set for an error told under status 200. `output_texts` are what an estimate counts. `service`
-    is the one that answered, None where the provider does not say. `kept_id` is the id under which
-    the provider keeps the answer, empty where it does not. `tools` counts calls of tools that the
-    provider ran by itself, which `usage` leaves out.
-    """
-
-    usage: Usage | None
-    anomaly: str | None
-    error: GatewayError | None
-    output_texts: tuple[str, ...]
-    service: str | None = None
-    kept_id: str = ""
-    kept_items: tuple[str, ...] = ()
-    tools: Usage = Usage()
-
-
-class ServedModel(NamedTuple):
-    """A model a caller may ask for, and since when it is sold."""
-
-    id: str
-    created_s: int
-
-
-class Piece(msgspec.Struct, frozen=True, gc=False):
-    """One event of a provider's stream, classified; `raw` is its exact bytes, `data` its data.
-
-    - `content`: forward.
-    - `comment`: forward; nothing in it was generated (keep-alives, annotations).
-    - `usage`: nothing but usage; forward only if `ChatCall.wants_usage`.
-    - `end`: the format's end marker; held back until the settlement is durable.
-    - `error`: the stream is broken; `error` says how, `raw` is never forwarded.
-    """
-
-    kind: PieceKind
-    raw: bytes
-    data: bytes = b""
-    error: GatewayError | None = None
 
 
 class Delivered(Protocol):
@@ -156,13 +44,13 @@ class StreamReader(Protocol):
         ...
 
     @property
-    def kept_id(self) -> str:
-        """As `Answer.kept_id`, so far."""
+    def stored_id(self) -> str:
+        """As `Answer.stored_id`, so far."""
         ...
 
     @property
-    def kept_items(self) -> tuple[str, ...]:
-        """As `Answer.kept_items`, so far."""
+    def stored_items(self) -> tuple[str, ...]:
+        """As `Answer.stored_items`, so far."""
         ...
 
     @property
@@ -225,7 +113,7 @@ class EventWriter(Protocol):
     """Writes one stream to a client."""
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
-        """Whole events of the dialect; may hold back what belongs to the end."""
+        """Whole events of the format; may hold back what belongs to the end."""
         ...
 
     def closing(self, usage: Usage) -> bytes:
@@ -233,30 +121,30 @@ class EventWriter(Protocol):
         ...
 
 
-class ProviderDialect(Protocol):
+class ProviderTranslation(Protocol):
     """What it takes to reach providers of this format from any other, by way of
     `gateway.conversation`. Nothing that both can say is lost; what cannot be said is named in
     `Written.losses`, or refused where the request would mean something else without it.
     """
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
-        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        """The request as a provider of this format reads it. Raises InvalidRequest."""
         ...
 
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
-        """What makes a request of this dialect think as its model's name says, and leaves out what
+        """What makes a request of this format think as its model's name says, and leaves out what
         the model refuses beside it.
         """
         ...
 
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
-        """The members that give a request of this dialect a system prompt, where it has none or,
+        """The members that give a request of this format a system prompt, where it has none or,
         with `before_own`, in any case.
         """
         ...
 
     def takes_address(self, media: Media) -> bool:
-        """Whether a provider of this dialect fetches this media from its address by itself, or
+        """Whether a provider of this format fetches this media from its address by itself, or
         cannot be told such media at all.
         """
         ...
@@ -266,11 +154,11 @@ class ProviderDialect(Protocol):
         ...
 
     def reader(self) -> EventReader:
-        """For the stream of a provider of this dialect."""
+        """For the stream of a provider of this format."""
         ...
 
 
-class Dialect(ProviderDialect, Protocol):
+class Translation(ProviderTranslation, Protocol):
     """The same, and what it takes to serve clients of this format."""
 
     def conversation(self, call: ChatCall) -> Conversation:
@@ -282,7 +170,7 @@ class Dialect(ProviderDialect, Protocol):
         ...
 
     def writer(self, call: ChatCall) -> EventWriter:
-        """For the stream to a client of this dialect."""
+        """For the stream to a client of this format."""
         ...
 
 
@@ -295,8 +183,8 @@ class Made(NamedTuple):
 
 
 @runtime_checkable
-class KeepingDialect(Protocol):
-    """A dialect whose clients name earlier answers, and items of them, by their ids."""
+class StoringTranslation(Protocol):
+    """A format whose clients name earlier answers, and items of them, by their ids."""
 
     def made(self, told: bytes) -> Made:
         """What a whole answer is, or the last events of a stream, as the client is told it."""
@@ -304,7 +192,7 @@ class KeepingDialect(Protocol):
 
 
 class ProviderFormat(Protocol):
-    """One wire format in which providers are asked."""
+    """One format in which providers are asked."""
 
     @property
     def name(self) -> str:
@@ -312,7 +200,7 @@ class ProviderFormat(Protocol):
         ...
 
     @property
-    def dialect(self) -> ProviderDialect:
+    def translation(self) -> ProviderTranslation:
         """How it is translated."""
         ...
 
@@ -335,7 +223,7 @@ class ProviderFormat(Protocol):
 
 
 class Format(ProviderFormat, Protocol):
-    """One wire format in which clients ask, too."""
+    """One format in which clients ask, too."""
 
     @property
     def forwarded_headers(self) -> Sequence[str]:
@@ -343,7 +231,7 @@ class Format(ProviderFormat, Protocol):
         ...
 
     @property
-    def dialect(self) -> Dialect:
+    def translation(self) -> Translation:
         """How it is translated."""
         ...
 
@@ -377,7 +265,7 @@ class Format(ProviderFormat, Protocol):
     def error_body(
         self, error: GatewayError, request_id: str
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body of an error in this dialect."""
+        """Status, headers and body of an error in this format."""
         ...
 
     def stream_error(self, error: GatewayError) -> bytes:

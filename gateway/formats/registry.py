@@ -1,4 +1,4 @@
-"""The wire formats there are, by name."""
+"""The formats there are, by name."""
 
 from collections.abc import Mapping
 

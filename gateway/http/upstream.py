@@ -127,14 +127,14 @@ class Upstream:
             raise UpstreamTimeout("the provider did not answer in time") from error
         except (aiohttp.ClientError, ValueError, OSError) as error:
             raise UpstreamFailed("the provider cannot be reached") from error
-        return _Answer(response, self._timeouts.idle_s)
+        return _HttpAnswer(response, self._timeouts.idle_s)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
 
 
-class _Answer:
+class _HttpAnswer:
     def __init__(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
         self._response = response
         self._idle_s = idle_s

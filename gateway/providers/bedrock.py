@@ -203,7 +203,7 @@ def _betas(attempt: Attempt) -> list[str]:
     return [beta for beta in asked if beta and (beta in passed or passed == ["*"])]
 
 
-async def _complaint(answer: UpstreamAnswer, wire_format: str) -> UpstreamAnswer:
+async def _complaint(answer: UpstreamAnswer, format_name: str) -> UpstreamAnswer:
     """A failure in the envelope that the formats know; Converse knows AWS's own."""
     body = b""
     async for piece in answer.pieces():
@@ -219,7 +219,7 @@ async def _complaint(answer: UpstreamAnswer, wire_format: str) -> UpstreamAnswer
         return WholeAnswer(answer.status, answer.headers, body)
     if answer.status == 403 and _BAD_KEY.search(message):
         return KEY_REFUSED
-    if wire_format == _CONVERSE:
+    if format_name == _CONVERSE:
         return WholeAnswer(answer.status, answer.headers, body)
     told = msgspec.json.encode({"error": {"message": message}})
     return WholeAnswer(answer.status, answer.headers, told)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from gateway.formats.shared.reasoning_suffixes import (
+from gateway.conversation.reasoning_suffixes import (
     any_thinking,
     deepseek,
     deepseek_thinking,

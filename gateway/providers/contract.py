@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.formats.shared.reasoning_suffixes import SuffixReader
+from gateway.conversation.reasoning_suffixes import SuffixReader
 from gateway.http.upstream import Upstream, UpstreamAnswer
 
 
@@ -15,7 +15,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """One try at one channel: where it leads, with which key, and the exact bytes to send, in
     `format`.
 
-    `headers`: what the client sent along with its body, where its dialect is the provider's.
+    `headers`: what the client sent along with its body, where its format is the provider's.
     `settings`: what the channel says besides, by the names of `Provider.settings`.
     """
 
@@ -123,7 +123,7 @@ class Provider(Protocol):
 
     @property
     def spoken(self) -> Sequence[str]:
-        """The names of all wire formats it can speak, best first."""
+        """The names of all formats it can speak, best first."""
         ...
 
     @property

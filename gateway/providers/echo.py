@@ -99,11 +99,11 @@ class _Script:
         )
         encoded = _encode(body)
         if "cut_after" in self._orders:
-            return _Answer(200, "application/json", _cut(encoded))
-        return _Answer(200, "application/json", _once(encoded))
+            return _Echoed(200, "application/json", _cut(encoded))
+        return _Echoed(200, "application/json", _once(encoded))
 
     def stream(self) -> UpstreamAnswer:
-        return _Answer(200, "text/event-stream; charset=utf-8", self._events())
+        return _Echoed(200, "text/event-stream; charset=utf-8", self._events())
 
     async def _events(self) -> AsyncIterator[bytes]:
         yield self._chunk({"role": "assistant", "content": ""})
@@ -145,7 +145,7 @@ class _Script:
         return frame
 
 
-class _Answer:
+class _Echoed:
     def __init__(self, status: int, content_type: str, body: AsyncIterator[bytes]) -> None:
         self.status = status
         self.headers: Mapping[str, str] = {"content-type": content_type}
@@ -176,7 +176,7 @@ def _orders(document: Mapping[str, Any]) -> dict[str, str]:
 
 def _failure(status: int) -> UpstreamAnswer:
     body = {"error": {"message": "told to fail", "type": "server_error", "code": None}}
-    return _Answer(status, "application/json", _once(_encode(body)))
+    return _Echoed(status, "application/json", _once(_encode(body)))
 
 
 def _last_words(document: Mapping[str, Any]) -> list[str]:

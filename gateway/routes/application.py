@@ -20,11 +20,11 @@ from gateway.routes.gemini_paths import (
     wants_array,
 )
 from gateway.routes.health import Health
-from gateway.routes.models import Models, dialect_of_caller
-from gateway.routes.stored_responses import RESPONSES, KeptAnswers
+from gateway.routes.models import Models, format_of_caller
+from gateway.routes.stored_responses import RESPONSES, StoredResponseRoutes
 from ledger.ids import charge_id
 
-_DIALECT_OF = {
+_FORMAT_OF = {
     "/v1/chat/completions": "openai_chat",
     "/v1/completions": "openai_completions",
     "/v1/responses": "openai_responses",
@@ -48,7 +48,7 @@ class Gateway:
         relays: Mapping[str, Relay],
         counting: Mapping[str, TokenCounting],
         models: Models,
-        kept: KeptAnswers,
+        kept: StoredResponseRoutes,
         health: Health,
     ) -> None:
         self._kept = kept
@@ -81,7 +81,7 @@ class Gateway:
             else:
                 await handler(exchange)
         except BaseException:
-            # A bug: the client gets its dialect, the server's log gets the story.
+            # A bug: the client gets its format, the server's log gets the story.
             if not exchange.has_started:
                 await self._tell(exchange, InternalError("something went wrong here"))
             raise
@@ -131,13 +131,13 @@ class Gateway:
     async def _tell(
         self, exchange: Exchange, error: GatewayError, more: Sequence[Header] = ()
     ) -> None:
-        wire = self._formats[dialect_of(exchange)]
-        status, headers, body = wire.error_body(error, exchange.request_id)
+        client_format = self._formats[format_of(exchange)]
+        status, headers, body = client_format.error_body(error, exchange.request_id)
         await exchange.respond(status, [*headers, *more], body)
 
 
-def dialect_of(exchange: Exchange) -> str:
-    """The wire format in which an exchange is told what is wrong with its address or with us."""
+def format_of(exchange: Exchange) -> str:
+    """The format in which an exchange is told what is wrong with its address or with us."""
     path = exchange.path
     if path.startswith(OPENAI_PREFIX):
         path = "/v1/" + path.removeprefix(OPENAI_PREFIX)
@@ -145,7 +145,7 @@ def dialect_of(exchange: Exchange) -> str:
         return "gemini"
     if path.startswith(RESPONSES):
         path = RESPONSES.rstrip("/")
-    return _DIALECT_OF.get(path) or dialect_of_caller(exchange)
+    return _FORMAT_OF.get(path) or format_of_caller(exchange)
 
 
 def _preflight(exchange: Exchange, allowed: bytes) -> list[Header]:

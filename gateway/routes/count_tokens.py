@@ -13,7 +13,8 @@ import msgspec
 from gateway.call.callers import Network, identify
 from gateway.call.tokenizer import Tokenizer
 from gateway.errors import GatewayError
-from gateway.formats.contract import ChatCall, Format
+from gateway.formats.contract import Format
+from gateway.formats.values import ChatCall
 from gateway.http.body import BodyLimits, ClientGone, read_body, require_json_type
 from gateway.http.exchange import Exchange
 from gateway.http.strict_json import parse_off_loop
@@ -25,15 +26,15 @@ ReadCounting = Callable[[dict[str, Any], bytes], ChatCall]
 
 
 class CountingWords(NamedTuple):
-    """How a wire format asks for a count, and the word under which it is told."""
+    """How a format asks for a count, and the word under which it is told."""
 
-    wire: Format
+    client_format: Format
     read: ReadCounting
     answer_word: str
 
 
 class TokenCounting:
-    """Answers the token counting of one wire format."""
+    """Answers the token counting of one format."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class TokenCounting:
         trusted_proxies: Sequence[Network],
         limits: BodyLimits,
     ) -> None:
-        self._wire, self._read, self._answer_word = words
+        self._format, self._read, self._answer_word = words
         self._configuration = configuration
         self._tokenizer = tokenizer
         self._trusted_proxies = trusted_proxies
@@ -56,11 +57,11 @@ class TokenCounting:
             require_json_type(exchange.headers)
             body = await read_body(exchange.headers, exchange.receive, self._limits)
             call = self._read(await parse_off_loop(body), body)
-            counted = await self._tokenizer.count_bounded(call.model, self._wire.prompt(call))
+            counted = await self._tokenizer.count_bounded(call.model, self._format.prompt(call))
         except ClientGone:
             return
         except GatewayError as error:
-            status, headers, told = self._wire.error_body(error, exchange.request_id)
+            status, headers, told = self._format.error_body(error, exchange.request_id)
             await exchange.respond(status, headers, told)
         else:
             await exchange.respond(200, _JSON, msgspec.json.encode({self._answer_word: counted}))

@@ -10,7 +10,7 @@ from gateway.errors import InvalidRequest
 MODELS = ("/v1/models/", "/v1beta/models/", "/v1beta1/models/")
 _ACTIONS = frozenset({"generateContent", "streamGenerateContent", "countTokens"})
 OPENAI_PREFIX = "/v1beta/openai/"
-"""Below it Google answers in OpenAI's dialect."""
+"""Below it Google answers in OpenAI's format."""
 
 
 class ModelAction(NamedTuple):

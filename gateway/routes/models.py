@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what this caller may ask for, in its own dialect.
+"""`GET /v1/models`: what this caller may ask for, in its own format.
 
 The SDKs ask at the same address; their headers tell them apart.
 """
@@ -10,7 +10,8 @@ import msgspec
 from gateway.call.callers import Caller, Network, identify
 from gateway.channels.routing import models_served
 from gateway.errors import GatewayError, UnknownModel
-from gateway.formats.contract import Format, ServedModel
+from gateway.formats.contract import Format
+from gateway.formats.values import ServedModel
 from gateway.http.exchange import Exchange
 from gateway.routes.gemini_paths import OPENAI_PREFIX, is_gemini
 from ledger import clock
@@ -34,16 +35,16 @@ class Models:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer `/v1/models` or `/v1/models/{id}`; an id may contain slashes."""
-        wire = self._formats[dialect_of_caller(exchange)]
+        client_format = self._formats[format_of_caller(exchange)]
         try:
             caller = await identify(exchange, self._configuration, self._trusted_proxies)
             _, _, model = exchange.path.partition("/models/")
             if model:
-                answer = wire.told_model(self._one(caller, model))
+                answer = client_format.told_model(self._one(caller, model))
             else:
-                answer = wire.told_models(self._all(caller))
+                answer = client_format.told_models(self._all(caller))
         except GatewayError as error:
-            status, headers, body = wire.error_body(error, exchange.request_id)
+            status, headers, body = client_format.error_body(error, exchange.request_id)
             await exchange.respond(status, headers, body)
         else:
             await exchange.respond(200, _JSON, msgspec.json.encode(answer))
@@ -70,8 +71,8 @@ class Models:
         return ServedModel(model, first_price.effective_from_us // 1_000_000)
 
 
-def dialect_of_caller(exchange: Exchange) -> str:
-    """The wire format of who asks at an address that several SDKs share."""
+def format_of_caller(exchange: Exchange) -> str:
+    """The format of who asks at an address that several SDKs share."""
     if exchange.path.startswith(OPENAI_PREFIX):
         return "openai_chat"
     asks_google = exchange.header(b"x-goog-api-key") is not None or b"key=" in exchange.query

@@ -30,7 +30,7 @@ from gateway.formats.contract import Format
 from gateway.http.exchange import Exchange
 from gateway.http.upstream import UpstreamAnswer
 from gateway.providers.contract import Keeper, Visit
-from gateway.stored_responses.store import KeptResponse
+from gateway.stored_responses.store import StoredResponse
 
 RESPONSES = "/v1/responses/"
 
@@ -61,16 +61,18 @@ _EVENT_STREAM = [
 Handler = Callable[[Exchange], Awaitable[None]]
 
 
-class _Asked(NamedTuple):
+class _StoredResponsePath(NamedTuple):
     response_id: str
     action: str
 
 
-class KeptAnswers:
+class StoredResponseRoutes:
     """Serves `/v1/responses/{id}` and what is below it."""
 
-    def __init__(self, wire: Format, parts: Parts, trusted_proxies: Sequence[Network] = ()) -> None:
-        self._wire = wire
+    def __init__(
+        self, client_format: Format, parts: Parts, trusted_proxies: Sequence[Network] = ()
+    ) -> None:
+        self._format = client_format
         self._parts = parts
         self._trusted_proxies = trusted_proxies
 
@@ -79,28 +81,30 @@ class KeptAnswers:
         response_id, slash, action = path.removeprefix(RESPONSES).partition("/")
         if not _ID.fullmatch(response_id) or (slash and not action):
             return None
-        serve = partial(self.serve, asked=_Asked(response_id, action))
+        serve = partial(self.serve, asked=_StoredResponsePath(response_id, action))
         return dict.fromkeys(_METHODS[action], serve) if action in _METHODS else None
 
-    async def serve(self, exchange: Exchange, asked: _Asked) -> None:
+    async def serve(self, exchange: Exchange, asked: _StoredResponsePath) -> None:
         """Answer one exchange with what the provider says."""
         try:
             caller = await identify(exchange, self._parts.configuration, self._trusted_proxies)
-            kept = await self._parts.kept.find(caller.account_id, asked.response_id)
+            kept = await self._parts.stored_responses.find(caller.account_id, asked.response_id)
             if kept is None:
                 raise _unknown(asked.response_id)
             if kept.channel_id is None:
                 await self._show(exchange, asked, kept)
                 return
-            with self._parts.cutter.cut(None) as cut:
-                async with cut.guard():
+            with self._parts.deadlines.begin(None) as deadline:
+                async with deadline.guard():
                     await self._visit(exchange, asked, kept, kept.channel_id)
         except TimeoutError:
             await self._refuse(exchange, Overloaded("this node is going down", retry_after_s=1))
         except GatewayError as error:
             await self._refuse(exchange, error)
 
-    async def _show(self, exchange: Exchange, asked: _Asked, kept: KeptResponse) -> None:
+    async def _show(
+        self, exchange: Exchange, asked: _StoredResponsePath, kept: StoredResponse
+    ) -> None:
         """What we keep ourselves."""
         if asked.action:
             raise InvalidRequest(
@@ -108,16 +112,16 @@ class KeptAnswers:
                 code="unsupported_operation",
             )
         if exchange.method == "DELETE":
-            await self._parts.kept.forget(kept.account_id, kept.response_id)
+            await self._parts.stored_responses.forget(kept.account_id, kept.response_id)
             told: object = {"id": kept.response_id, "object": "response", "deleted": True}
         else:
-            told = (await self._parts.kept.documents([kept])).get(kept.response_id)
+            told = (await self._parts.stored_responses.documents([kept])).get(kept.response_id)
             if told is None:
                 raise _unknown(kept.response_id)
         await exchange.respond(200, _JSON, msgspec.json.encode(told))
 
     async def _visit(
-        self, exchange: Exchange, asked: _Asked, kept: KeptResponse, channel_id: UUID
+        self, exchange: Exchange, asked: _StoredResponsePath, kept: StoredResponse, channel_id: UUID
     ) -> None:
         place = self._place(kept, channel_id)
         provider = self._parts.providers.get(place.type)
@@ -138,12 +142,12 @@ class KeptAnswers:
                     self._parts.key_refused(place, key_id)
                 raise await self._failure(asked, answer)
             if exchange.method == "DELETE":  # on record before anybody is told
-                await self._parts.kept.forget(kept.account_id, kept.response_id)
+                await self._parts.stored_responses.forget(kept.account_id, kept.response_id)
             await self._pass_on(exchange, answer)
         finally:
             answer.close()
 
-    def _place(self, kept: KeptResponse, channel_id: UUID) -> Candidate:
+    def _place(self, kept: StoredResponse, channel_id: UUID) -> Candidate:
         """The channel and the key that made it. Raises UnknownResponse, UpstreamFailed."""
         channel = self._parts.configuration.held.channels.get(channel_id)
         if channel is None or channel.is_removed:
@@ -164,10 +168,10 @@ class KeptAnswers:
             async for piece in answer.pieces():
                 await exchange.write(piece)
         except (UpstreamFailed, UpstreamTimeout) as error:
-            last = self._wire.stream_error(error)
+            last = self._format.stream_error(error)
         await exchange.end(last)
 
-    async def _failure(self, asked: _Asked, answer: UpstreamAnswer) -> GatewayError:
+    async def _failure(self, asked: _StoredResponsePath, answer: UpstreamAnswer) -> GatewayError:
         if answer.status == 404:
             return _unknown(asked.response_id)
         body = b""
@@ -175,13 +179,13 @@ class KeptAnswers:
             body += piece
             if len(body) > _FAILURE_BYTES_MAX:
                 break
-        return self._wire.classify_failure(answer.status, answer.headers, body)
+        return self._format.classify_failure(answer.status, answer.headers, body)
 
     async def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
         if exchange.has_started:  # a stream that was cut: what came is all there is
-            await exchange.end(self._wire.stream_error(error))
+            await exchange.end(self._format.stream_error(error))
             return
-        status, headers, body = self._wire.error_body(error, exchange.request_id)
+        status, headers, body = self._format.error_body(error, exchange.request_id)
         await exchange.respond(status, headers, body)
 
 

@@ -11,12 +11,12 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 from gateway.http.raw_members import edited
-from gateway.stored_responses.store import KeptResponse, KeptResponses
+from gateway.stored_responses.store import StoredResponse, StoredResponses
 
 
-class Place(NamedTuple):
+class StoredAt(NamedTuple):
     """Where a provider keeps something."""
 
     channel_id: UUID
@@ -24,14 +24,14 @@ class Place(NamedTuple):
 
 
 async def with_earlier(
-    kept: KeptResponses, account_id: UUID, call: ChatCall
-) -> tuple[ChatCall, Place | None]:
+    kept: StoredResponses, account_id: UUID, call: ChatCall
+) -> tuple[ChatCall, StoredAt | None]:
     """The call with what it goes on from, and the place that must be asked for what is still named.
 
     Raises InvalidRequest, in OpenAI's words where nothing is kept for this account; Overloaded when
     nobody can say.
     """
-    at_providers: list[KeptResponse] = []
+    at_providers: list[StoredResponse] = []
     tokens = 0
     if call.continues:
         whole = await _whole(kept, account_id, call.continues)
@@ -47,7 +47,7 @@ async def with_earlier(
     return replace(call, earlier_tokens=tokens), _one_place(at_providers)
 
 
-async def _whole(kept: KeptResponses, account_id: UUID, response_id: str) -> KeptResponse:
+async def _whole(kept: StoredResponses, account_id: UUID, response_id: str) -> StoredResponse:
     whole = await kept.find(account_id, response_id)
     if whole is None:
         raise InvalidRequest(
@@ -87,7 +87,7 @@ def _with_items(call: ChatCall, items: Mapping[str, dict[str, Any]]) -> ChatCall
     )
 
 
-def _require_all(item_ids: Sequence[str], holders: Sequence[KeptResponse]) -> None:
+def _require_all(item_ids: Sequence[str], holders: Sequence[StoredResponse]) -> None:
     known = {
         item_id for each in holders if each.channel_id is not None for item_id in each.item_ids
     }
@@ -107,9 +107,9 @@ def _refuse_item(item_id: str) -> NoReturn:
     )
 
 
-def _one_place(at_providers: Sequence[KeptResponse]) -> Place | None:
+def _one_place(at_providers: Sequence[StoredResponse]) -> StoredAt | None:
     places = {
-        Place(each.channel_id, each.channel_key_id)
+        StoredAt(each.channel_id, each.channel_key_id)
         for each in at_providers
         if each.channel_id is not None
     }

@@ -64,7 +64,7 @@ _FAILURES = (psycopg.Error, PoolTimeout, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
-class KeptResponse:
+class StoredResponse:
     """An answer and where it is kept. `context_tokens`: what the provider reads again, and bills,
     for a call that goes on from it: everything that went into it and came out of it;
     `output_tokens`: the latter alone, of which each of its items is a part.
@@ -85,14 +85,14 @@ class KeptResponse:
     cell_id: UUID | None = None
 
 
-class KeptResponses:
+class StoredResponses:
     """Reads and writes them; nothing here is money."""
 
     def __init__(self, pool: AsyncConnectionPool[Any], sealed: Vault) -> None:
         self._pool = pool
         self._vault = sealed
 
-    async def remember(self, kept: KeptResponse, document: str = "") -> bool:
+    async def remember(self, kept: StoredResponse, document: str = "") -> bool:
         """Write one durably, with what it says where that is to be kept here; False if that cannot
         be done in time.
         """
@@ -111,7 +111,7 @@ class KeptResponses:
                 return True
         return False
 
-    async def _write(self, kept: KeptResponse, document: str) -> None:
+    async def _write(self, kept: StoredResponse, document: str) -> None:
         row = asdict(kept) | {"item_ids": list(kept.item_ids)}
         async with self._pool.connection() as connection, connection.transaction():
             if kept.cell_id is not None:
@@ -119,7 +119,7 @@ class KeptResponses:
                 await vault.put(connection, self._vault, place, document)
             await connection.execute(_REMEMBER, row)
 
-    async def documents(self, kept: Sequence[KeptResponse]) -> dict[str, dict[str, Any]]:
+    async def documents(self, kept: Sequence[StoredResponse]) -> dict[str, dict[str, Any]]:
         """What is sealed here of some answers, by their ids; without what was forgotten.
 
         Raises Overloaded when nobody can say, RequestTooLarge beyond DOCUMENTS_MAX_BYTES.
@@ -141,16 +141,16 @@ class KeptResponses:
             return {}
         return {cells[cell_id]: msgspec.json.decode(text) for cell_id, text in told.items()}
 
-    async def find(self, account_id: UUID, response_id: str) -> KeptResponse | None:
+    async def find(self, account_id: UUID, response_id: str) -> StoredResponse | None:
         """The account's answer of this id. Raises Overloaded when nobody can say."""
         found = await self._read(_FIND, (account_id, response_id))
         return found[0] if found else None
 
-    async def find_items(self, account_id: UUID, item_ids: Sequence[str]) -> list[KeptResponse]:
+    async def find_items(self, account_id: UUID, item_ids: Sequence[str]) -> list[StoredResponse]:
         """The account's answers that have any of these items. Raises Overloaded as well."""
         return await self._read(_FIND_ITEMS, (list(item_ids), account_id))
 
-    async def _read(self, query: LiteralString, values: tuple[object, ...]) -> list[KeptResponse]:
+    async def _read(self, query: LiteralString, values: tuple[object, ...]) -> list[StoredResponse]:
         try:
             async with (
                 asyncio.timeout(FOUND_WITHIN_S),
@@ -160,7 +160,7 @@ class KeptResponses:
                 rows = await cursor.fetchall()
         except _FAILURES as error:
             raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
-        return [KeptResponse(*row) for row in rows]
+        return [StoredResponse(*row) for row in rows]
 
     async def forget(self, account_id: UUID, response_id: str) -> None:
         """Its provider has it no more; failing that it is forgotten with age."""

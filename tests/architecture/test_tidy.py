@@ -16,7 +16,9 @@ MONEY = (
     "ledger/pricing.py",
     "ledger/streams",
     "ledger/store/append.py",
-    "gateway/charges.py",
+    "gateway/call/charges/charge_book.py",
+    "gateway/call/charges/charge_store.py",
+    "gateway/call/charges/open_charge.py",
 )
 
 

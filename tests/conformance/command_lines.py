@@ -148,4 +148,4 @@ COMMAND_LINES: dict[str, tuple[Callable[[Place, str], Turn], str, str]] = {
     "codex": (codex, 'exec_command {"cmd":"cat %s"}', "openai_responses"),
     "gemini": (gemini, 'read_file {"file_path":"%s"}', "gemini"),
 }
-"""How to run it, how its tool that reads a file is called, and its own dialect."""
+"""How to run it, how its tool that reads a file is called, and its own format."""

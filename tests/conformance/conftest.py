@@ -43,7 +43,7 @@ def sdk(gateway: InProcess, payer: Payer) -> Iterator[OpenAI]:
 
 @pytest.fixture(scope="session")
 def everywhere() -> Iterator[Reached]:
-    """`tollgate serve` before a provider of each dialect."""
+    """`tollgate serve` before a provider of each format."""
     with reached() as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Providers of each dialect that fail as the name of the model says."""
+"""Providers of each format that fail as the name of the model says."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from itertools import islice
 
 from tests.fake_provider import FakeProvider, Script, event_chunk, opened, whole
 from tests.obedient.contract import Figures, Said
-from tests.obedient.provider import DIALECTS
+from tests.obedient.provider import FORMAT_NAMES
 
 KEY = "sk-provider-0123456789abcdef"
 LEAK = f"odd: {KEY} at http://10.0.0.1:8000/v1"
@@ -32,14 +32,14 @@ _ERROR_EVENTS = {
 
 @dataclass
 class FailingProvider(FakeProvider):
-    """The first part of a path names the dialect, the model names what goes wrong."""
+    """The first part of a path names the format, the model names what goes wrong."""
 
     def named(self, path: str, body: bytes) -> Script:
-        dialect = path.split("/")[1]
+        format_name = path.split("/")[1]
         in_path = re.search(r"/models/([^:]+):", path)
         failure = in_path[1] if in_path else json.loads(body)["model"]
         if failure in STREAMED:
-            return _streamed(dialect, failure)
+            return _streamed(format_name, failure)
         if failure == "html-page":
             return whole(HTML, status=502, headers={"content-type": "text/html"})
         if failure == "html-200":
@@ -47,12 +47,12 @@ class FailingProvider(FakeProvider):
         if failure == "empty-200":
             return whole(b"")
         status = int(failure)
-        return whole(DIALECTS[dialect].failure(status, LEAK), status=status)
+        return whole(FORMAT_NAMES[format_name].failure(status, LEAK), status=status)
 
 
-def _streamed(dialect: str, failure: str) -> Script:
-    events = list(islice(DIALECTS[dialect].events(SAID), 2))
-    told = _ERROR_EVENTS[dialect]
+def _streamed(format_name: str, failure: str) -> Script:
+    events = list(islice(FORMAT_NAMES[format_name].events(SAID), 2))
+    told = _ERROR_EVENTS[format_name]
     name = f"event: {told['type']}\n" if "type" in told else ""
     last = f"{name}data: {json.dumps(told)}\n\n".encode()
     if failure == "cut-inside":

@@ -1,4 +1,4 @@
-"""`tollgate serve` before an obedient provider of each dialect, and what clients did with it."""
+"""`tollgate serve` before an obedient provider of each format, and what clients did with it."""
 
 import contextlib
 import json
@@ -15,11 +15,11 @@ from ledger.usage import Usage
 from tests.bookkeeping import ACTOR, USD, ChargeStory, Payer
 from tests.conformance import node_clients, python_clients
 from tests.fake_provider import serving
-from tests.obedient.provider import DIALECTS, PICTURE_PATH, Exchange, ObedientProvider
+from tests.obedient.provider import FORMAT_NAMES, PICTURE_PATH, Exchange, ObedientProvider
 from tests.running import Served, served
 
-MODELS = {f"over-{dialect}": dialect for dialect in DIALECTS}
-"""By the name that clients use: the dialect of the provider behind it."""
+MODELS = {f"over-{format_name}": format_name for format_name in FORMAT_NAMES}
+"""By the name that clients use: the format of the provider behind it."""
 
 CHANNELS = {
     "openai_chat": ("openai", "gpt-5.1"),
@@ -27,7 +27,7 @@ CHANNELS = {
     "anthropic_messages": ("anthropic", "claude-sonnet-4-5"),
     "gemini": ("gemini", "gemini-3-pro-preview"),
 }
-"""Of a dialect's channel: its type, and the provider's name for the model."""
+"""Of a format's channel: its type, and the provider's name for the model."""
 NEAR = {"MEDIA_FETCH_ALLOWED_NETWORKS": "127.0.0.1/32"}
 """Pictures of the tests lie on this machine, where nothing is fetched from otherwise."""
 PYTHON = "python"
@@ -89,13 +89,13 @@ def reached() -> Iterator[Reached]:
             command = price.SetPrice(model, Price(rates=rates), 0, ACTOR)
             books.command(price.STREAM, price.price_stream_id(model), command)
         payer = books.payer(500)
-        for model, dialect in MODELS.items():
-            version = "/v1" if dialect.startswith("openai") else ""
-            type_, upstream_model = CHANNELS[dialect]
+        for model, format_name in MODELS.items():
+            version = "/v1" if format_name.startswith("openai") else ""
+            type_, upstream_model = CHANNELS[format_name]
             books.channel(
                 {model: upstream_model},
                 type_=type_,
-                base_url=f"http://127.0.0.1:{provider.port}/{dialect}{version}",
+                base_url=f"http://127.0.0.1:{provider.port}/{format_name}{version}",
                 keys=[SECRET],
             )
         yield Reached(gateway, provider, payer)

@@ -135,7 +135,7 @@ def test_a_key_may_stand_in_the_address(gateway: InProcess, payer: Payer, action
 # ---------------------------------------------------------------------- OpenAI under Google's
 
 
-def test_openais_dialects_answer_under_googles_prefix(gateway: InProcess, payer: Payer) -> None:
+def test_openais_formats_answer_under_googles_prefix(gateway: InProcess, payer: Payer) -> None:
     with OpenAI(api_key=payer.key, base_url=f"{gateway.base_url}/v1beta/openai/") as sdk:
         messages: Any = [{"role": "user", "content": "hello brave"}]
         chat = sdk.chat.completions.create(model=ECHO, messages=messages)

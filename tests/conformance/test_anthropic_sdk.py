@@ -1,4 +1,4 @@
-"""The real Anthropic SDK against the running gateway, over providers of its own dialect and of
+"""The real Anthropic SDK against the running gateway, over providers of its own format and of
 OpenAI's: answers, tools, images, thoughts, usage, money and errors."""
 
 import json
@@ -274,7 +274,7 @@ def test_the_provider_gets_the_clients_bytes_and_headers(
 
 
 @pytest.mark.parametrize("prefix", ["text", "calling", "thinking"])
-def test_a_stream_of_the_own_dialect_passes_byte_for_byte(
+def test_a_stream_of_the_own_format_passes_byte_for_byte(
     gateway: InProcess, payer: Payer, prefix: str
 ) -> None:
     script = f"{prefix}_stream"
@@ -409,7 +409,7 @@ def test_structured_output_is_asked_for(sdk: Anthropic, provider: FakeProvider, 
         assert sent["response_format"]["json_schema"]["schema"] == schema
 
 
-def test_what_the_other_dialect_cannot_say_is_named(sdk: Anthropic) -> None:
+def test_what_the_other_format_cannot_say_is_named(sdk: Anthropic) -> None:
     system: Any = [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}]
     raw = sdk.messages.with_raw_response.create(
         model=CHAT, max_tokens=9, messages=MESSAGES, system=system, extra_body={"top_k": 5}

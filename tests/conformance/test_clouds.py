@@ -44,7 +44,7 @@ def payer(gateway: InProcess) -> Payer:
     return gateway.books.payer()
 
 
-def test_claude_over_bedrock_streams_to_clients_of_both_dialects(
+def test_claude_over_bedrock_streams_to_clients_of_both_formats(
     gateway: InProcess, provider: FakeProvider, payer: Payer
 ) -> None:
     provider.scripts["bedrock/fine"] = on_the_wire(*(chunk(event) for event in MESSAGE))

@@ -1,5 +1,5 @@
 """The real command-line tools against the running gateway: each reads a file by a tool of its own,
-as a model behind a provider of another dialect tells it to, and prints the usage that is billed."""
+as a model behind a provider of another format tells it to, and prints the usage that is billed."""
 
 import secrets
 import tempfile
@@ -15,8 +15,8 @@ from tests.conformance.reached import MODELS, Reached
 PAIRS = [
     (tool, model)
     for tool, (_, _, own) in COMMAND_LINES.items()
-    for model, dialect in MODELS.items()
-    if dialect != own
+    for model, format_name in MODELS.items()
+    if format_name != own
 ]
 
 
@@ -49,7 +49,7 @@ def test_a_turn_with_a_call_of_a_tool(
         assert everywhere.take_refused() == []
     assert word in turn.text
     exchanges = everywhere.provider.exchanges[exchanges_before:]
-    assert {exchange.dialect for exchange in exchanges} == {MODELS[model]}
+    assert {exchange.format for exchange in exchanges} == {MODELS[model]}
     (result,) = exchanges[-1].asked.results
     assert word in result.text
     billed = [story.settled.usage for story in everywhere.stories()[charges_before:]]

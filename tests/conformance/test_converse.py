@@ -1,4 +1,4 @@
-"""Calls of every dialect to models of Bedrock that speak Converse: signed, told and billed."""
+"""Calls of every format to models of Bedrock that speak Converse: signed, told and billed."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ STREAM = tuple(converse_frame(name, told) for name, told in CONVERSE)
 
 @dataclass(frozen=True)
 class Asking:
-    """How clients of a dialect ask."""
+    """How clients of a format ask."""
 
     path: str
     body: Mapping[str, Any]
@@ -103,7 +103,7 @@ def payer(gateway: InProcess) -> Payer:
     return gateway.books.payer()
 
 
-def test_every_dialect_of_clients_is_asked_here() -> None:
+def test_every_format_of_clients_is_asked_here() -> None:
     assert set(CLIENTS) == set(FORMATS)
 
 

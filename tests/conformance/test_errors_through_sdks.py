@@ -42,9 +42,9 @@ SDK_ERRORS: Mapping[int, tuple[str, str]] = {
 """By status: the exception of the SDKs of OpenAI and Anthropic, and of Google's."""
 
 
-def model_of(dialect: str, failure: str, sdk: str) -> str:
-    """Its provider is of `dialect`; a key that is refused is taken out of use: one for each SDK."""
-    return f"{dialect}.{sdk}.401" if failure == "401" else f"{dialect}.{failure}"
+def model_of(format_name: str, failure: str, sdk: str) -> str:
+    """Its provider speaks that format; a key that is refused is out of use: one for each SDK."""
+    return f"{format_name}.{sdk}.401" if failure == "401" else f"{format_name}.{failure}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ class Failing:
 def failing(gateway: InProcess) -> Iterator[Failing]:
     books = gateway.books
     with serving(FailingProvider()) as provider:
-        for dialect, (type_, _) in CHANNELS.items():
-            version = "/v1" if dialect.startswith("openai") else ""
-            address = f"http://127.0.0.1:{provider.port}/{dialect}{version}"
+        for format_name, (type_, _) in CHANNELS.items():
+            version = "/v1" if format_name.startswith("openai") else ""
+            address = f"http://127.0.0.1:{provider.port}/{format_name}{version}"
             for failure in (*WHOLE, *STREAMED):
-                names = {model_of(dialect, failure, sdk) for sdk in SDKS}
+                names = {model_of(format_name, failure, sdk) for sdk in SDKS}
                 for model in names:
                     books.channel({model: failure}, type_=type_, base_url=address, keys=[KEY])
                     books.price(model, input=3, output=15)
@@ -140,7 +140,7 @@ SDKS = {
     "gemini": Sdk(google_client, gemini, errors, errors.APIError),
 }
 EVERY_SDK = pytest.mark.parametrize("sdk", SDKS)
-EVERY_DIALECT = pytest.mark.parametrize("dialect", CHANNELS)
+EVERY_FORMAT = pytest.mark.parametrize("format_name", CHANNELS)
 
 
 def expected(sdk: str, status: int) -> Any:  # noqa: ANN401 - an exception of the SDK's
@@ -148,26 +148,26 @@ def expected(sdk: str, status: int) -> Any:  # noqa: ANN401 - an exception of th
 
 
 @EVERY_SDK
-@EVERY_DIALECT
+@EVERY_FORMAT
 @pytest.mark.parametrize("failure", WHOLE)
-def test_a_providers_failure(failing: Failing, sdk: str, dialect: str, failure: str) -> None:
+def test_a_providers_failure(failing: Failing, sdk: str, format_name: str, failure: str) -> None:
     books, payer = failing.gateway.books, failing.payer
     before = len(books.stories(payer.account_id))
     with pytest.raises(expected(sdk, STATUS_TOLD[failure])) as caught:
-        failing.call(sdk, payer.key, model_of(dialect, failure, sdk), False)
+        failing.call(sdk, payer.key, model_of(format_name, failure, sdk), False)
     assert_tells_no_secret(caught.value)
     (story,) = books.stories(payer.account_id)[before:]
     assert story.refunded
 
 
 @EVERY_SDK
-@EVERY_DIALECT
+@EVERY_FORMAT
 @pytest.mark.parametrize("failure", STREAMED)
-def test_a_stream_that_fails(failing: Failing, sdk: str, dialect: str, failure: str) -> None:
+def test_a_stream_that_fails(failing: Failing, sdk: str, format_name: str, failure: str) -> None:
     books, payer = failing.gateway.books, failing.payer
     before = len(books.stories(payer.account_id))
     with pytest.raises(SDKS[sdk].root) as caught:
-        failing.call(sdk, payer.key, model_of(dialect, failure, sdk), True)
+        failing.call(sdk, payer.key, model_of(format_name, failure, sdk), True)
     assert_tells_no_secret(caught.value)
     (story,) = books.stories(payer.account_id)[before:]
     assert story.closing is story.events[-1].event
@@ -204,8 +204,8 @@ def told_to_node(
 ) -> dict[str, list[dict[str, Any]]]:
     """What each API's calls of each model came to."""
     rows = [
-        {"model": model_of(dialect, failure, ""), "isStream": failure in STREAMED}
-        for dialect in CHANNELS
+        {"model": model_of(format_name, failure, ""), "isStream": failure in STREAMED}
+        for format_name in CHANNELS
         for failure in (*WHOLE, *STREAMED)
         if failure != "401"
     ]

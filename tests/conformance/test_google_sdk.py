@@ -1,4 +1,4 @@
-"""The real google-genai SDK against the running gateway, over providers of three dialects."""
+"""The real google-genai SDK against the running gateway, over providers of three formats."""
 
 import json
 from collections.abc import Iterator
@@ -171,7 +171,7 @@ def replayed(recording: Recording) -> Script:
     return (opening, *chunks, b"0\r\n\r\n")
 
 
-def test_models_and_tokens_are_told_in_the_dialect(sdk: genai.Client) -> None:
+def test_models_and_tokens_are_told_in_the_format(sdk: genai.Client) -> None:
     names = [model.name for model in sdk.models.list()]
     assert f"models/{ECHO}" in names
     assert sdk.models.get(model=ECHO).display_name == ECHO

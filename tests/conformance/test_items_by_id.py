@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from openai import OpenAI
 
-from gateway.formats.openai_responses.dialect import ResponsesDialect
+from gateway.formats.openai_responses.translation import ResponsesTranslation
 from gateway.stored_responses import store as responses
 from tests.bookkeeping import Payer
 from tests.conformance.keeping import (
@@ -211,7 +211,7 @@ def test_a_stream_whose_end_cannot_be_written_is_charged(
     def fails(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(ResponsesDialect, "made", fails)
+    monkeypatch.setattr(ResponsesTranslation, "made", fails)
     monkeypatch.setitem(provider.scripts, "kc/fine", stream())
     raw = sdk.responses.with_raw_response.create(model=TRANSLATED, input="x", stream=True)
     with pytest.raises(openai.APIError):

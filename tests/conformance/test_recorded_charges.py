@@ -16,8 +16,8 @@ import msgspec
 import pytest
 from genai_prices.types import ExtractedUsage
 
-from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
+from gateway.formats.values import ChatCall
 from ledger.money import NANOS_PER_USD
 from ledger.price_book.catalogue import Entry, load
 from ledger.pricing import Multiplier, charge_nanos, price_lines
@@ -38,7 +38,7 @@ FLAVORS = {
 UNPRICED = {
     "gemini-generate-gemini-model-armor-block": "blocked before the model: it tells no usage",
     "openai-chat-chat-logprobs": "a model of Snowflake's, whose prices the package lacks",
-    "openai-chat-chat-reasoning-content-dialect-deepseek-etc": "a price by the time of day",
+    "openai-chat-chat-reasoning-content-format_name-deepseek-etc": "a price by the time of day",
 }
 SUMMED = {
     "anthropic-messages-anthropic-usage-iterations-compaction-advisor": (
@@ -76,7 +76,7 @@ def test_the_charge_is_the_packages_to_the_nanodollar(recording: Recording) -> N
     assert charge_nanos(lines, Multiplier()) == (2 * expected + 1) // 2
 
 
-def test_something_of_every_dialect_and_every_kind_of_token_is_compared() -> None:
+def test_something_of_every_format_and_every_kind_of_token_is_compared() -> None:
     compared = [our_usage(one)[0] for one in ANSWERED]
     for kind in ("input", "cache_read", "cache_write_5m", "output", "reasoning"):
         assert any(getattr(usage, kind) for usage in compared), kind
@@ -121,17 +121,17 @@ def last_of(recording: Recording) -> dict[str, Any]:
 def our_usage(recording: Recording) -> tuple[Usage, str, Usage]:
     """What our format reads, the service that answered, and the tools it ran."""
     prefix = next(prefix for prefix in FLAVORS if recording.name.startswith(prefix))
-    wire = FORMATS[FLAVORS[prefix][0]]
+    asked_format = FORMATS[FLAVORS[prefix][0]]
     if recording.is_stream:
         call = ChatCall(
             model="m", stream=True, max_output_tokens=None, choices=1, wants_usage=True,
             document={}, body=b"",
         )  # fmt: skip
-        reader = wire.stream(call, len)
+        reader = asked_format.stream(call, len)
         reader.feed(recording.response)
         assert reader.usage is not None
         return reader.usage, reader.service or "", reader.tools
-    answer = wire.read_answer(recording.response)
+    answer = asked_format.read_answer(recording.response)
     assert answer.usage is not None
     return answer.usage, answer.service or "", answer.tools
 

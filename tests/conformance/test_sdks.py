@@ -1,4 +1,4 @@
-"""The real SDKs for Python and Node against the running gateway, over a provider of each dialect:
+"""The real SDKs for Python and Node against the running gateway, over a provider of each format:
 answers, streams, tools, pictures and structured output, and usage as the ledger has it."""
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ OWN_SCENARIOS: dict[str, defaultdict[str, str]] = {
         lambda: _NOBODYS, {"google.mjs": "", "ai.mjs": "google_", PYTHON: "gemini_"}
     ),
 }
-"""By dialect and script: how those scenarios begin whose client speaks it."""
+"""By format and script: how those scenarios begin whose client speaks it."""
 
 LineOf = Callable[[str, str, str], Line]
 
@@ -135,7 +135,7 @@ def test_an_answer(line: LineOf, script: str, scenario: str, model: str) -> None
     found = line(script, scenario, model)
     assert found.told["text"] == TEXT
     (exchange,) = found.exchanges
-    assert exchange.dialect == MODELS[model]
+    assert exchange.format == MODELS[model]
     assert exchange.asked.instructions == INSTRUCTIONS
     assert exchange.asked.is_stream == scenario.endswith("stream")
 
@@ -180,8 +180,8 @@ def test_pictures_reach_the_model(
     (exchange,) = found.exchanges
     inline = picture("image/png", PNG)
     # Both take addresses of some kinds alone: bytes are put in but for what their own clients say.
-    is_own = scenario.startswith(OWN_SCENARIOS[exchange.dialect][script])
-    is_fetched = exchange.dialect in ("gemini", "anthropic_messages") and not is_own
+    is_own = scenario.startswith(OWN_SCENARIOS[exchange.format][script])
+    is_fetched = exchange.format in ("gemini", "anthropic_messages") and not is_own
     shown = [inline if is_fetched else everywhere.picture_url]
     # Of addresses `ai` hands Google only those of Google's own.
     assert exchange.asked.pictures == [inline, *([] if scenario == "google_pictures" else shown)]

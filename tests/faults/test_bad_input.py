@@ -195,7 +195,7 @@ def payer(program: Served, provider: FakeProvider) -> Iterator[Payer]:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_it_is_refused_in_the_dialect_and_leaves_nothing_behind(
+def test_it_is_refused_in_the_format_and_leaves_nothing_behind(
     program: Served, provider: FakeProvider, payer: Payer, name: str
 ) -> None:
     row = ROWS[name]

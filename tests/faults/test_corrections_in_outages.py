@@ -204,13 +204,13 @@ async def starve_the_second_reader(pool: AsyncConnectionPool[Any]) -> None:
 @contextlib.contextmanager
 def everything_cut(stage: Stage) -> Iterator[None]:
     """As in the last seconds of a drain."""
-    cutter = stage.gateway.front.cutter
+    deadlines = stage.gateway.front.deadlines
 
     async def cut() -> None:
-        cutter.cut_all("node_draining", for_good=True)
+        deadlines.end_all("node_draining", for_good=True)
 
     stage.gateway.loop.run(cut())
     try:
         yield
     finally:
-        cutter._ended_for = None
+        deadlines._ended_for = None

@@ -110,8 +110,8 @@ def test_many_leave_at_once_and_each_is_charged_once(stage: Stage) -> None:
 def test_places_for_draining_are_given_back(stage: Stage) -> None:
     for _ in range(3):
         left_at(stage, SLOW, b"one")
-    assert stage.gateway.front.cutter is not None
-    until(lambda: len(stage.gateway.front.cutter) == 0, 5, "no call in flight")
+    assert stage.gateway.front.deadlines is not None
+    until(lambda: len(stage.gateway.front.deadlines) == 0, 5, "no call in flight")
 
 
 def test_a_client_that_reads_slowly_gets_all_of_it(stage: Stage) -> None:

@@ -145,7 +145,7 @@ def test_a_provider_whose_tier_comes_in_an_odd_chunk_is_read_all_the_same(tiers:
         ("/v1/responses", {"input": "one two"}, None),
     ],
 )
-def test_other_dialects_refuse_it_in_their_own_words(
+def test_other_formats_refuse_it_in_their_own_words(
     tiers: Tiers, path: str, fields: dict[str, Any], kind: str | None
 ) -> None:
     body = {"model": tiers.model, "messages": MESSAGES, "service_tier": "scale", **fields}

@@ -1,4 +1,4 @@
-"""What was asked and what the model said, in no dialect, and what a dialect must be able to do."""
+"""What was asked and what the model said, in no format, and what a format must be able to do."""
 
 import base64
 import hashlib
@@ -74,8 +74,8 @@ class Said:
     figures: Figures
 
 
-class Dialect(Protocol):
-    """How a provider of one dialect reads and answers."""
+class ServedFormat(Protocol):
+    """How a provider of one format reads and answers."""
 
     def read(self, path: str, document: dict[str, Any]) -> Asked:
         """The request. Raises IllFormed for what such a provider would refuse."""

@@ -1,4 +1,4 @@
-"""Providers of the four dialects on one port, each with the same obedient model behind it."""
+"""Providers of the four formats on one port, each with the same obedient model behind it."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ from typing import Final
 from tests.fake_provider import FakeProvider, Script, event_chunk, opened, whole
 from tests.obedient import model
 from tests.obedient.anthropic_messages import AnthropicMessages
-from tests.obedient.contract import Asked, Dialect, IllFormed, Said
+from tests.obedient.contract import Asked, IllFormed, Said, ServedFormat
 from tests.obedient.gemini import Gemini
 from tests.obedient.openai_chat import OpenAIChat
 from tests.obedient.openai_responses import OpenAIResponses
@@ -19,7 +19,7 @@ PNG = (
     "rkJggg=="
 )
 
-DIALECTS: Final[dict[str, Dialect]] = {
+FORMAT_NAMES: Final[dict[str, ServedFormat]] = {
     "openai_chat": OpenAIChat(),
     "openai_responses": OpenAIResponses(),
     "anthropic_messages": AnthropicMessages(),
@@ -31,14 +31,14 @@ DIALECTS: Final[dict[str, Dialect]] = {
 class Exchange:
     """A request that was understood, and what the model said."""
 
-    dialect: str
+    format_name: str
     asked: Asked
     said: Said
 
 
 @dataclass
 class ObedientProvider(FakeProvider):
-    """The first part of a path names the dialect. What is ill-formed is refused, and kept.
+    """The first part of a path names the format. What is ill-formed is refused, and kept.
 
     A picture lies there as well, at `PICTURE_PATH`.
     """
@@ -50,15 +50,15 @@ class ObedientProvider(FakeProvider):
         if path == PICTURE_PATH:
             return whole(base64.b64decode(PNG), headers={"content-type": "image/png"})
         name = path.split("/")[1]
-        dialect = DIALECTS[name]
+        format_name = FORMAT_NAMES[name]
         number = len(self.exchanges) + len(self.refused)
         try:
-            asked = dialect.read(path.removeprefix(f"/{name}"), json.loads(body))
+            asked = format_name.read(path.removeprefix(f"/{name}"), json.loads(body))
         except (IllFormed, KeyError, TypeError, ValueError) as error:
             self.refused.append(f"{name}: {error!r}: {body.decode()[:4_000]}")
-            return whole(dialect.failure(400, "ill-formed"), status=400)
+            return whole(format_name.failure(400, "ill-formed"), status=400)
         said = model.answer(asked, number)
         self.exchanges.append(Exchange(name, asked, said))
         if not asked.is_stream:
-            return whole(dialect.whole(said))
-        return (opened(), *map(event_chunk, dialect.events(said)), b"0\r\n\r\n")
+            return whole(format_name.whole(said))
+        return (opened(), *map(event_chunk, format_name.events(said)), b"0\r\n\r\n")

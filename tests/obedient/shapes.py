@@ -1,4 +1,4 @@
-"""Whether a request is what its dialect says, by the types of that dialect's own Python SDK.
+"""Whether a request is what its format says, by the types of that format's own Python SDK.
 
 A member that a type does not know is dropped by its validation; so what comes out must be what went
 in.

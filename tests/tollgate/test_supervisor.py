@@ -118,7 +118,7 @@ def test_a_stream_in_flight_ends_whole_before_the_exit(
     assert not re.search(r"^posted +5 USD$", said, re.MULTILINE)
 
 
-def test_a_second_signal_ends_streams_in_their_dialect_and_settles_them(
+def test_a_second_signal_ends_streams_in_their_format_and_settles_them(
     serving: Serving, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serving.await_ready()

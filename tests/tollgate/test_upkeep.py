@@ -10,7 +10,7 @@ from admin_api.desk import Desk
 from admin_api.operations import accounts, api_keys, channels
 from admin_api.operations.channels import ChannelInput
 from admin_api.operations.credits import Idempotency, grant_credit
-from gateway.stored_responses.store import KeptResponse, KeptResponses
+from gateway.stored_responses.store import StoredResponse, StoredResponses
 from ledger import vault
 from ledger.vault import Place
 from tests.conftest import FreshDatabase
@@ -35,9 +35,9 @@ def test_where_answers_are_kept_is_forgotten_after_a_month(
 ) -> None:
     async def scenario(core: Core) -> None:
         account_id = uuid4()
-        kept = KeptResponses(core.pool, core.vault)
+        kept = StoredResponses(core.pool, core.vault)
         for days in range(29, 34):
-            one = KeptResponse(account_id, f"resp_{days}", uuid4(), None, None, "m", 7, 3)
+            one = StoredResponse(account_id, f"resp_{days}", uuid4(), None, None, "m", 7, 3)
             assert await kept.remember(one, '{"what": "was said"}')
         async with core.pool.connection() as connection:
             await connection.execute(

@@ -7,8 +7,9 @@ import msgspec
 from gateway.formats.anthropic_messages.errors import failure_in_answer
 from gateway.formats.anthropic_messages.tools import ToolCount
 from gateway.formats.anthropic_messages.usage import read_usage
-from gateway.formats.contract import Answer, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import Answer
 from gateway.http.lenient_json import read_object
 
 

@@ -1,4 +1,4 @@
-"""Citations of other vendors' searches in this dialect's words.
+"""Citations of other vendors' searches in this format's words.
 
 Source: https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/web-search-tool#citations
 """
@@ -12,7 +12,7 @@ def told_citation(citation: Any, citing: str, text: str) -> dict[str, Any] | Non
     """A citation as it is, or one with an address as the find of a search; None for any other.
 
     `text` is what cites; an index into it becomes the words themselves. There is no index into the
-    search, which only this dialect's providers make: it is empty, and by that known when the
+    search, which only this format's providers make: it is empty, and by that known when the
     client sends it back.
     """
     if citing == NAME:

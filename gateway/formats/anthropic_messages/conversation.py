@@ -1,4 +1,4 @@
-"""A Messages request as a conversation in no dialect."""
+"""A Messages request as a conversation in no format."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from gateway.conversation.request import (
 from gateway.errors import InvalidRequest
 from gateway.formats.anthropic_messages.reading_blocks import parts_of
 from gateway.formats.anthropic_messages.vocabulary import NAME, cache_mark
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 
 _UNDERSTOOD = frozenset(
     {
@@ -69,7 +69,7 @@ def _read(call: ChatCall) -> Conversation:
     one_by_one = choice.get("disable_parallel_tool_use")
     user = metadata.pop("user_id", None) or ""
     return Conversation(
-        dialect=NAME,
+        format=NAME,
         messages=_messages(document),
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
@@ -114,7 +114,7 @@ def _tool(tool: dict[str, Any]) -> Tool:
         return _web_search(tool)
     if kind.startswith("code_execution_"):
         return CodeExecution()
-    return ForeignTool(dialect=NAME, kind=kind, value=tool)
+    return ForeignTool(format=NAME, kind=kind, value=tool)
 
 
 def _web_search(tool: dict[str, Any]) -> WebSearch:
@@ -164,7 +164,7 @@ def _output(document: dict[str, Any]) -> OutputFormat | None:
 
 
 def _foreign(document: dict[str, Any]) -> dict[str, Any]:
-    """What no other dialect can say. A name with a dot is a member of something understood: it is
+    """What no other format can say. A name with a dot is a member of something understood: it is
     here to be told as a loss.
     """
     foreign = {

@@ -81,8 +81,8 @@ def failure_in_answer(error: object) -> GatewayError:
 
 
 def _code(message: str | None) -> str | None:
-    """The kinds of this dialect say no more than the status does; but for one complaint there is a
-    code that clients of other dialects act upon.
+    """The kinds of this format say no more than the status does; but for one complaint there is a
+    code that clients of other formats act upon.
     """
     is_too_long = message is not None and _TOO_LONG.search(message) is not None
     return CONTEXT_TOO_LONG if is_too_long else None
@@ -105,7 +105,7 @@ def _envelope(error: GatewayError, request_id: str | None) -> dict[str, Any]:
 
 
 def _message(error: GatewayError) -> str:
-    """Clients of this dialect know a prompt that is too long by these words, and shorten it."""
+    """Clients of this format know a prompt that is too long by these words, and shorten it."""
     if error.code != CONTEXT_TOO_LONG or _TOO_LONG.search(error.message):
         return error.message
     return f"prompt is too long: {error.message}"

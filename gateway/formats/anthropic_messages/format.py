@@ -6,16 +6,10 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.formats.anthropic_messages import answer, as_stream, errors, prompt, request, stream
-from gateway.formats.anthropic_messages.dialect import MessagesDialect
 from gateway.formats.anthropic_messages.signing import without_strangers
-from gateway.formats.contract import (
-    Answer,
-    ChatCall,
-    CountTokens,
-    Prompt,
-    ServedModel,
-    StreamReader,
-)
+from gateway.formats.anthropic_messages.translation import MessagesTranslation
+from gateway.formats.contract import StreamReader
+from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt, ServedModel
 from gateway.http.raw_members import edited
 
 
@@ -24,7 +18,7 @@ class AnthropicMessages:
 
     name = "anthropic_messages"
     forwarded_headers = ("anthropic-version", "anthropic-beta")
-    dialect = MessagesDialect()
+    translation = MessagesTranslation()
 
     def read_request(self, document: dict[str, Any], body: bytes) -> ChatCall:
         """The call that `body`, parsed as `document`, asks for. Raises InvalidRequest."""

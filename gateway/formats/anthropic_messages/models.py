@@ -18,7 +18,7 @@ _VERSION_FIRST = re.compile(r"claude-(\d{1,2})(?:[-.](\d{1,2}))?-(opus|sonnet|ha
 _ALWAYS_THINKING = ("fable", "mythos")
 
 MAX_TOKENS = 8_192
-"""Asked for where a client sets no limit: this dialect demands one."""
+"""Asked for where a client sets no limit: this format demands one."""
 MAX_TOKENS_OF_CLAUDE_3 = 4_096
 
 Thinking = Literal["never", "budget", "adaptive"]

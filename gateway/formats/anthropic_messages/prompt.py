@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from gateway.formats.anthropic_messages.tools import tool_calls_of
-from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.shared.prompt_parts import PromptParts
+from gateway.formats.values import ChatCall, Prompt
 from gateway.media.image_sizes import Size, size_of_base64
 
 MESSAGE_TOKENS = 8

@@ -1,4 +1,4 @@
-"""Blocks of content, of a request or an answer, as parts in no dialect."""
+"""Blocks of content, of a request or an answer, as parts in no format."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -85,7 +85,7 @@ def _parts(block: dict[str, Any]) -> Iterator[Part]:
         case "tool_result":
             yield _result(block)
         case kind:
-            yield Foreign(dialect=NAME, kind=kind, value=block)
+            yield Foreign(format=NAME, kind=kind, value=block)
 
 
 def _source(source: dict[str, Any]) -> Source:
@@ -117,7 +117,7 @@ def _document(block: dict[str, Any]) -> Iterator[Media | PlainDocument]:
 
 
 def _document_of_blocks(content: object, about: dict[str, Any]) -> Iterator[Media | PlainDocument]:
-    """The words together; the images, which no other dialect has within a document, after them."""
+    """The words together; the images, which no other format has within a document, after them."""
     parts = parts_of(content)
     yield PlainDocument(
         text="\n\n".join(part.text for part in parts if isinstance(part, Text)), **about
@@ -126,7 +126,7 @@ def _document_of_blocks(content: object, about: dict[str, Any]) -> Iterator[Medi
 
 
 def _search_result(block: dict[str, Any]) -> PlainDocument:
-    """What a client's own search found is a document to every other dialect."""
+    """What a client's own search found is a document to every other format."""
     found = parts_of(block.get("content"))
     return PlainDocument(
         text="\n\n".join(part.text for part in found if isinstance(part, Text)),
@@ -148,7 +148,7 @@ def _result(block: dict[str, Any]) -> ToolResult:
 
 
 def _shown(part: Part) -> Text | Media | PlainDocument:
-    """Within a tool's result, what only this dialect knows is at least told in words."""
+    """Within a tool's result, what only this format knows is at least told in words."""
     if isinstance(part, Text | Media | PlainDocument):
         return part
     value = part.value if isinstance(part, Foreign) else part

@@ -1,4 +1,4 @@
-"""A streamed message as the events of a turn in no dialect.
+"""A streamed message as the events of a turn in no format.
 
 Source: https://docs.anthropic.com/en/docs/build-with-claude/streaming
 """
@@ -28,7 +28,7 @@ from gateway.formats.contract import UnreadableAnswer
 from gateway.http.lenient_json import read_object
 
 HELD_MAX_CHARACTERS = 4_000_000
-"""Of blocks that no other dialect knows, which are told when they are whole."""
+"""Of blocks that no other format knows, which are told when they are whole."""
 
 
 @dataclass(slots=True)
@@ -169,7 +169,7 @@ class EventReader:
             value = dict(block.value)
             if block.held:
                 value["input"] = msgspec.json.decode(block.held)
-            part = Foreign(dialect=NAME, kind=value["type"], value=value)
+            part = Foreign(format=NAME, kind=value["type"], value=value)
             yield PartBegun(choice=0, number=number, part=part)
             yield PartEnded(choice=0, number=number)
             return

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall
 from gateway.formats.shared.parameters import array, boolean, integer, mapping, number, refuse, text
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import ChatCall
 from ledger.pricing import STANDARD
 
 OUTPUT_TOKENS_MAX = 10_000_000

@@ -7,10 +7,10 @@ effort}; the share of the budget is what operators of this family are used to.
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.reasoning_suffixes import OUTPUT_TOKENS_LEAST
 from gateway.conversation.request import Reasoning
 from gateway.formats.anthropic_messages.models import Traits, traits_of
 from gateway.formats.anthropic_messages.writing_options import BUDGET_LEAST_TOKENS, nearest_effort
-from gateway.formats.shared.reasoning_suffixes import OUTPUT_TOKENS_LEAST
 from gateway.http.raw_members import Edits
 
 _BUDGET_PERCENT = 80

@@ -1,7 +1,7 @@
-"""Other vendors' signatures on their way through this dialect's clients, and back unharmed.
+"""Other vendors' signatures on their way through this format's clients, and back unharmed.
 
 - On a thought: in its own `signature` or `data`, under the signer's name. A thought that nobody
-  signed is marked too, for a provider of this dialect refuses what it did not sign itself.
+  signed is marked too, for a provider of this format refuses what it did not sign itself.
 - On a call of a tool (Gemini's thought signatures): within its id, see
   `gateway.conversation.signatures`.
 """
@@ -29,7 +29,7 @@ def told_signature(signature: str, signed_by: str) -> str:
 
 
 def read_signature(told: object) -> tuple[str, str]:
-    """A thought's signature as our client sends it, and the dialect of who signed it."""
+    """A thought's signature as our client sends it, and the format of who signed it."""
     return restored(told, NAME) if type(told) is str else ("", "")
 
 

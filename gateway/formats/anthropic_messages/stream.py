@@ -19,8 +19,9 @@ from gateway.formats.anthropic_messages.usage import (
     write_usage,
 )
 from gateway.formats.anthropic_messages.vocabulary import written_event
-from gateway.formats.contract import CountTokens, Piece, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import CountTokens, Piece
 from gateway.http.lenient_json import read_object
 from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
@@ -44,7 +45,7 @@ class _Message(msgspec.Struct, gc=False):
     usage: Any = None
 
 
-class _Event(msgspec.Struct, gc=False):
+class _StreamEvent(msgspec.Struct, gc=False):
     type: str = ""
     index: int | None = None
     delta: _Delta | None = None
@@ -54,7 +55,7 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Event).decode
+_decode = msgspec.json.Decoder(_StreamEvent).decode
 
 
 class MessageStreamReader(SSEStreamReader):
@@ -135,7 +136,7 @@ class MessageStreamReader(SSEStreamReader):
             self._stop = {"stop_reason": delta.stop_reason, "stop_sequence": sequence}
 
 
-def _decoded(data: bytes) -> _Event:
+def _decoded(data: bytes) -> _StreamEvent:
     """Raises ValidationError, UnreadableAnswer; an event of a kind we do not know may be anything,
     and broken UTF-8 is replaced.
     """
@@ -145,8 +146,8 @@ def _decoded(data: bytes) -> _Event:
         document = read_object(data)
     kind = document.get("type")
     if type(kind) is str and kind not in _KNOWN:
-        return _Event(type=kind)
-    return msgspec.convert(document, _Event)
+        return _StreamEvent(type=kind)
+    return msgspec.convert(document, _StreamEvent)
 
 
 def _generated(delta: _Delta) -> str:

@@ -8,7 +8,7 @@ Running code is billed by the hour of its container, which no answer tells; its 
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.formats.contract import TOOL_CALLS_DEFAULT
+from gateway.formats.values import TOOL_CALLS_DEFAULT
 from ledger.usage import TOOL_CLASSES, Usage
 
 COUNT_MAX = 1_000_000

@@ -1,4 +1,4 @@
-"""A whole message as a turn in no dialect, and back."""
+"""A whole message as a turn in no format, and back."""
 
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
@@ -19,7 +19,8 @@ from gateway.formats.anthropic_messages.vocabulary import (
     STOP_OF_REASON,
     input_of,
 )
-from gateway.formats.contract import ChatCall, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
+from gateway.formats.values import ChatCall
 from ledger.usage import Usage
 
 _UNDERSTOOD = frozenset(
@@ -40,7 +41,7 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
         stop_sequence=document.get("stop_sequence") or "",
     )
     return Turn(
-        dialect=NAME,
+        format=NAME,
         id=str(document.get("id") or ""),
         model=str(document.get("model") or ""),
         choices=(choice,),
@@ -56,11 +57,11 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
 def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
     """The message as the client reads it, under the model's name that it asked for.
 
-    There is one choice here: a client of this dialect cannot have asked for more.
+    There is one choice here: a client of this format cannot have asked for more.
     """
     choice = turn.choices[0] if turn.choices else Choice(parts=(), stop="stop")
     document = {
-        **(turn.foreign if turn.dialect == NAME else {}),
+        **(turn.foreign if turn.format == NAME else {}),
         "id": message_id(turn.id),
         "type": "message",
         "role": "assistant",
@@ -74,7 +75,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
 
 
 def message_id(told: str) -> str:
-    """An id of this dialect: the provider's own, or made from it."""
+    """An id of this format: the provider's own, or made from it."""
     return told if told.startswith("msg_") else f"msg_{told or uuid4().hex}"
 
 
@@ -99,14 +100,14 @@ def told_blocks(part: Part) -> Iterator[dict[str, Any]]:
                 "name": name,
                 "input": input_of(part.arguments, part.is_custom),
             }
-        case Foreign(dialect=dialect, value=value) if dialect == NAME:
+        case Foreign(format=format_name, value=value) if format_name == NAME:
             yield dict(value)
         case _:
             return
 
 
 def told_citations(text: Text) -> list[dict[str, Any]]:
-    """The citations of a text in this dialect's words."""
+    """The citations of a text in this format's words."""
     told = (told_citation(one, text.citing, text.text) for one in text.citations)
     return [one for one in told if one is not None]
 
@@ -119,7 +120,7 @@ def stop_of(reason: object, has_calls: bool) -> StopReason:
 
 
 def told_stop(stop: StopReason, kinds: Set[type[Part]]) -> str:
-    """The reason in this dialect's words: a client only answers calls that it says are there."""
+    """The reason in this format's words: a client only answers calls that it says are there."""
     if stop == "stop" and ToolCall in kinds:
         return "tool_use"
     return "refusal" if stop == "stop" and Refusal in kinds else REASON_OF_STOP[stop]

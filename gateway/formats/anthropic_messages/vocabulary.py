@@ -1,4 +1,4 @@
-"""Words of the dialect that reading and writing share.
+"""Words of the format that reading and writing share.
 
 Source: https://docs.anthropic.com/en/api/messages
 """
@@ -34,14 +34,14 @@ REASON_OF_STOP: dict[StopReason, str] = {
 }
 
 RAW = "_raw"
-"""Where the arguments of a call stand that are no JSON object: this dialect knows nothing else, and
+"""Where the arguments of a call stand that are no JSON object: this format knows nothing else, and
 a conversation must not break because a model once wrote half an object."""
 CUSTOM = "input"
 """Where the plain text for a custom tool stands: here every tool takes an object."""
 
 
 def input_of(arguments: str, is_custom: bool) -> dict[str, Any]:
-    """The arguments of a call as the object that this dialect wants."""
+    """The arguments of a call as the object that this format wants."""
     if is_custom:
         return {CUSTOM: arguments}
     if not arguments.strip():

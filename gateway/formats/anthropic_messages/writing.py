@@ -1,4 +1,4 @@
-"""A conversation in no dialect as a Messages request, for a provider of this dialect."""
+"""A conversation in no format as a Messages request, for a provider of this format."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from gateway.formats.anthropic_messages.writing_blocks import (
 from gateway.formats.anthropic_messages.writing_options import OptionWriter
 
 _OPENING = "..."
-"""Said by the user where a conversation begins otherwise: this dialect demands it."""
+"""Said by the user where a conversation begins otherwise: this format demands it."""
 _SYSTEM = ("system", "developer")
 
 
@@ -22,7 +22,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
     """The request as a provider reads it. Raises InvalidRequest for what it has no words for."""
     _refuse_what_changes_the_meaning(conversation)
     traits = traits_of(upstream_model)
-    messages = _Messages(conversation.dialect, traits)
+    messages = _Messages(conversation.format, traits)
     for message in _with_system_first(conversation.messages):
         messages.add(message)
     written, system = messages.finished()
@@ -60,10 +60,10 @@ class _Messages:
     (https://docs.anthropic.com/en/docs/build-with-claude/mid-conversation-system-messages).
     """
 
-    def __init__(self, dialect: str, traits: Traits) -> None:
-        self._blocks = BlockWriter(dialect)
+    def __init__(self, format_name: str, traits: Traits) -> None:
+        self._blocks = BlockWriter(format_name)
         self._traits = traits
-        self._is_own = dialect == NAME
+        self._is_own = format_name == NAME
         self._system: list[Block] = []
         self._written: list[dict[str, Any]] = []
         self._has_begun = False

@@ -1,4 +1,4 @@
-"""Parts in no dialect as blocks of a request; what cannot be said is refused or named as a loss."""
+"""Parts in no format as blocks of a request; what cannot be said is refused or named as a loss."""
 
 import base64
 import binascii
@@ -51,8 +51,8 @@ def inexpressible(what: str, param: str | None = None) -> InvalidRequest:
 class BlockWriter:
     """Writes the blocks of messages, and collects what they lose."""
 
-    def __init__(self, dialect: str) -> None:
-        self._is_own = dialect == NAME
+    def __init__(self, format_name: str) -> None:
+        self._is_own = format_name == NAME
         self.losses: list[str] = []
 
     def blocks(self, role: Role, parts: Iterable[Part]) -> list[Block]:
@@ -68,8 +68,8 @@ class BlockWriter:
         match part:
             case Text() | Refusal():
                 return self._text(role, part)
-            case Foreign(dialect=dialect, kind=kind, value=value):
-                if dialect == NAME:
+            case Foreign(format=format_name, kind=kind, value=value):
+                if format_name == NAME:
                     return dict(value)
                 self.losses.append(kind)
             case Media() | PlainDocument() if role == "user":
@@ -87,11 +87,11 @@ class BlockWriter:
         return None
 
     def _text(self, role: Role, part: Text | Refusal) -> Block | None:
-        if not part.text.strip():  # this dialect refuses texts of nothing, and of blanks alone
+        if not part.text.strip():  # this format refuses texts of nothing, and of blanks alone
             return None
         block: Block = {"type": "text", "text": part.text}
         if isinstance(part, Text) and part.citations:
-            # An answer of this dialect's providers takes its own citations back, and no others.
+            # An answer of this format's providers takes its own citations back, and no others.
             is_own = role == "assistant" and part.citing == NAME
             citations = [one for one in part.citations if is_own and _is_verbatim(one)]
             if citations:
@@ -133,7 +133,7 @@ class BlockWriter:
         return block | ({"is_error": True} if result.is_error else {})
 
     def _thought(self, thought: Thinking) -> Block | None:
-        """Thoughts that this dialect's models did not sign are refused by them."""
+        """Thoughts that this format's models did not sign are refused by them."""
         if thought.signed_by != NAME or not thought.signature:
             self.losses.append("thinking")
             return None
@@ -180,7 +180,7 @@ def _seen(data: str) -> str:
 
 
 def _is_verbatim(citation: object) -> bool:
-    """Whether a provider of this dialect made it: those of searches carry an index of theirs."""
+    """Whether a provider of this format made it: those of searches carry an index of theirs."""
     return type(citation) is dict and citation.get("encrypted_index", True) != ""
 
 

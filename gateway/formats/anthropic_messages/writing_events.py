@@ -1,4 +1,4 @@
-"""The events of a turn in no dialect as a streamed message.
+"""The events of a turn in no format as a streamed message.
 
 Blocks follow one another here: a client's accumulator may take every delta as one of the last
 block that began. So where calls of tools run side by side, the later ones wait for the earlier.
@@ -29,7 +29,7 @@ from gateway.formats.anthropic_messages.stream import END_MARKER
 from gateway.formats.anthropic_messages.turn import message_id, told_blocks, told_stop
 from gateway.formats.anthropic_messages.usage import write_usage
 from gateway.formats.anthropic_messages.vocabulary import input_of, written_event
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 from ledger.usage import Usage
 
 WAITING_MAX_CHARACTERS = 1_000_000
@@ -85,7 +85,7 @@ class EventWriter:
         if isinstance(event, Begun):
             yield from self._begin(event.id)
         elif event.choice != 0:
-            return  # a client of this dialect cannot have asked for another
+            return  # a client of this format cannot have asked for another
         elif isinstance(event, Stopped):
             self._stop = event
         else:

@@ -9,7 +9,7 @@ from gateway.formats.anthropic_messages.vocabulary import NAME
 from gateway.formats.anthropic_messages.writing_tools import written_tools
 
 BUDGET_LEAST_TOKENS = 1_024
-"""The least budget that the dialect takes."""
+"""The least budget that the format takes."""
 _BUDGETS = {"minimal": 1_280, "low": 1_280, "medium": 2_048, "high": 4_096}
 _BUDGET_BEYOND_TOKENS = 4_096
 """For efforts above high, and those that no one has heard of."""
@@ -30,7 +30,7 @@ class OptionWriter:
         self._conversation = conversation
         self._traits = traits
         self._messages = messages
-        self._is_own = conversation.dialect == NAME
+        self._is_own = conversation.format == NAME
         self._document: dict[str, Any] = {}
         self.losses: list[str] = []
 
@@ -117,7 +117,7 @@ class OptionWriter:
         return nearest_effort(told, self._traits.efforts)
 
     def _draw(self) -> None:
-        """How tokens are drawn: within what this dialect takes, and what goes with thinking."""
+        """How tokens are drawn: within what this format takes, and what goes with thinking."""
         sampling = self._conversation.sampling
         drawn: dict[str, float] = {}
         for name in ("temperature", "top_p", "top_k"):

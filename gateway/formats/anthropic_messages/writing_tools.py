@@ -18,7 +18,7 @@ from gateway.formats.anthropic_messages.vocabulary import CUSTOM, NAME, cache_co
 _WEB_SEARCH = "web_search_20250305"
 _CODE_EXECUTION = "code_execution_20250825"
 _USES_OF_CONTEXT_SIZE = {"low": 1, "medium": 5, "high": 10}
-"""How often to search, where a client says how much to read: this dialect counts searches."""
+"""How often to search, where a client says how much to read: this format counts searches."""
 _MODES = {"auto": "auto", "required": "any", "none": "none"}
 
 Written = tuple[dict[str, Any], list[str]]
@@ -84,8 +84,8 @@ def _tool(tool: Tool, traits: Traits) -> tuple[list[dict[str, Any]], list[str]]:
             return _web_search(tool)
         case CodeExecution():
             return [{"type": _CODE_EXECUTION, "name": "code_execution"}], []
-        case ForeignTool(dialect=dialect, kind=kind, value=value):
-            return ([value], []) if dialect == NAME else ([], [f"tools.{kind}"])
+        case ForeignTool(format=format_name, kind=kind, value=value):
+            return ([value], []) if format_name == NAME else ([], [f"tools.{kind}"])
 
 
 def _function(tool: FunctionTool, traits: Traits) -> tuple[list[dict[str, Any]], list[str]]:

@@ -12,8 +12,9 @@ from gateway.conversation.turn import Choice, Turn
 from gateway.formats.bedrock_converse.reading_blocks import generated_texts, parts_of
 from gateway.formats.bedrock_converse.usage import read_usage
 from gateway.formats.bedrock_converse.vocabulary import NAME, stop_of
-from gateway.formats.contract import Answer, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import Answer
 from gateway.http.lenient_json import read_object
 from ledger.pricing import STANDARD
 
@@ -40,7 +41,7 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
     has_calls = any(isinstance(part, ToolCall) for part in parts)
     choice = Choice(parts=parts, stop=stop_of(document.get("stopReason"), has_calls))
     return Turn(
-        dialect=NAME,
+        format=NAME,
         id=made_up_id(),
         model="",
         choices=(choice,),

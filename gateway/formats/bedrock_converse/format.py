@@ -7,15 +7,16 @@ from collections.abc import Mapping
 
 from gateway.errors import GatewayError
 from gateway.formats.bedrock_converse import answer, errors, stream
-from gateway.formats.bedrock_converse.dialect import ConverseDialect
-from gateway.formats.contract import Answer, ChatCall, CountTokens, StreamReader
+from gateway.formats.bedrock_converse.translation import ConverseTranslation
+from gateway.formats.contract import StreamReader
+from gateway.formats.values import Answer, ChatCall, CountTokens
 
 
 class BedrockConverse:
     """`POST /model/{model}/converse` and `/converse-stream`."""
 
     name = "bedrock_converse"
-    dialect = ConverseDialect()
+    translation = ConverseTranslation()
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

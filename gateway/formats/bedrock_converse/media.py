@@ -1,4 +1,4 @@
-"""Media as this dialect names it: not by MIME types but by formats of its own.
+"""Media as this format names it: not by MIME types but by formats of its own.
 
 Source: ImageBlock, DocumentBlock, VideoBlock and AudioBlock of
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
@@ -70,7 +70,7 @@ _UNNAMED = "document"
 
 
 def format_of(media: Media, media_type: str, data: str) -> str:
-    """The dialect's word for what these bytes are, empty where it has none.
+    """The format's word for what these bytes are, empty where it has none.
 
     `media_type` may be empty or wrong by a parameter; then a document's title and the first bytes
     tell.
@@ -91,7 +91,7 @@ def format_of(media: Media, media_type: str, data: str) -> str:
 
 
 class DocumentNames:
-    """Names of a request's documents: the dialect demands one for each, of few characters."""
+    """Names of a request's documents: the format demands one for each, of few characters."""
 
     def __init__(self) -> None:
         self._given: dict[str, int] = {}

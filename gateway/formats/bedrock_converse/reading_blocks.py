@@ -1,4 +1,4 @@
-"""Blocks of an answer as parts in no dialect.
+"""Blocks of an answer as parts in no format.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
 """
@@ -33,7 +33,7 @@ def redacted(data: str) -> Thinking:
 
 
 def citation_of(told: dict[str, Any]) -> dict[str, Any]:
-    """A citation; one of a page with its address where other dialects look for it."""
+    """A citation; one of a page with its address where other formats look for it."""
     page = (told.get("location") or {}).get("web") or {}
     if type(page.get("url")) is not str:
         return told
@@ -71,7 +71,7 @@ def _parts(block: dict[str, Any]) -> Iterator[Part]:
             text = "".join(each.get("text") or "" for each in cited.get("content") or ())
             yield Text(text=text, citations=citations, citing=NAME if citations else "")
         case dict():
-            yield from (Foreign(dialect=NAME, kind=kind, value=block) for kind in list(block)[:1])
+            yield from (Foreign(format=NAME, kind=kind, value=block) for kind in list(block)[:1])
         case _:
             raise TypeError("a block that is no object")
 

@@ -1,4 +1,4 @@
-"""A streamed answer as the events of a turn in no dialect.
+"""A streamed answer as the events of a turn in no format.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlockDelta.html.
 Only calls of tools are told when they begin; words and thoughts begin with their first delta.
@@ -38,7 +38,7 @@ HELD_MAX_BYTES = 4_000_000
 @dataclass(slots=True)
 class _Open:
     """A block that has begun. `number` is None while nothing of it is told: redacted thoughts,
-    which are `held`, and what only this dialect knows.
+    which are `held`, and what only this format knows.
     """
 
     part: Part | None

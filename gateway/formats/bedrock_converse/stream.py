@@ -10,8 +10,9 @@ from gateway.formats.bedrock_converse.answer import service_in
 from gateway.formats.bedrock_converse.errors import failure_in_stream
 from gateway.formats.bedrock_converse.events import is_exception, read_event
 from gateway.formats.bedrock_converse.usage import read_usage
-from gateway.formats.contract import CountTokens, Piece, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import CountTokens, Piece
 from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
 

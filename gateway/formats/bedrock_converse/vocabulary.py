@@ -1,4 +1,4 @@
-"""Words of the dialect that reading and writing share.
+"""Words of the format that reading and writing share.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
@@ -29,7 +29,7 @@ SERVER_TOOL = "server_tool_use"
 """The `type` of a call that the provider makes and answers by itself."""
 
 RAW = "_raw"
-"""Where the arguments of a call stand that are no JSON object: this dialect knows nothing else, and
+"""Where the arguments of a call stand that are no JSON object: this format knows nothing else, and
 a conversation must not break because a model once wrote half an object."""
 CUSTOM = "input"
 """Where the plain text for a custom tool stands: here every tool takes an object."""
@@ -39,7 +39,7 @@ _ID_MAX_CHARACTERS = 64
 
 
 def input_of(arguments: str, is_custom: bool) -> dict[str, Any]:
-    """The arguments of a call as the object that this dialect wants."""
+    """The arguments of a call as the object that this format wants."""
     if is_custom:
         return {CUSTOM: arguments}
     if not arguments.strip():

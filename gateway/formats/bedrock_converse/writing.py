@@ -1,4 +1,4 @@
-"""A conversation in no dialect as a Converse request. The model and whether to stream stand in the
+"""A conversation in no format as a Converse request. The model and whether to stream stand in the
 address.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
@@ -20,7 +20,7 @@ from gateway.formats.bedrock_converse.writing_tools import written_tools
 
 _UNSAID = "..."
 """Said by the user where a conversation begins otherwise, and beside documents that nobody says
-anything about: this dialect demands both."""
+anything about: this format demands both."""
 _SYSTEM = ("system", "developer")
 
 

@@ -1,4 +1,4 @@
-"""Parts in no dialect as blocks of a request; what cannot be said is refused or named as a loss.
+"""Parts in no format as blocks of a request; what cannot be said is refused or named as a loss.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
 """

@@ -42,7 +42,7 @@ def written_options(conversation: Conversation, traits: Traits) -> tuple[dict[st
 
 
 def _drawn(sampling: Sampling, is_forbidden: bool, losses: list[str]) -> dict[str, Any]:
-    """How tokens are drawn, within what the dialect takes."""
+    """How tokens are drawn, within what the format takes."""
     drawn: dict[str, Any] = {}
     for name, told_as in (("temperature", "temperature"), ("top_p", "topP")):
         value = getattr(sampling, name)

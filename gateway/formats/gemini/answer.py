@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import Answer, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.gemini.contents import parts_of
 from gateway.formats.gemini.errors import failure_in_answer
 from gateway.formats.gemini.tools import ToolCount
 from gateway.formats.gemini.usage import read_usage
 from gateway.formats.gemini.vocabulary import member
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import Answer
 from gateway.http.lenient_json import read_object
 
 

@@ -24,7 +24,7 @@ def citations_of(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
 def grounding_of(citations: Iterable[Any]) -> dict[str, Any]:
     """What a candidate says of its pages, each told once; empty where no citation has an address.
 
-    Which words rest on which page is not said: other dialects count characters, this one bytes of
+    Which words rest on which page is not said: other formats count characters, this one bytes of
     parts they do not know.
     """
     titles: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A generateContent request as a conversation in no dialect; it was checked by `request.py`."""
+"""A generateContent request as a conversation in no format; it was checked by `request.py`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,10 +17,10 @@ from gateway.conversation.parts import (
     ToolResult,
 )
 from gateway.conversation.request import Conversation, Message
-from gateway.formats.contract import ChatCall
 from gateway.formats.gemini.contents import contents_of, parts_of, system_of
 from gateway.formats.gemini.options import options_of
 from gateway.formats.gemini.vocabulary import NAME, kind_of_media, member
+from gateway.formats.values import ChatCall
 
 _PLAIN_BASE64 = str.maketrans("-_", "+/")
 """Google's SDK writes bytes in the alphabet for addresses, which only Google reads."""
@@ -87,7 +87,7 @@ def read_part(part: Mapping[str, Any], ids: _CallIds | None = None) -> list[Part
     if signature and not set(part) - {"thoughtSignature", "thought_signature", "thought"}:
         return [_sealed(signature)]
     kind = next((name for name in part if "ignature" not in name), "part")
-    return [Foreign(dialect=NAME, kind=kind, value=dict(part))]
+    return [Foreign(format=NAME, kind=kind, value=dict(part))]
 
 
 def _words(text: str, is_thought: bool, signature: str) -> list[Part]:

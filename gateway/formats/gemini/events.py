@@ -1,4 +1,4 @@
-"""A streamed generateContent as the events of a turn in no dialect, and back."""
+"""A streamed generateContent as the events of a turn in no format, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from gateway.conversation.turn import (
     TextDelta,
     TurnEvent,
 )
-from gateway.formats.contract import ChatCall
 from gateway.formats.gemini.citations import citations_of, grounding_of
 from gateway.formats.gemini.conversation import parts_in
 from gateway.formats.gemini.turn import candidate_of, made_up_id, stop_of
 from gateway.formats.gemini.usage import write_usage
 from gateway.formats.gemini.vocabulary import NAME, member
 from gateway.formats.gemini.writing import written_parts
+from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 
@@ -130,7 +130,7 @@ class ContentEventReader:
 class ContentEventWriter:
     """Writes events to a client; see `gateway.formats.contract.EventWriter`.
 
-    Calls are told whole, as the dialect has no deltas for their arguments.
+    Calls are told whole, as the format has no deltas for their arguments.
     """
 
     def __init__(self, call: ChatCall) -> None:
@@ -141,7 +141,7 @@ class ContentEventWriter:
         self._citations: dict[int, list[Any]] = {}
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
-        """The dialect's events; how a candidate ended is held back until the end."""
+        """The format's events; how a candidate ended is held back until the end."""
         return b"".join(told for event in events for told in self._write(event))
 
     def closing(self, usage: Usage) -> bytes:

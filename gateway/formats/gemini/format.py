@@ -4,16 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.errors import GatewayError
-from gateway.formats.contract import (
-    Answer,
-    ChatCall,
-    CountTokens,
-    Prompt,
-    ServedModel,
-    StreamReader,
-)
+from gateway.formats.contract import StreamReader
 from gateway.formats.gemini import answer, errors, prompt, request, stream
-from gateway.formats.gemini.dialect import GeminiDialect
+from gateway.formats.gemini.translation import GeminiTranslation
+from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt, ServedModel
 
 
 class Gemini:
@@ -21,7 +15,7 @@ class Gemini:
 
     name = "gemini"
     forwarded_headers = ()
-    dialect = GeminiDialect()
+    translation = GeminiTranslation()
 
     def read_request(self, document: dict[str, Any], body: bytes) -> ChatCall:
         """The call that `body`, parsed as `document`, asks for; its model is in the path.

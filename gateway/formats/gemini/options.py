@@ -16,9 +16,9 @@ from gateway.conversation.request import (
     ToolChoice,
     WebSearch,
 )
-from gateway.formats.contract import ChatCall
 from gateway.formats.gemini.schemas import as_json_schema
 from gateway.formats.gemini.vocabulary import NAME, member
+from gateway.formats.values import ChatCall
 
 _UNDERSTOOD = frozenset(
     {
@@ -61,7 +61,7 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
     settings = member(document, "generationConfig") or {}
     top_k = member(settings, "topK")
     return Conversation(
-        dialect=NAME,
+        format=NAME,
         messages=messages,
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
@@ -119,7 +119,7 @@ def _tools(told: Mapping[str, Any]) -> Iterator[Tool]:
             case "codeExecution" | "code_execution":
                 yield CodeExecution()
             case _:
-                yield ForeignTool(dialect=NAME, kind=name, value={name: value})
+                yield ForeignTool(format=NAME, kind=name, value={name: value})
 
 
 def _tool_choice(document: Mapping[str, Any]) -> ToolChoice | None:

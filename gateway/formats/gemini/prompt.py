@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.gemini.contents import contents_of, parts_of, system_of
 from gateway.formats.gemini.tools import tool_calls_of
 from gateway.formats.gemini.vocabulary import kind_of_media, member
 from gateway.formats.shared.prompt_parts import PromptParts
+from gateway.formats.values import ChatCall, Prompt
 from gateway.media.image_sizes import size_of_base64
 
 CONTENT_TOKENS = 8

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import ChatCall
 from gateway.formats.gemini.vocabulary import member
 from gateway.formats.shared.parameters import array, integer, mapping, number, refuse, text
+from gateway.formats.values import ChatCall
 
 OUTPUT_TOKENS_MAX = 10_000_000
 CHOICES_MAX = 8

@@ -57,6 +57,6 @@ def lead(document: Mapping[str, Any], words: str, before_own: bool) -> dict[str,
 
 
 def _member(document: Mapping[str, Any], name: str, other: str) -> tuple[str, Any]:
-    """A member under the name the client gave it: this dialect takes both spellings."""
+    """A member under the name the client gave it: this format takes both spellings."""
     used = other if document.get(name) is None and document.get(other) is not None else name
     return used, document.get(used) or {}

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall, CountTokens, Piece
 from gateway.formats.gemini.answer import generated_texts
 from gateway.formats.gemini.errors import failure_in_answer
 from gateway.formats.gemini.tools import ToolCount
 from gateway.formats.gemini.usage import read_usage
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.sse import SSEEvent, SSEParser
 from ledger.usage import Usage
 

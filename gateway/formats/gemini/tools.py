@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.formats.contract import TOOL_CALLS_DEFAULT
 from gateway.formats.gemini.contents import parts_of
 from gateway.formats.gemini.vocabulary import member
+from gateway.formats.values import TOOL_CALLS_DEFAULT
 from ledger.usage import Usage
 
 QUERIES_MAX = 1_000

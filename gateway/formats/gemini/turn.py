@@ -1,4 +1,4 @@
-"""A whole GenerateContentResponse as a turn in no dialect, and back."""
+"""A whole GenerateContentResponse as a turn in no format, and back."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,12 +7,12 @@ import msgspec
 
 from gateway.conversation.parts import Part, Text, ToolCall
 from gateway.conversation.turn import Choice, StopReason, Turn
-from gateway.formats.contract import ChatCall
 from gateway.formats.gemini.citations import citations_of, grounding_of
 from gateway.formats.gemini.conversation import parts_in
 from gateway.formats.gemini.usage import write_usage
 from gateway.formats.gemini.vocabulary import FINISH_OF_STOP, NAME, STOP_OF_FINISH, member
 from gateway.formats.gemini.writing import written_parts
+from gateway.formats.values import ChatCall
 from ledger.usage import Usage
 
 
@@ -21,7 +21,7 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
     candidates = document.get("candidates") or [{"finishReason": "SAFETY"}]
     response_id = str(member(document, "responseId") or "")
     return Turn(
-        dialect=NAME,
+        format=NAME,
         id=response_id,
         model=str(member(document, "modelVersion") or ""),
         choices=tuple(_choice(candidate, response_id) for candidate in candidates),

@@ -1,4 +1,4 @@
-"""Words of the dialect that reading and writing share.
+"""Words of the format that reading and writing share.
 
 Source: https://ai.google.dev/api/generate-content. The API takes names in camel and in snake case
 (protocol buffers in JSON), and clients send both.

@@ -1,4 +1,4 @@
-"""A conversation in no dialect as a generateContent request, for a provider of this dialect."""
+"""A conversation in no format as a generateContent request, for a provider of this format."""
 
 import json
 import mimetypes
@@ -49,7 +49,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
     contents = _Contents(conversation)
     for message in conversation.messages:
         contents.add(message)
-    if _SIGNING.match(upstream_model) and conversation.dialect != NAME:
+    if _SIGNING.match(upstream_model) and conversation.format != NAME:
         _sign_calls(contents.written)
     document: dict[str, Any] = {"contents": contents.written}
     if contents.system:
@@ -84,7 +84,7 @@ class _Contents:
     """Collects contents; those of one side in a row are one."""
 
     def __init__(self, conversation: Conversation) -> None:
-        self._is_own = conversation.dialect == NAME
+        self._is_own = conversation.format == NAME
         self._names = {
             part.id: part.name
             for message in conversation.messages
@@ -120,7 +120,7 @@ class _Contents:
             case PlainDocument(text=text, title=title):
                 self.losses += of_document(part)
                 return [{"text": f"{title}\n\n{text}" if title else text}]
-            case Foreign(dialect=dialect, kind=kind) if dialect != NAME:
+            case Foreign(format=format_name, kind=kind) if format_name != NAME:
                 self.losses.append(kind)
                 return []
             case Thinking(signed_by=signer) if signer != NAME and not self._is_own:
@@ -182,7 +182,7 @@ def _spoken(part: Part) -> Iterable[dict[str, Any]]:
             return [told | signed] if told or signed else []
         case ToolCall():
             return [call_of(part)]
-        case Foreign(dialect=dialect, value=value) if dialect == NAME:
+        case Foreign(format=format_name, value=value) if format_name == NAME:
             return [dict(value)]
         case Media(source=Inline(media_type=media_type, data=data)):
             return [{"inlineData": {"mimeType": media_type, "data": data}}]
@@ -191,7 +191,7 @@ def _spoken(part: Part) -> Iterable[dict[str, Any]]:
 
 
 def _media_type_of(url: str, kind: MediaKind) -> str:
-    """What an address ends like; this dialect wants to know before it looks."""
+    """What an address ends like; this format wants to know before it looks."""
     told = mimetypes.guess_type(urlsplit(url).path)[0]
     return told if told and kind_of_media(told) == kind else _USUAL_TYPES[kind]
 

@@ -37,7 +37,7 @@ def write_options(
     if conversation.output is not None:
         settings |= _output(conversation.output)
     losses = _write_tools(document, conversation) + _lost(conversation)
-    if conversation.dialect == NAME:
+    if conversation.format == NAME:
         own = dict(conversation.foreign)
         settings |= own.pop("generationConfig", {})
         if "toolConfig" in own:
@@ -121,7 +121,7 @@ def _hosted(tool: Tool) -> tuple[list[dict[str, Any]], list[str]]:
             return [{"googleSearch": {}}], of_search(tool)
         case CodeExecution():
             return [{"codeExecution": {}}], []
-        case ForeignTool(dialect=dialect, value=value) if dialect == NAME:
+        case ForeignTool(format=format_name, value=value) if format_name == NAME:
             return [value], []
         case ForeignTool(kind=kind):
             return [], [f"tools.{kind}"]

@@ -1,11 +1,12 @@
 """A whole chat completion as a provider answers it."""
 
-from gateway.formats.contract import Answer, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.tools import tools_in
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import Answer
 from gateway.http.lenient_json import read_object
 
 

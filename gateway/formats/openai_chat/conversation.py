@@ -1,4 +1,4 @@
-"""A chat request as a conversation in no dialect. The document was checked by `request.py`."""
+"""A chat request as a conversation in no format. The document was checked by `request.py`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -18,9 +18,9 @@ from gateway.conversation.parts import (
     ToolResult,
 )
 from gateway.conversation.request import Conversation, Message, Role
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.options import options_of
 from gateway.formats.openai_chat.vocabulary import MEDIA_TYPE_OF_AUDIO, NAME, SIGNER_OF_FORMAT
+from gateway.formats.values import ChatCall
 
 
 def conversation_of(call: ChatCall) -> Conversation:
@@ -66,7 +66,7 @@ def assistant_parts(message: Mapping[str, Any], legacy_calls: int = 1) -> Iterat
             arguments=function.get("arguments") or "",
         )
     if (message.get("audio") or {}).get("id"):
-        yield Foreign(dialect=NAME, kind="audio", value=message["audio"])
+        yield Foreign(format=NAME, kind="audio", value=message["audio"])
 
 
 def thoughts(message: Mapping[str, Any]) -> Iterator[Thinking]:
@@ -149,7 +149,7 @@ def _part(part: dict[str, Any]) -> Part:
         case "file":
             return _file(part["file"], cache)
         case kind:
-            return Foreign(dialect=NAME, kind=kind, value=part)
+            return Foreign(format=NAME, kind=kind, value=part)
 
 
 def _file(file: Mapping[str, Any], cache: CacheMark | None) -> Media:

@@ -1,4 +1,4 @@
-"""A streamed chat completion as the events of a turn in no dialect, and back."""
+"""A streamed chat completion as the events of a turn in no format, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,6 @@ from gateway.conversation.turn import (
     TextDelta,
     TurnEvent,
 )
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.conversation import thoughts, tool_call
 from gateway.formats.openai_chat.turn import (
     annotation,
@@ -29,6 +28,7 @@ from gateway.formats.openai_chat.turn import (
 )
 from gateway.formats.openai_chat.vocabulary import FINISH_OF_STOP, NAME, STOP_OF_FINISH
 from gateway.formats.shared.openai_usage import write_usage
+from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 

@@ -15,8 +15,8 @@ from gateway.conversation.request import (
     ToolChoice,
     WebSearch,
 )
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.vocabulary import NAME, SERVICE_OF_TIER
+from gateway.formats.values import ChatCall
 
 _UNDERSTOOD = frozenset(
     {
@@ -62,7 +62,7 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
     """The conversation of these messages, under the options of the call."""
     document = call.document
     return Conversation(
-        dialect=NAME,
+        format=NAME,
         messages=messages,
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
@@ -107,7 +107,7 @@ def _tool(tool: dict[str, Any]) -> Tool:
             description=custom.get("description") or "",
             grammar=custom.get("format"),
         )
-    return ForeignTool(dialect=NAME, kind=tool["type"], value=tool)
+    return ForeignTool(format=NAME, kind=tool["type"], value=tool)
 
 
 def _function(function: dict[str, Any]) -> FunctionTool:

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.openai_chat.tools import tool_calls_of
 from gateway.formats.shared.prompt_parts import PromptParts
+from gateway.formats.values import ChatCall, Prompt
 from gateway.media.image_sizes import Size, size_of_base64, size_of_data_url
 
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken_for_text_completions:

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from gateway.errors import StreamBrokenOff
-from gateway.formats.contract import ChatCall, CountTokens, Piece, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_chat.generated import generated_texts
 from gateway.formats.openai_chat.tools import tools_in
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage, write_usage
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.lenient_json import read_object
 from gateway.http.sse import SSEEvent
 from ledger.usage import Usage

@@ -1,4 +1,4 @@
-"""A whole chat completion as a turn in no dialect, and back."""
+"""A whole chat completion as a turn in no format, and back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
 from gateway.conversation.turn import Choice, Turn
-from gateway.formats.contract import ChatCall, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_chat.conversation import assistant_parts
 from gateway.formats.openai_chat.vocabulary import (
     FINISH_OF_STOP,
@@ -17,6 +17,7 @@ from gateway.formats.openai_chat.vocabulary import (
 )
 from gateway.formats.openai_chat.writing import written_call
 from gateway.formats.shared.openai_usage import write_usage
+from gateway.formats.values import ChatCall
 from ledger import clock
 from ledger.usage import Usage
 
@@ -27,7 +28,7 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
     if type(choices) is not list or not choices:
         raise UnreadableAnswer("the answer has no choices")
     return Turn(
-        dialect=NAME,
+        format=NAME,
         id=str(document.get("id") or ""),
         model=str(document.get("model") or ""),
         created_s=created_s(document),
@@ -47,7 +48,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
             {
                 "index": index,
                 "message": _message(choice.parts),
-                "logprobs": choice.logprobs if turn.dialect == NAME else None,
+                "logprobs": choice.logprobs if turn.format == NAME else None,
                 "finish_reason": FINISH_OF_STOP[choice.stop],
             }
             for index, choice in enumerate(turn.choices)
@@ -69,12 +70,12 @@ def now_s() -> int:
 
 
 def completion_id(told: str) -> str:
-    """An id of this dialect."""
+    """An id of this format."""
     return told if told.startswith(("chatcmpl", "gen-")) else f"chatcmpl-{told}"
 
 
 def annotation(citation: Any, length: int) -> dict[str, Any] | None:  # noqa: ANN401 - decoded JSON
-    """A citation that has an address, in this dialect's words; others it has no words for."""
+    """A citation that has an address, in this format's words; others it has no words for."""
     if type(citation) is not dict:
         return None
     if type(citation.get("url_citation")) is dict:
@@ -136,7 +137,7 @@ def _message(parts: tuple[Part, ...]) -> dict[str, Any]:
     if annotations:
         message["annotations"] = annotations
     for part in parts:
-        if isinstance(part, Foreign) and part.dialect == NAME:
+        if isinstance(part, Foreign) and part.format == NAME:
             message[part.kind] = part.value
     return message
 

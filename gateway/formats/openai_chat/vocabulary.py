@@ -1,4 +1,4 @@
-"""Words of the dialect that reading and writing share.
+"""Words of the format that reading and writing share.
 
 Sources: https://platform.openai.com/docs/api-reference/chat; for thoughts and their signatures
 https://openrouter.ai/docs/use-cases/reasoning-tokens (`reasoning_details`), for Gemini's signatures

@@ -1,4 +1,4 @@
-"""A conversation in no dialect as a chat request, for a provider of this dialect."""
+"""A conversation in no format as a chat request, for a provider of this format."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -29,7 +29,7 @@ from gateway.formats.openai_chat.writing_options import write_options
 
 def request_of(conversation: Conversation, upstream_model: str) -> Written:
     """The request as a provider reads it. Raises InvalidRequest for what it has no words for."""
-    messages = _Messages(conversation.dialect, signs_calls(upstream_model))
+    messages = _Messages(conversation.format, signs_calls(upstream_model))
     for message in conversation.messages:
         messages.add(message)
     document: dict[str, Any] = {"model": upstream_model, "messages": messages.written}
@@ -50,8 +50,8 @@ _SHOWN_NEXT = "(shown in the next message)"
 class _Messages:
     """Collects messages, and what they lose."""
 
-    def __init__(self, dialect: str, signs_calls: bool) -> None:
-        self._is_own = dialect == NAME
+    def __init__(self, format_name: str, signs_calls: bool) -> None:
+        self._is_own = format_name == NAME
         self._signs_calls = signs_calls
         self.written: list[dict[str, Any]] = []
         self.losses: list[str] = []
@@ -94,7 +94,7 @@ class _Messages:
                     said["refusal"] = text
                 case Thinking():
                     self.losses.append("thinking")
-                case Foreign(kind="audio", value=value) if part.dialect == NAME:
+                case Foreign(kind="audio", value=value) if part.format == NAME:
                     said["audio"] = value
                 case _:
                     texts.append(part)
@@ -132,8 +132,8 @@ class _Messages:
                 return self._media(part)
             case Refusal(text=text):
                 return {"type": "refusal", "refusal": text}
-            case Foreign(dialect=dialect, kind=kind, value=value):
-                if dialect == NAME:
+            case Foreign(format=format_name, kind=kind, value=value):
+                if format_name == NAME:
                     return dict(value)
                 self.losses.append(kind)
             case Thinking() | ToolCall() | ToolResult():
@@ -161,7 +161,7 @@ class _Messages:
         return {"type": "file", "file": {"filename": name, "file_data": _url(source)}}
 
     def _cache(self, part: Part) -> dict[str, Any]:
-        """The mark of what shall be cached: only some providers of this dialect know it."""
+        """The mark of what shall be cached: only some providers of this format know it."""
         mark: CacheMark | None = getattr(part, "cache", None)
         if mark is None:
             return {}

@@ -61,7 +61,7 @@ def write_options(
     document |= {name: value for name, value in said.items() if value}
     if conversation.is_stored is not None:
         document["store"] = conversation.is_stored
-    if conversation.dialect == NAME:
+    if conversation.format == NAME:
         document |= conversation.foreign
         return losses
     return losses + sorted(conversation.foreign)
@@ -93,7 +93,7 @@ def _tool(
             return [{"type": "function", "function": _function(tool)}], losses
         case CustomTool():
             return [{"type": "custom", "custom": _custom(tool)}], []
-        case ForeignTool(dialect=dialect, value=value) if dialect == NAME:
+        case ForeignTool(format=format_name, value=value) if format_name == NAME:
             return [value], []
         case ForeignTool(kind=kind):
             return [], [f"tools.{kind}"]

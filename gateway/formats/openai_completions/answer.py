@@ -1,4 +1,4 @@
-"""A whole completion: as a provider answers it, as a turn in no dialect, as the client reads it."""
+"""A whole completion: as a provider answers it, as a turn in no format, as the client reads it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.conversation.parts import Refusal, Text
 from gateway.conversation.turn import Choice, Turn
-from gateway.formats.contract import Answer, ChatCall, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_completions.vocabulary import (
     FINISH_OF_STOP,
     NAME,
@@ -18,6 +18,7 @@ from gateway.formats.openai_completions.vocabulary import (
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage, write_usage
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import Answer, ChatCall
 from gateway.http.lenient_json import read_object
 from ledger import clock
 from ledger.usage import Usage
@@ -56,7 +57,7 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
         raise UnreadableAnswer("the answer has no choices")
     created = document.get("created")
     return Turn(
-        dialect=NAME,
+        format=NAME,
         id=str(document.get("id") or ""),
         model=str(document.get("model") or ""),
         created_s=created if type(created) is int else 0,
@@ -86,7 +87,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
             {
                 "text": said(choice),
                 "index": index,
-                "logprobs": _logprobs(turn.dialect, choice),
+                "logprobs": _logprobs(turn.format, choice),
                 "finish_reason": FINISH_OF_STOP[choice.stop],
             }
             for index, choice in enumerate(turn.choices)
@@ -106,5 +107,5 @@ def now_s() -> int:
     return clock.now_us() // 1_000_000
 
 
-def _logprobs(dialect: str, choice: Choice) -> Any:  # noqa: ANN401 - JSON
-    return choice.logprobs if dialect == NAME else logprobs_of(choice.logprobs, 0)
+def _logprobs(format_name: str, choice: Choice) -> Any:  # noqa: ANN401 - JSON
+    return choice.logprobs if format_name == NAME else logprobs_of(choice.logprobs, 0)

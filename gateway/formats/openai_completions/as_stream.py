@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_completions.stream import END_MARKER
+from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
 
 _KEPT = ("id", "object", "created", "model", "service_tier", "system_fingerprint")

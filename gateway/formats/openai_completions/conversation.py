@@ -1,12 +1,12 @@
-"""A completions request as a conversation in no dialect, and a conversation as such a request."""
+"""A completions request as a conversation in no format, and a conversation as such a request."""
 
 from typing import Any
 
 from gateway.conversation.parts import Text
 from gateway.conversation.request import Conversation, Message, Sampling, Written
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_completions.request import prompts_of
 from gateway.formats.openai_completions.vocabulary import NAME, inexpressible
+from gateway.formats.values import ChatCall
 
 _UNDERSTOOD = frozenset(
     {
@@ -38,12 +38,12 @@ _TIER_OF_SERVICE = {service: tier for tier, service in _SERVICE_OF_TIER.items()}
 def conversation_of(call: ChatCall) -> Conversation:
     """What `call` asks for: the prompt is what a user says.
 
-    Raises InvalidRequest, naming the parameter, for what only a provider of this dialect can do.
+    Raises InvalidRequest, naming the parameter, for what only a provider of this format can do.
     """
     document = call.document
     stop, logprobs = document.get("stop"), document.get("logprobs")
     return Conversation(
-        dialect=NAME,
+        format=NAME,
         messages=(Message(role="user", parts=(Text(text=_only_prompt(call)),)),),
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
@@ -70,7 +70,7 @@ def conversation_of(call: ChatCall) -> Conversation:
 
 
 def request_of(conversation: Conversation, upstream_model: str) -> Written:
-    """The request as a provider of this dialect reads it.
+    """The request as a provider of this format reads it.
 
     Raises InvalidRequest for everything but one text of a user's: a conversation is no prompt.
     """
@@ -97,7 +97,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
         "user": conversation.user or None,
     }
     document |= {name: value for name, value in said.items() if value is not None}
-    if conversation.dialect == NAME:
+    if conversation.format == NAME:
         return Written(document=document | conversation.foreign)
     return Written(document=document, losses=tuple(_losses(conversation)))
 

@@ -1,4 +1,4 @@
-"""A streamed completion as the events of a turn in no dialect, and back."""
+"""A streamed completion as the events of a turn in no format, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,6 @@ from gateway.conversation.turn import (
     TextDelta,
     TurnEvent,
 )
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_completions.answer import now_s, text_of
 from gateway.formats.openai_completions.stream import END_MARKER
 from gateway.formats.openai_completions.vocabulary import (
@@ -25,6 +24,7 @@ from gateway.formats.openai_completions.vocabulary import (
     logprobs_of,
 )
 from gateway.formats.shared.openai_usage import write_usage
+from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 

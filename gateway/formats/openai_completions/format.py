@@ -2,13 +2,7 @@
 
 from typing import Any
 
-from gateway.formats.contract import (
-    Answer,
-    ChatCall,
-    CountTokens,
-    Prompt,
-    StreamReader,
-)
+from gateway.formats.contract import StreamReader
 from gateway.formats.openai_completions import (
     answer,
     as_stream,
@@ -16,9 +10,10 @@ from gateway.formats.openai_completions import (
     request,
     stream,
 )
-from gateway.formats.openai_completions.dialect import CompletionsDialect
+from gateway.formats.openai_completions.translation import CompletionsTranslation
 from gateway.formats.shared import openai_body
 from gateway.formats.shared.openai_envelope import ToldAsOpenAI
+from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt
 
 
 class OpenAICompletions(ToldAsOpenAI):
@@ -26,7 +21,7 @@ class OpenAICompletions(ToldAsOpenAI):
 
     name = "openai_completions"
     forwarded_headers = ()
-    dialect = CompletionsDialect()
+    translation = CompletionsTranslation()
 
     def read_request(self, document: dict[str, Any], body: bytes) -> ChatCall:
         """The call that `body`, parsed as `document`, asks for. Raises InvalidRequest."""

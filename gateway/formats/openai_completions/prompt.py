@@ -1,7 +1,7 @@
 """What of a completions request is input, erring upwards: a hold must cover it first."""
 
-from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.openai_completions.request import prompts_of
+from gateway.formats.values import ChatCall, Prompt
 
 REQUEST_TOKENS = 16
 PROMPT_TOKENS = 4

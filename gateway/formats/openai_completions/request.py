@@ -7,9 +7,9 @@ several completions: each is answered `n` times, and generated `best_of` times.
 from typing import Any
 
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import ChatCall
 from gateway.formats.shared.parameters import array, boolean, integer, mapping, number, refuse, text
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import ChatCall
 from ledger.pricing import STANDARD
 
 OUTPUT_TOKENS_MAX = 10_000_000

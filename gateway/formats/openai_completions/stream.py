@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall, CountTokens, Piece
 from gateway.formats.openai_completions.answer import text_of
 from gateway.formats.openai_completions.request import choices_told, prompts_of
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage, write_usage
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
 
@@ -41,7 +41,7 @@ class CompletionStreamReader(SSEStreamReader):
         self._call = call
         self._first: _Chunk | None = None
         self._told_usage: object = None
-        # A call of another dialect may be answered here as well: it has one prompt of its own.
+        # A call of another format may be answered here as well: it has one prompt of its own.
         is_own = "prompt" in call.document
         self._choices = choices_told(call.document) if is_own else call.choices
         self._finished: set[int] = set()

@@ -1,4 +1,4 @@
-"""Words of the dialect that reading and writing share.
+"""Words of the format that reading and writing share.
 
 Source: https://platform.openai.com/docs/api-reference/completions/object
 """
@@ -37,12 +37,12 @@ def inexpressible(what: str, param: str | None = None) -> InvalidRequest:
 
 
 def completion_id(told: str) -> str:
-    """An id of this dialect."""
+    """An id of this format."""
     return told if told.startswith("cmpl") else f"cmpl-{told}"
 
 
 def logprobs_of(told: object, offset: int) -> dict[str, Any] | None:
-    """Probabilities as chat completions tell them, in this dialect's rows; None: there are none.
+    """Probabilities as chat completions tell them, in this format's rows; None: there are none.
 
     `offset` is how many characters were said before.
     """

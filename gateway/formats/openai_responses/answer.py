@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.errors import GatewayError
-from gateway.formats.contract import Answer, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_responses.tools import counted, ids_of, items_of
 from gateway.formats.openai_responses.usage import read_usage
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.values import Answer
 from gateway.http.lenient_json import read_object
 
 _SPOKEN = ("text", "refusal", "arguments", "input", "code", "name")
@@ -32,8 +33,8 @@ def read_answer(body: bytes) -> Answer:
         error=error,
         output_texts=tuple(generated_texts(output)),
         service=service_of(document.get("service_tier")),
-        kept_id=kept_id_of(document),
-        kept_items=ids_of(items),
+        stored_id=kept_id_of(document),
+        stored_items=ids_of(items),
         tools=counted(items),
     )
 

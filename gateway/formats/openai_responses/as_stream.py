@@ -3,10 +3,11 @@
 import msgspec
 
 from gateway.conversation.turn import Begun, PartBegun, PartEnded, Stopped, TurnEvent
-from gateway.formats.contract import ChatCall, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_responses.turn import turn_of
 from gateway.formats.openai_responses.usage import read_usage
 from gateway.formats.openai_responses.writing_events import ResponseEventWriter
+from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
 

@@ -1,7 +1,7 @@
 """Compaction of a conversation: Responses asked to make what went before shorter.
 
 Source: https://platform.openai.com/docs/api-reference/responses/compact. It is paid for like an
-answer, is never streamed, and only a provider of this dialect can do it: what comes back is sealed.
+answer, is never streamed, and only a provider of this format can do it: what comes back is sealed.
 """
 
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import Answer, ChatCall
 from gateway.formats.openai_responses import answer, request
 from gateway.formats.openai_responses.format import OpenAIResponses
+from gateway.formats.values import Answer, ChatCall
 from gateway.http.lenient_json import read_object
 
 COMPACT = "compact"
@@ -34,7 +34,7 @@ class OpenAICompaction(OpenAIResponses):
         told = answer.read_answer(body)
         output = read_object(body).get("output")
         made = [item for item in _list(output) if item.get("role") != "user"]
-        return replace(told, kept_id="", output_texts=tuple(answer.generated_texts(made)))
+        return replace(told, stored_id="", output_texts=tuple(answer.generated_texts(made)))
 
 
 def _list(output: object) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A Responses request as a conversation in no dialect. The document was checked by `request.py`."""
+"""A Responses request as a conversation in no format. The document was checked by `request.py`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -20,9 +20,9 @@ from gateway.conversation.parts import (
 from gateway.conversation.request import Conversation, Message, Role
 from gateway.conversation.signatures import read_call_id, restored
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_responses.options import options_of
 from gateway.formats.openai_responses.vocabulary import NAME, sealed
+from gateway.formats.values import ChatCall
 
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
@@ -69,7 +69,7 @@ def output_part(item: Mapping[str, Any]) -> list[Part]:
         ]
     if kind == "reasoning":
         return [_thinking(item)]
-    return [Foreign(dialect=NAME, kind=kind, value=dict(item))]
+    return [Foreign(format=NAME, kind=kind, value=dict(item))]
 
 
 def _messages(given: str | list[dict[str, Any]]) -> Iterator[Message]:
@@ -158,7 +158,7 @@ def _part(part: dict[str, Any]) -> Part:
             source = Inline(media_type=media_type, data=audio.get("data") or "")
             return Media(kind="audio", source=source)
         case kind:
-            return Foreign(dialect=NAME, kind=str(kind), value=part)
+            return Foreign(format=NAME, kind=str(kind), value=part)
 
 
 def _source(url: object, file_id: object) -> Source:

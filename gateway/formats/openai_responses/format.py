@@ -5,13 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import GatewayError
-from gateway.formats.contract import (
-    Answer,
-    ChatCall,
-    CountTokens,
-    Prompt,
-    StreamReader,
-)
+from gateway.formats.contract import StreamReader
 from gateway.formats.openai_responses import (
     answer,
     as_stream,
@@ -20,8 +14,9 @@ from gateway.formats.openai_responses import (
     request,
     stream,
 )
-from gateway.formats.openai_responses.dialect import ResponsesDialect
+from gateway.formats.openai_responses.translation import ResponsesTranslation
 from gateway.formats.shared.openai_envelope import ToldAsOpenAI
+from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt
 
 
 class OpenAIResponses(ToldAsOpenAI):
@@ -29,7 +24,7 @@ class OpenAIResponses(ToldAsOpenAI):
 
     name = "openai_responses"
     forwarded_headers = ()
-    dialect = ResponsesDialect()
+    translation = ResponsesTranslation()
 
     def read_request(self, document: dict[str, Any], body: bytes) -> ChatCall:
         """The call that `body`, parsed as `document`, asks for. Raises InvalidRequest."""

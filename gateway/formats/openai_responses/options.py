@@ -16,8 +16,8 @@ from gateway.conversation.request import (
     ToolChoice,
     WebSearch,
 )
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_responses.vocabulary import NAME, SERVICE_OF_TIER
+from gateway.formats.values import ChatCall
 
 _UNDERSTOOD = frozenset(
     {
@@ -51,7 +51,7 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
     document = call.document
     text = document.get("text") or {}
     return Conversation(
-        dialect=NAME,
+        format=NAME,
         messages=messages,
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
@@ -99,7 +99,7 @@ def _tool(tool: dict[str, Any]) -> Tool:
         return _web_search(tool)
     if kind == "code_interpreter" and (tool.get("container") or {}).get("type") == "auto":
         return CodeExecution()
-    return ForeignTool(dialect=NAME, kind=kind, value=tool)
+    return ForeignTool(format=NAME, kind=kind, value=tool)
 
 
 def _web_search(tool: dict[str, Any]) -> WebSearch:

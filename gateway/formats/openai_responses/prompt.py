@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import ChatCall, Prompt
 from gateway.formats.openai_responses.tools import tool_calls_of
 from gateway.formats.shared.prompt_parts import PromptParts
+from gateway.formats.values import ChatCall, Prompt
 from gateway.media.image_sizes import size_of_data_url
 
 ITEM_TOKENS = 8

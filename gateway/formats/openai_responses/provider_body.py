@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.conversation.signatures import SIGNED_CALL, read_call_id
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 from gateway.http.raw_members import edited, members_of
 
 

@@ -1,4 +1,4 @@
-"""A streamed response as the events of a turn in no dialect."""
+"""A streamed response as the events of a turn in no format."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import CountTokens, Piece
 from gateway.formats.openai_responses.tools import Item, counted, ids_of
 from gateway.formats.openai_responses.usage import read_usage
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import CountTokens, Piece
 from gateway.http.sse import SSEEvent, SSEParser
 from ledger.usage import TOOL_CLASSES, Usage
 
@@ -34,7 +34,7 @@ class _Response(msgspec.Struct, gc=False):
     output: list[Item] | None = None
 
 
-class _Event(msgspec.Struct, gc=False):
+class _StreamEvent(msgspec.Struct, gc=False):
     type: str = ""
     delta: Any = None
     output_index: int = 0
@@ -43,7 +43,7 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Event).decode
+_decode = msgspec.json.Decoder(_StreamEvent).decode
 
 
 class ResponseStreamReader(SSEStreamReader):
@@ -92,8 +92,8 @@ class ResponseStreamReader(SSEStreamReader):
             self._output = response.output if response else None
             self._service = service_of(response.service_tier) if response else None
             if response and type(response.id) is str and response.store is not False:
-                self.kept_id = response.id
-                self.kept_items = ids_of(self._output or self._items)
+                self.stored_id = response.id
+                self.stored_items = ids_of(self._output or self._items)
             return self._end(event)
         if told.type == "response.output_item.done" and told.item is not None:
             self._items.append(told.item)
@@ -105,5 +105,5 @@ class ResponseStreamReader(SSEStreamReader):
 
 
 def _members(data: bytes) -> object:
-    """The error event of this dialect has its words at the top."""
+    """The error event of this format has its words at the top."""
     return msgspec.json.decode(data)

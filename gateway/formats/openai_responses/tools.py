@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import TOOL_CALLS_DEFAULT
+from gateway.formats.values import TOOL_CALLS_DEFAULT
 from ledger.usage import TOOL_CLASSES, Usage
 
 _CLASS_OF_ITEM: Mapping[str, str] = {

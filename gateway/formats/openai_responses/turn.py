@@ -1,4 +1,4 @@
-"""A whole response as a turn in no dialect, and back."""
+"""A whole response as a turn in no format, and back."""
 
 import re
 import secrets
@@ -10,11 +10,12 @@ import msgspec
 from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
 from gateway.conversation.signatures import signed_call_id
 from gateway.conversation.turn import Choice, StopReason, Turn
-from gateway.formats.contract import ChatCall, Made, UnreadableAnswer
+from gateway.formats.contract import Made, UnreadableAnswer
 from gateway.formats.openai_responses.conversation import output_part
 from gateway.formats.openai_responses.usage import write_usage
 from gateway.formats.openai_responses.vocabulary import NAME
 from gateway.formats.openai_responses.writing import item_of
+from gateway.formats.values import ChatCall
 from ledger import clock
 from ledger.usage import Usage
 
@@ -26,7 +27,7 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
         raise UnreadableAnswer("the answer has no output")
     parts = tuple(part for item in output for part in output_part(item))
     return Turn(
-        dialect=NAME,
+        format=NAME,
         id=str(document.get("id") or ""),
         model=str(document.get("model") or ""),
         created_s=created_s(document),
@@ -106,7 +107,7 @@ def items_of(parts: Iterable[Part], response_id: str) -> list[dict[str, Any]]:
 
 
 def written_item(part: Part, own_id: str) -> dict[str, Any] | None:
-    """A part as a complete output item; None for what this dialect cannot say."""
+    """A part as a complete output item; None for what this format cannot say."""
     match part:
         case Text() | Refusal():
             return message_item(own_id, [content_of(part)])
@@ -115,7 +116,7 @@ def written_item(part: Part, own_id: str) -> dict[str, Any] | None:
             return item_of(msgspec.structs.replace(part, id=call_id), own_id)
         case Thinking():
             return item_of(part, own_id)
-        case Foreign(dialect=dialect, value=value) if dialect == NAME:
+        case Foreign(format=format_name, value=value) if format_name == NAME:
             return dict(value)
         case _:
             return None
@@ -147,7 +148,7 @@ def content_of(part: Text | Refusal) -> dict[str, Any]:
 
 
 def annotation(citation: Any, citing: str, length: int) -> dict[str, Any] | None:  # noqa: ANN401 - decoded JSON
-    """A citation in this dialect's words; None where it has none for it."""
+    """A citation in this format's words; None where it has none for it."""
     if type(citation) is not dict:
         return None
     if citing == NAME:
@@ -179,7 +180,7 @@ def created_s(document: Mapping[str, Any]) -> int:
 
 
 def id_of(told: str) -> str:
-    """An id of this dialect. Clients name answers and items by it, and not every vendor's ids are
+    """An id of this format. Clients name answers and items by it, and not every vendor's ids are
     its own: some have a thousand, or one.
     """
     if told.startswith("resp_"):

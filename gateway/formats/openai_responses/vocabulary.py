@@ -1,4 +1,4 @@
-"""Words of the dialect that reading and writing share.
+"""Words of the format that reading and writing share.
 
 Source: https://platform.openai.com/docs/api-reference/responses
 """

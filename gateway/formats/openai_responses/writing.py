@@ -1,4 +1,4 @@
-"""A conversation in no dialect as a Responses request, for a provider of this dialect."""
+"""A conversation in no format as a Responses request, for a provider of this format."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
     """The request as a provider reads it. Raises InvalidRequest for what it has no words for."""
     if conversation.choices > 1:
         raise inexpressible("More than one choice")
-    items = _Items(conversation.dialect)
+    items = _Items(conversation.format)
     for message in conversation.messages:
         items.add(message)
     document: dict[str, Any] = {"model": upstream_model, "input": items.written}
@@ -71,8 +71,8 @@ _FUNCTION = ("function_call", "arguments")
 class _Items:
     """Collects items, and what they lose."""
 
-    def __init__(self, dialect: str) -> None:
-        self._is_own = dialect == NAME
+    def __init__(self, format_name: str) -> None:
+        self._is_own = format_name == NAME
         self.written: list[dict[str, Any]] = []
         self.losses: list[str] = []
 
@@ -108,7 +108,7 @@ class _Items:
                 return item_of(part, "")
             case ToolResult():
                 return self._result(part)
-            case Foreign(dialect=dialect, value=value) if dialect == NAME:
+            case Foreign(format=format_name, value=value) if format_name == NAME:
                 return dict(value)
             case _:
                 return None

@@ -1,6 +1,6 @@
-"""The events of a turn in no dialect as a streamed response.
+"""The events of a turn in no format as a streamed response.
 
-The dialect's last event repeats the whole output, so the parts are kept until then.
+The format's last event repeats the whole output, so the parts are kept until then.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,6 @@ from gateway.conversation.turn import (
     TextDelta,
     TurnEvent,
 )
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_responses.turn import (
     annotation,
     content_of,
@@ -32,6 +31,7 @@ from gateway.formats.openai_responses.turn import (
     written_item,
 )
 from gateway.formats.openai_responses.vocabulary import NAME
+from gateway.formats.values import ChatCall
 from ledger import clock
 from ledger.usage import Usage
 
@@ -75,7 +75,7 @@ class ResponseEventWriter:
         self._stop: StopReason = "stop"
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
-        """The dialect's events; the last one is held back."""
+        """The format's events; the last one is held back."""
         return b"".join(told for event in events for told in self._write(event))
 
     def closing(self, usage: Usage) -> bytes:

@@ -59,7 +59,7 @@ def write_options(
     document["include"] = include
     losses = _write_tools(document, conversation) + _lost(sampling)
     losses += [name for name in refused if name not in losses]
-    if conversation.dialect == NAME:
+    if conversation.format == NAME:
         document |= conversation.foreign
         return losses
     return losses + sorted(conversation.foreign)
@@ -69,7 +69,7 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
     tools: list[dict[str, Any]] = []
     losses: list[str] = []
     for tool in conversation.tools:
-        if isinstance(tool, ForeignTool) and tool.dialect != NAME:
+        if isinstance(tool, ForeignTool) and tool.format != NAME:
             losses.append(f"tools.{tool.kind}")
             continue
         if isinstance(tool, FunctionTool) and tool.cache is not None:

@@ -1,6 +1,6 @@
 """What a stream has delivered, counted only when asked and never kept without bound."""
 
-from gateway.formats.contract import CountTokens
+from gateway.formats.values import CountTokens
 
 KEPT_MAX_CHARACTERS = 64 * 1024
 _LANES_MAX = 128

@@ -2,7 +2,7 @@
 the declared edits.
 """
 
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 from gateway.http.raw_members import edited, members_of
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from gateway.errors import GatewayError
-from gateway.formats.contract import ServedModel
 from gateway.formats.shared import provider_failures
+from gateway.formats.values import ServedModel
 
 _BODY_MAX_BYTES = 256 * 1024
 _STATUS_BY_KIND = {
@@ -29,7 +29,7 @@ _UNKNOWN_FAILURE = 500
 
 
 class ToldAsOpenAI:
-    """The part of a `Format` that all of OpenAI's dialects have in common."""
+    """The part of a `Format` that all of OpenAI's formats have in common."""
 
     def told_models(self, models: Sequence[ServedModel]) -> dict[str, object]:
         """The list of models: https://platform.openai.com/docs/api-reference/models."""

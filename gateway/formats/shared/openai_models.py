@@ -1,5 +1,5 @@
 """What OpenAI's models take, told from their names: a request is refused as a whole for a word too
-many, whichever of their two dialects it is in.
+many, whichever of their two formats it is in.
 
 Source: https://platform.openai.com/docs/guides/{reasoning,latest-model}
 """

@@ -1,7 +1,7 @@
 """What a provider says was used, in OpenAI's words, as the ledger's disjoint classes and back.
 
 OpenAI counts cached, cache-written, audio and image tokens within `prompt_tokens`, and reasoning,
-audio and image tokens within `completion_tokens`. Providers that speak the dialect differ, and
+audio and image tokens within `completion_tokens`. Providers that speak the format differ, and
 their totals tell how:
 
 - xAI, and Gemini behind some gateways: reasoning is not within completion

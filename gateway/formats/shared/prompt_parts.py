@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.formats.contract import Prompt
+from gateway.formats.values import Prompt
 from gateway.media import tokens as media_tokens
 from gateway.media.image_sizes import Size
 from gateway.media.tokens import MediaTokens

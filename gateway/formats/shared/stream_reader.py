@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from gateway.errors import GatewayError, StreamBrokenOff
-from gateway.formats.contract import CountTokens, Piece
 from gateway.formats.shared.delivered_text import DeliveredText
+from gateway.formats.values import CountTokens, Piece
 from gateway.http.sse import SSEEvent, SSEParser, SSETooLong
 from ledger.usage import Usage
 
@@ -19,8 +19,8 @@ _NOTHING = Usage()
 class SSEStreamReader(ABC):
     """Reads one stream. Formats give `_read`, `_usage` and `finished`."""
 
-    kept_id = ""
-    kept_items: tuple[str, ...] = ()
+    stored_id = ""
+    stored_items: tuple[str, ...] = ()
     _service: str | None = None
     _end_marker = b""
     """What ends the stream: as the provider sent it, once it did."""
@@ -50,7 +50,7 @@ class SSEStreamReader(ABC):
 
     @property
     def tools(self) -> Usage:
-        """Calls of the provider's own tools; most dialects have none."""
+        """Calls of the provider's own tools; most formats have none."""
         return _NOTHING
 
     @property
@@ -87,8 +87,8 @@ class SSEStreamReader(ABC):
             return []
         return self._pieces([SSEEvent(event.raw + b"\n\n", event.data, event.event)])
 
-    def closing(self, usage: Usage) -> bytes:  # noqa: ARG002 - of dialects whose events told it
-        """The end marker, if the dialect has one."""
+    def closing(self, usage: Usage) -> bytes:  # noqa: ARG002 - of formats whose events told it
+        """The end marker, if the format has one."""
         return self._end_marker
 
     @abstractmethod
@@ -126,4 +126,4 @@ class SSEStreamReader(ABC):
         return Piece("error", raw, error=error)
 
     def _unreadable(self, event: SSEEvent) -> Piece:
-        return self._broken(event.raw, StreamBrokenOff("an event is not what its dialect says"))
+        return self._broken(event.raw, StreamBrokenOff("an event is not what its format says"))

@@ -38,7 +38,7 @@ class _Chunk(msgspec.Struct):
     bytes: bytes
 
 
-class _Event(msgspec.Struct):
+class _Frame(msgspec.Struct):
     type: str
 
 
@@ -47,7 +47,7 @@ class _Complaint(msgspec.Struct):
 
 
 _read_chunk = msgspec.json.Decoder(_Chunk).decode
-_read_event = msgspec.json.Decoder(_Event).decode
+_read_event = msgspec.json.Decoder(_Frame).decode
 _read_complaint = msgspec.json.Decoder(_Complaint).decode
 
 

@@ -56,7 +56,7 @@ def conversation_of(document: dict[str, Any]) -> Conversation:
         for message in document["messages"]
     ]
     return Conversation(
-        dialect="bedrock_converse",
+        format="bedrock_converse",
         messages=(*([Message(role="system", parts=system)] if system else []), *messages),
         max_output_tokens=inference.get("maxTokens"),
         tools=tuple(_tool(tool["toolSpec"]) for tool in config.get("tools") or ()),

@@ -1,4 +1,4 @@
-"""Whole messages, failures and errors in Anthropic's dialect, and what its usages mean."""
+"""Whole messages, failures and errors in Anthropic's format, and what its usages mean."""
 
 import json
 from typing import Any

@@ -8,7 +8,8 @@ import pytest
 
 from gateway.errors import StreamBrokenOff, UpstreamFailed, UpstreamRateLimited
 from gateway.formats.anthropic_messages.format import AnthropicMessages
-from gateway.formats.contract import Piece, StreamReader
+from gateway.formats.contract import StreamReader
+from gateway.formats.values import Piece
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

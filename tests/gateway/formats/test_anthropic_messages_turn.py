@@ -1,4 +1,4 @@
-"""Messages by way of the turn in no dialect: whole and as streams, to what real clients make."""
+"""Messages by way of the turn in no format: whole and as streams, to what real clients make."""
 
 import json
 from collections.abc import Sequence
@@ -26,13 +26,14 @@ from gateway.conversation.turn import (
 )
 from gateway.formats.anthropic_messages import reading_events, writing_events
 from gateway.formats.anthropic_messages.format import AnthropicMessages
-from gateway.formats.contract import ChatCall, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
+from gateway.formats.values import ChatCall
 from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 
 MESSAGES = AnthropicMessages()
-DIALECT = MESSAGES.dialect
+TRANSLATION = MESSAGES.translation
 NAME = MESSAGES.name
 USED = Usage(input=5, cache_read=2, output=3, reasoning=4)
 RECORDED = recordings("anthropic-messages-anthropic")
@@ -50,12 +51,12 @@ def call(**members: object) -> ChatCall:
     return MESSAGES.read_request(document, json.dumps(document).encode())
 
 
-def turn(*parts: Part, dialect: str = "openai_chat", stop: StopReason = "stop") -> Turn:
-    return Turn(dialect=dialect, id="i-1", model="m", choices=(Choice(parts=parts, stop=stop),))
+def turn(*parts: Part, format_name: str = "openai_chat", stop: StopReason = "stop") -> Turn:
+    return Turn(format=format_name, id="i-1", model="m", choices=(Choice(parts=parts, stop=stop),))
 
 
 def answered(told: Turn) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(DIALECT.answer(call(), told, USED))
+    document: dict[str, Any] = json.loads(TRANSLATION.answer(call(), told, USED))
     return document
 
 
@@ -83,7 +84,7 @@ def accumulated(stream: bytes) -> dict[str, Any]:
 
 
 def streamed(events: Sequence[TurnEvent]) -> dict[str, Any]:
-    writer = DIALECT.writer(call(stream=True))
+    writer = TRANSLATION.writer(call(stream=True))
     told = b"".join(writer.write([event]) for event in events)
     return accumulated(told + writer.closing(USED))
 
@@ -129,7 +130,7 @@ def part_events(number: int, part: Part, pieces: int = 2) -> list[TurnEvent]:
 @pytest.mark.parametrize("recording", WHOLE, ids=lambda one: one.name)
 def test_a_recorded_answer_comes_back_as_it_was(recording: Recording) -> None:
     told = json.loads(recording.response)
-    written = json.loads(DIALECT.answer(call(), DIALECT.turn(told), USED))
+    written = json.loads(TRANSLATION.answer(call(), TRANSLATION.turn(told), USED))
     for name in ("content", "id", "role", "stop_reason", "stop_sequence", "type"):
         assert written[name] == told[name]
     assert written["model"] == "asked"
@@ -138,7 +139,7 @@ def test_a_recorded_answer_comes_back_as_it_was(recording: Recording) -> None:
 
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda one: one.name)
 def test_a_recorded_stream_comes_out_as_the_same_message(recording: Recording) -> None:
-    reader, writer = DIALECT.reader(), DIALECT.writer(call(stream=True))
+    reader, writer = TRANSLATION.reader(), TRANSLATION.writer(call(stream=True))
     parser = SSEParser()
     told = [event.data for event in parser.feed(recording.response)]
     rewritten = b"".join(writer.write(reader.read(data)) for data in told)
@@ -154,11 +155,11 @@ def test_a_recorded_stream_comes_out_as_the_same_message(recording: Recording) -
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda one: one.name)
 def test_a_recorded_stream_is_the_turn_that_its_message_is(recording: Recording) -> None:
     """Read event by event, or accumulated by the SDK and read whole: the same parts."""
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     parser = SSEParser()
     events = [each for event in parser.feed(recording.response) for each in reader.read(event.data)]
     events += reader.finish()
-    (choice,) = DIALECT.turn(accumulated(recording.response)).choices
+    (choice,) = TRANSLATION.turn(accumulated(recording.response)).choices
     assert [event.part for event in events if isinstance(event, PartBegun)] == [
         _emptied(part) for part in choice.parts
     ]
@@ -196,10 +197,10 @@ def _emptied(part: Part) -> Part:
     ],
 )
 def test_every_reason_to_stop_has_its_word(reason: str | None, stop: str, again: str) -> None:
-    told = DIALECT.turn({"content": [], "stop_reason": reason})
+    told = TRANSLATION.turn({"content": [], "stop_reason": reason})
     assert told.choices[0].stop == stop
     assert answered(told)["stop_reason"] == again
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     reader.read(json.dumps({"type": "message_delta", "delta": {"stop_reason": reason}}).encode())
     (stopped,) = reader.finish()
     assert stopped == Stopped(choice=0, stop=stop)
@@ -214,7 +215,9 @@ def test_calls_and_refusals_are_told_even_where_the_provider_says_stop() -> None
     assert streamed(events_of(turn(Refusal(text="no"))))["stop_reason"] == "refusal"
     assert answered(turn(Text(text="a"), stop="content_filter"))["stop_reason"] == "refusal"
     assert (
-        DIALECT.turn({"content": [{"type": "tool_use", "id": "1", "name": "f"}]}).choices[0].stop
+        TRANSLATION.turn({"content": [{"type": "tool_use", "id": "1", "name": "f"}]})
+        .choices[0]
+        .stop
         == "tool_calls"
     )
 
@@ -222,10 +225,10 @@ def test_calls_and_refusals_are_told_even_where_the_provider_says_stop() -> None
 @pytest.mark.parametrize("document", [{}, {"content": None}, {"content": "x"}])
 def test_what_has_no_content_is_no_answer(document: dict[str, Any]) -> None:
     with pytest.raises(UnreadableAnswer):
-        DIALECT.turn(document)
+        TRANSLATION.turn(document)
 
 
-def test_ids_are_of_this_dialect() -> None:
+def test_ids_are_of_this_format() -> None:
     assert answered(turn())["id"] == "msg_i-1"
     assert streamed(events_of(turn()))["id"] == "msg_i-1"
     own = msgspec.structs.replace(turn(), id="msg_01")
@@ -237,9 +240,9 @@ def test_ids_are_of_this_dialect() -> None:
 def test_own_members_and_blocks_stay_and_strange_ones_do_not() -> None:
     content = [{"type": "web_search_tool_result", "tool_use_id": "i", "content": []}]
     document = {"content": content, "container": {"id": "c"}, "stop_reason": "end_turn"}
-    own = answered(DIALECT.turn(document))
+    own = answered(TRANSLATION.turn(document))
     assert (own["content"], own["container"]) == (content, {"id": "c"})
-    strange = turn(Foreign(dialect="openai_chat", kind="audio", value={"id": "a"}))
+    strange = turn(Foreign(format="openai_chat", kind="audio", value={"id": "a"}))
     assert answered(strange)["content"] == []
     assert streamed(events_of(strange))["content"] == []
 
@@ -278,7 +281,7 @@ def test_what_a_client_sends_back_is_signed_as_it_was(is_stream: bool) -> None:
         {"role": "assistant", "content": message["content"]},
         {"role": "user", "content": results},
     ]
-    conversation = DIALECT.conversation(call(messages=history))
+    conversation = TRANSLATION.conversation(call(messages=history))
     assert conversation.messages[1].parts == SIGNED
     assert [
         part.call_id for part in conversation.messages[2].parts if isinstance(part, ToolResult)
@@ -291,7 +294,7 @@ def test_what_a_client_sends_back_is_signed_as_it_was(is_stream: bool) -> None:
 def test_ids_that_only_look_signed_stay_as_they_are() -> None:
     for odd in ("x-tollgate-signed-", "x-tollgate-signed-%%%", "x-tollgate-signed-_w"):
         block: dict[str, Any] = {"type": "tool_use", "id": odd, "name": "f", "input": {}}
-        (part,) = DIALECT.turn({"content": [block]}).choices[0].parts
+        (part,) = TRANSLATION.turn({"content": [block]}).choices[0].parts
         assert part == ToolCall(id=odd, name="f", arguments="{}")
 
 
@@ -311,7 +314,9 @@ def test_citations_with_an_address_are_told_and_no_provider_is_bothered_with_the
     assert whole == [{"type": "text", "text": "abcdef", "citations": [expected]}]
     assert streamed(events_of(turn(text)))["content"] == whole
     history = [{"role": "user", "content": "x"}, {"role": "assistant", "content": whole}]
-    written = DIALECT.request(DIALECT.conversation(call(messages=history)), "claude-opus-4-8")
+    written = TRANSLATION.request(
+        TRANSLATION.conversation(call(messages=history)), "claude-opus-4-8"
+    )
     assert written.document["messages"][1]["content"] == [{"type": "text", "text": "abcdef"}]
     assert written.losses == ("citations",)
 
@@ -320,7 +325,7 @@ def test_citations_with_an_address_are_told_and_no_provider_is_bothered_with_the
 
 
 def read(*events: dict[str, Any]) -> list[TurnEvent]:
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     told = [each for event in events for each in reader.read(json.dumps(event).encode())]
     return told + reader.finish()
 
@@ -417,12 +422,12 @@ def test_starts_told_twice_unknown_events_and_late_stops_are_passed_over() -> No
 )
 def test_an_odd_event_is_an_error_that_the_gateway_knows(odd: dict[str, Any]) -> None:
     with pytest.raises((UnreadableAnswer, AttributeError, KeyError, TypeError)):
-        DIALECT.reader().read(json.dumps(odd).encode())
+        TRANSLATION.reader().read(json.dumps(odd).encode())
 
 
 def test_what_is_held_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading_events, "HELD_MAX_CHARACTERS", 10)
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     block = {"type": "server_tool_use", "id": "i", "input": {}}
     reader.read(
         json.dumps({"type": "content_block_start", "index": 0, "content_block": block}).encode()
@@ -457,7 +462,7 @@ def test_calls_side_by_side_keep_their_own_arguments(
 
 
 def test_blocks_follow_one_another_where_calls_run_side_by_side() -> None:
-    writer = DIALECT.writer(call(stream=True))
+    writer = TRANSLATION.writer(call(stream=True))
     stream = writer.write(side_by_side(3)) + writer.closing(USED)
     order = [
         (told["type"], told["index"])
@@ -488,7 +493,7 @@ def test_empty_texts_and_other_choices_are_not_told() -> None:
 
 
 def test_the_usage_in_the_end_is_the_truth() -> None:
-    writer = DIALECT.writer(call(stream=True))
+    writer = TRANSLATION.writer(call(stream=True))
     stream = MESSAGES.stream(call(stream=True), len)
     stream.feed(writer.write(events_of(turn(Text(text="a")))))
     assert (stream.usage, stream.finished) == (None, False)
@@ -544,6 +549,6 @@ def test_whole_and_streamed_are_one_and_what_comes_back_is_what_was_said(
     assert stream["content"] == whole["content"]
     assert (stream["stop_reason"], stream["id"]) == (whole["stop_reason"], whole["id"])
     assert stream["usage"]["output_tokens"] == whole["usage"]["output_tokens"] == 7
-    assert DIALECT.turn(whole).choices[0].parts == tuple(parts)
+    assert TRANSLATION.turn(whole).choices[0].parts == tuple(parts)
     as_stream = accumulated(MESSAGES.as_stream(call(stream=True), json.dumps(whole).encode()))
     assert as_stream["content"] == whole["content"]

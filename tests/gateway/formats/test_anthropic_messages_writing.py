@@ -1,4 +1,4 @@
-"""Conversations of other dialects as Messages requests: what each model takes, and what is lost."""
+"""Conversations of other formats as Messages requests: what each model takes, and what is lost."""
 
 import base64
 import json
@@ -34,10 +34,10 @@ from gateway.conversation.request import (
 )
 from gateway.errors import InvalidRequest
 from gateway.formats.anthropic_messages.format import AnthropicMessages
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 
 MESSAGES = AnthropicMessages()
-DIALECT = MESSAGES.dialect
+TRANSLATION = MESSAGES.translation
 NAME = MESSAGES.name
 MODEL = "claude-opus-4-8"
 BUDGETED = "claude-sonnet-4-5-20250929"
@@ -57,13 +57,13 @@ def written(
     model: str = MODEL,
     **members: Any,  # noqa: ANN401 - of any field
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A conversation of another dialect as a request."""
-    conversation = Conversation(dialect="openai_chat", messages=messages or (HELLO,), **members)
-    told = DIALECT.request(conversation, model)
+    """A conversation of another format as a request."""
+    conversation = Conversation(format="openai_chat", messages=messages or (HELLO,), **members)
+    told = TRANSLATION.request(conversation, model)
     return told.document, told.losses
 
 
-def test_messages_are_in_the_order_that_the_dialect_demands() -> None:
+def test_messages_are_in_the_order_that_the_format_demands() -> None:
     document, losses = written(
         Message(role="system", parts=(Text(text="S"),)),
         Message(role="developer", parts=(Text(text="D"),)),
@@ -125,13 +125,13 @@ def test_arguments_are_an_object_and_never_lost(arguments: str, told: dict[str, 
     called = Message(role="assistant", parts=(ToolCall(id="1", name="f", arguments=arguments),))
     document, _ = written(HELLO, called, tools=(F,))
     assert document["messages"][1]["content"][0]["input"] == told
-    read = DIALECT.conversation(call(messages=document["messages"], tools=document["tools"]))
+    read = TRANSLATION.conversation(call(messages=document["messages"], tools=document["tools"]))
     (part,) = read.messages[1].parts
     assert isinstance(part, ToolCall)
     assert part.arguments.replace(" ", "") == (arguments or "{}").replace(" ", "")
 
 
-def test_ids_that_the_dialect_refuses_are_replaced_alike_for_call_and_result() -> None:
+def test_ids_that_the_format_refuses_are_replaced_alike_for_call_and_result() -> None:
     odd = "call_1|fc_2/ü"
     called = Message(role="assistant", parts=(ToolCall(id=odd, name="f", arguments="{}"),))
     result = Message(role="user", parts=(ToolResult(call_id=odd, content=()),))
@@ -189,7 +189,7 @@ def test_thoughts_that_others_signed_are_named_as_lost() -> None:
         ),
     ],
 )
-def test_media_are_told_as_the_dialect_wants_them(media: Media, source: dict[str, Any]) -> None:
+def test_media_are_told_as_the_format_wants_them(media: Media, source: dict[str, Any]) -> None:
     document, losses = written(Message(role="user", parts=(media,)))
     assert document["messages"][0]["content"][0]["source"] == source
     assert losses == ()
@@ -215,9 +215,9 @@ DOCX = Inline(media_type="application/vnd.openxmlformats", data="AAAA")
     ],
 )
 def test_what_would_change_the_meaning_is_refused(members: dict[str, Any]) -> None:
-    conversation = Conversation(dialect="openai_chat", **{"messages": (HELLO,), **members})
+    conversation = Conversation(format="openai_chat", **{"messages": (HELLO,), **members})
     with pytest.raises(InvalidRequest) as refusal:
-        DIALECT.request(conversation, MODEL)
+        TRANSLATION.request(conversation, MODEL)
     assert refusal.value.code == "not_expressible"
 
 
@@ -226,7 +226,7 @@ def test_losses_are_named_once_each() -> None:
         Media(kind="image", source=Address(url="u"), detail="low"),
         Media(kind="image", source=Address(url="v"), detail="auto"),
         Media(kind="image", source=Address(url="w"), detail="low"),
-        Foreign(dialect="openai_chat", kind="odd", value={}),
+        Foreign(format="openai_chat", kind="odd", value={}),
     )
     answered = (Media(kind="image", source=Address(url="u")), Refusal(text="no"))
     document, losses = written(
@@ -248,7 +248,7 @@ def test_losses_are_named_once_each() -> None:
         foreign={"prediction": {}},
         tools=(
             CustomTool(name="g", grammar={}),
-            ForeignTool(dialect="openai_chat", kind="odd", value={}),
+            ForeignTool(format="openai_chat", kind="odd", value={}),
             WebSearch(allowed_domains=("a",), blocked_domains=("b",)),
         ),
     )
@@ -425,7 +425,7 @@ def test_structured_output_where_the_model_has_it() -> None:
     assert written(output=OutputFormat(kind="text"))[1] == ()
 
 
-def test_tools_of_other_dialects() -> None:
+def test_tools_of_other_formats() -> None:
     strict = FunctionTool(name="h", is_strict=True, cache=CacheMark(ttl="1h"))
     search = WebSearch(context_size="medium", city="Riga")
     document, losses = written(

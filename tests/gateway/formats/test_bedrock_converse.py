@@ -35,11 +35,11 @@ from gateway.conversation.request import (
 )
 from gateway.errors import InvalidRequest
 from gateway.formats.bedrock_converse.format import BedrockConverse
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 from tests.gateway.formats.converse_requests import complaint
 
 FORMAT = BedrockConverse()
-DIALECT = FORMAT.dialect
+TRANSLATION = FORMAT.translation
 NOVA, NOVA_2 = "us.amazon.nova-pro-v1:0", "us.amazon.nova-2-lite-v1:0"
 LLAMA, COHERE = "us.meta.llama3-3-70b-instruct-v1:0", "cohere.command-r-v1:0"
 MISTRAL, DEEPSEEK = "mistral.mistral-large-2407-v1:0", "deepseek.v3-v1:0"
@@ -65,8 +65,8 @@ def written(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A request, which AWS's own description must approve of, and its losses."""
     told = messages or (Message(role="user", parts=parts or (Text(text="hi"),)),)
-    conversation = Conversation(dialect="openai_chat", messages=told, **more)
-    request = DIALECT.request(conversation, model)
+    conversation = Conversation(format="openai_chat", messages=told, **more)
+    request = TRANSLATION.request(conversation, model)
     document = json.loads(msgspec.json.encode(request.document))
     assert complaint(document) == ""
     return document, request.losses
@@ -182,7 +182,7 @@ def test_media_without_a_format_are_refused(kind: MediaKind, source: Source) -> 
 
 
 def test_no_address_is_the_providers_to_fetch() -> None:
-    assert not DIALECT.takes_address(Media(kind="image", source=Stored(file_id="s3://b/k")))
+    assert not TRANSLATION.takes_address(Media(kind="image", source=Stored(file_id="s3://b/k")))
 
 
 def test_documents_have_names_of_their_own_and_words_beside_them() -> None:
@@ -422,14 +422,14 @@ def test_what_would_mean_something_else_is_refused(asked: dict[str, Any]) -> Non
 
 def test_a_channels_words_lead_and_a_name_makes_think() -> None:
     own = {"system": [{"text": "own"}]}
-    assert DIALECT.lead({}, "w", False) == {"system": [{"text": "w"}]}
-    assert DIALECT.lead(own, "w", False) == {}
-    assert DIALECT.lead(own, "w", True) == {"system": [{"text": "w"}, {"text": "own"}]}
+    assert TRANSLATION.lead({}, "w", False) == {"system": [{"text": "w"}]}
+    assert TRANSLATION.lead(own, "w", False) == {}
+    assert TRANSLATION.lead(own, "w", True) == {"system": [{"text": "w"}, {"text": "own"}]}
     document = {
         "inferenceConfig": {"temperature": 0.5, "stopSequences": ["x"]},
         "additionalModelRequestFields": {"inferenceConfig": {"topK": 5}},
     }
-    edits = DIALECT.think(document, NOVA_2, Reasoning(effort="high"))
+    edits = TRANSLATION.think(document, NOVA_2, Reasoning(effort="high"))
     assert edits.of(document) == {
         "inferenceConfig": {"stopSequences": ["x"]},
         "additionalModelRequestFields": {
@@ -438,4 +438,4 @@ def test_a_channels_words_lead_and_a_name_makes_think() -> None:
         },
     }
     assert edits.lost == ("temperature",)
-    assert DIALECT.think(document, LLAMA, Reasoning(effort="high")).of(document) == document
+    assert TRANSLATION.think(document, LLAMA, Reasoning(effort="high")).of(document) == document

@@ -19,14 +19,15 @@ from gateway.conversation.turn import (
 )
 from gateway.errors import UpstreamFailed, UpstreamRateLimited, UpstreamRefused
 from gateway.formats.bedrock_converse.format import BedrockConverse
-from gateway.formats.contract import ChatCall, StreamReader, UnreadableAnswer
+from gateway.formats.contract import StreamReader, UnreadableAnswer
 from gateway.formats.registry import FORMATS
+from gateway.formats.values import ChatCall
 from ledger.pricing import STANDARD
 from ledger.usage import Usage
 from tests.gateway.providers.event_streams import CONVERSE
 
 FORMAT = BedrockConverse()
-DIALECT = FORMAT.dialect
+TRANSLATION = FORMAT.translation
 SAID = [{"role": "user", "content": "hello"}]
 CALL = ChatCall("m", True, None, 1, True, {}, b"{}")
 
@@ -66,7 +67,7 @@ def test_a_whole_answer() -> None:
     assert (answer.usage, answer.anomaly) == (Usage(input=3, output=4), None)
     assert (answer.service, answer.error) == ("flex", None)
     assert answer.output_texts == ("hm", "a", "n", "so", "f", '{"a":1}')
-    turn = DIALECT.turn(ANSWER)
+    turn = TRANSLATION.turn(ANSWER)
     (choice,) = turn.choices
     assert choice.stop == "tool_calls"
     thought, hidden, text, foreign, cited, call = choice.parts
@@ -75,14 +76,14 @@ def test_a_whole_answer() -> None:
         text="", signature="cg==", signed_by="bedrock_converse", is_redacted=True
     )
     assert text == Text(text="a")
-    assert foreign.dialect == "bedrock_converse"  # type: ignore[union-attr]  # told as foreign
+    assert foreign.format == "bedrock_converse"  # type: ignore[union-attr]  # told as foreign
     assert cited == Text(
         text="so",
         citations=({"url": "https://x.invalid", "title": "t"},),
         citing="bedrock_converse",
     )
     assert call == ToolCall(id="c1", name="f", arguments='{"a":1}')
-    assert turn.id != DIALECT.turn(ANSWER).id
+    assert turn.id != TRANSLATION.turn(ANSWER).id
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_a_whole_answer() -> None:
 )
 def test_why_it_stopped(reason: str | None, stop: str) -> None:
     output = {"message": {"role": "assistant", "content": [{"text": "a"}]}}
-    (choice,) = DIALECT.turn({"output": output, "stopReason": reason}).choices
+    (choice,) = TRANSLATION.turn({"output": output, "stopReason": reason}).choices
     assert choice.stop == stop
 
 
@@ -196,7 +197,7 @@ def reading() -> StreamReader:
 
 
 def turn_events(*told: bytes) -> list[TurnEvent]:
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     events: list[TurnEvent] = []
     for one in told:
         events += reader.read(one.partition(b"data: ")[2])
@@ -315,9 +316,9 @@ def test_a_delta_of_a_call_that_has_not_begun_is_unreadable() -> None:
 
 
 @pytest.mark.parametrize("client", ["openai_chat", "openai_responses", "anthropic_messages"])
-def test_signatures_come_back_through_clients_of_other_dialects(client: str) -> None:
-    dialect = FORMATS[client].dialect
-    answer = json.loads(dialect.answer(CALL, DIALECT.turn(ANSWER), Usage()))
+def test_signatures_come_back_through_clients_of_other_formats(client: str) -> None:
+    translation = FORMATS[client].translation
+    answer = json.loads(translation.answer(CALL, TRANSLATION.turn(ANSWER), Usage()))
     if client == "openai_chat":
         messages = {"messages": [*SAID, answer["choices"][0]["message"]]}
     elif client == "openai_responses":
@@ -327,7 +328,7 @@ def test_signatures_come_back_through_clients_of_other_dialects(client: str) -> 
         messages = {"messages": [*SAID, sent_back], "max_tokens": 9}
     document = {"model": "m", **messages}
     call = FORMATS[client].read_request(document, msgspec.json.encode(document))
-    sent = DIALECT.request(dialect.conversation(call), "us.amazon.nova-2-lite-v1:0")
+    sent = TRANSLATION.request(translation.conversation(call), "us.amazon.nova-2-lite-v1:0")
     thoughts = [
         block
         for message in sent.document["messages"]

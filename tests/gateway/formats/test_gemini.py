@@ -1,4 +1,4 @@
-"""generateContent: read for what it costs, told as streams, and by way of no dialect there and
+"""generateContent: read for what it costs, told as streams, and by way of no format there and
 back."""
 
 import json
@@ -11,17 +11,18 @@ from gateway.conversation.parts import Media, Text, Thinking, ToolCall, ToolResu
 from gateway.conversation.request import Conversation, FunctionTool, Message, Reasoning, Sampling
 from gateway.conversation.turn import PartBegun, SignatureDelta, Stopped, TextDelta
 from gateway.errors import GatewayError, InsufficientQuota, InvalidRequest, UpstreamRefused
-from gateway.formats.contract import ChatCall, Piece, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.gemini.format import Gemini
 from gateway.formats.gemini.schemas import as_json_schema
 from gateway.formats.openai_chat.format import OpenAIChat
+from gateway.formats.values import ChatCall, Piece
 from gateway.http.sse import SSEParser
 from gateway.routes.gemini_paths import ModelAction, model_action
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 
 GEMINI = Gemini()
-DIALECT = GEMINI.dialect
+TRANSLATION = GEMINI.translation
 ALL = recordings("gemini-generate-gemini")
 WHOLE = [each for each in ALL if not each.is_stream]
 STREAMS = [each for each in ALL if each.is_stream]
@@ -193,10 +194,10 @@ def test_paths_name_a_model_and_what_is_asked_of_it(path: str, asked: ModelActio
 
 @pytest.mark.parametrize("recording", ALL, ids=lambda each: each.name)
 def test_a_recorded_request_comes_back_meaning_the_same(recording: Recording) -> None:
-    before = DIALECT.conversation(call_of(recording))
-    written = DIALECT.request(before, "gemini-2.5-pro")
+    before = TRANSLATION.conversation(call_of(recording))
+    written = TRANSLATION.request(before, "gemini-2.5-pro")
     assert written.losses == ()
-    after = DIALECT.conversation(
+    after = TRANSLATION.conversation(
         GEMINI.read_request(written.document, json.dumps(written.document).encode())
     )
     assert after.messages == before.messages
@@ -208,9 +209,9 @@ def test_a_recorded_request_comes_back_meaning_the_same(recording: Recording) ->
 
 @pytest.mark.parametrize("recording", WHOLE, ids=lambda each: each.name)
 def test_a_recorded_answer_keeps_what_it_says(recording: Recording) -> None:
-    turn = DIALECT.turn(json.loads(recording.response))
-    written = json.loads(DIALECT.answer(call(), turn, USED))
-    again = DIALECT.turn(written)
+    turn = TRANSLATION.turn(json.loads(recording.response))
+    written = json.loads(TRANSLATION.answer(call(), turn, USED))
+    again = TRANSLATION.turn(written)
     for before, after in zip(turn.choices, again.choices, strict=True):
         assert [_said(part) for part in after.parts] == [_said(part) for part in before.parts]
         assert after.stop == before.stop
@@ -225,7 +226,7 @@ def _said(part: Any) -> object:  # noqa: ANN401 - any part
 
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda each: each.name)
 def test_a_recorded_stream_comes_out_as_the_same_turn(recording: Recording) -> None:
-    reader, writer = DIALECT.reader(), DIALECT.writer(call())
+    reader, writer = TRANSLATION.reader(), TRANSLATION.writer(call())
     told = b"".join(writer.write(reader.read(data)) for data in events_of(recording.response))
     told += writer.write(reader.finish()) + writer.closing(USED)
     assert texts_of(told) == texts_of(recording.response)
@@ -272,7 +273,7 @@ def test_both_spellings_and_every_kind_of_part_are_read() -> None:
             ],
         },
     ]
-    user, model, results = DIALECT.conversation(call(contents=contents)).messages
+    user, model, results = TRANSLATION.conversation(call(contents=contents)).messages
     image, video = user.parts[1:]
     assert isinstance(image, Media)
     assert isinstance(video, Media)
@@ -331,10 +332,10 @@ def test_a_chat_with_tools_goes_through_and_back() -> None:
         "stop": ["x"],
         "seed": 3,
     }
-    asked = chat.dialect.conversation(chat.read_request(document, b""))
-    written = DIALECT.request(asked, "gemini-2.5-pro")
-    again = DIALECT.conversation(GEMINI.read_request(written.document, b""))
-    back = chat.dialect.request(again, "m").document
+    asked = chat.translation.conversation(chat.read_request(document, b""))
+    written = TRANSLATION.request(asked, "gemini-2.5-pro")
+    again = TRANSLATION.conversation(GEMINI.read_request(written.document, b""))
+    back = chat.translation.request(again, "m").document
     plain = [
         {name: value for name, value in message.items() if name != "name"} for message in messages
     ]
@@ -373,11 +374,11 @@ def test_how_much_to_think_is_told_as_the_model_knows_it(
     reasoning: Reasoning, model: str, told: dict[str, object]
 ) -> None:
     conversation = Conversation(
-        dialect="openai_chat",
+        format="openai_chat",
         messages=(Message(role="user", parts=(Text(text="x"),)),),
         reasoning=reasoning,
     )
-    document = DIALECT.request(conversation, model).document
+    document = TRANSLATION.request(conversation, model).document
     assert document["generationConfig"]["thinkingConfig"] == told
 
 
@@ -397,15 +398,15 @@ def test_the_first_call_of_a_step_bears_a_signature(
         ToolCall(id="2", name="f", arguments="{}"),
     )
     conversation = Conversation(
-        dialect="openai_chat", messages=(Message(role="assistant", parts=calls),)
+        format="openai_chat", messages=(Message(role="assistant", parts=calls),)
     )
-    (content,) = DIALECT.request(conversation, model).document["contents"]
+    (content,) = TRANSLATION.request(conversation, model).document["contents"]
     assert [part.get("thoughtSignature") for part in content["parts"]] == told
 
 
 def test_losses_are_named() -> None:
     conversation = Conversation(
-        dialect="anthropic_messages",
+        format="anthropic_messages",
         messages=(
             Message(role="user", parts=(Text(text="x"),)),
             Message(
@@ -418,7 +419,7 @@ def test_losses_are_named() -> None:
         tools=(FunctionTool(name="f"),),
         foreign={"container": "c"},
     )
-    assert DIALECT.request(conversation, "m").losses == (
+    assert TRANSLATION.request(conversation, "m").losses == (
         "thinking",
         "logit_bias",
         "stop",
@@ -428,7 +429,7 @@ def test_losses_are_named() -> None:
 
 
 def test_a_call_streams_whole_and_a_signature_beside_words_is_kept() -> None:
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     chunk = {
         "responseId": "r",
         "candidates": [

@@ -14,7 +14,7 @@ from gateway.conversation.turn import (
 from gateway.formats.gemini.format import Gemini
 from ledger.usage import Usage
 
-DIALECT = Gemini().dialect
+TRANSLATION = Gemini().translation
 CALL = Gemini().read_request({"contents": [{"parts": [{"text": "x"}]}]}, b"{}")
 OF_RESPONSES = {"type": "url_citation", "url": "https://a.example", "title": "A"}
 OF_CHAT = {"type": "url_citation", "url_citation": {"url": "https://b.example"}}
@@ -28,14 +28,14 @@ def page(url: str, title: str) -> dict[str, object]:
 def test_a_whole_answer_names_each_page_once() -> None:
     citations = (OF_RESPONSES, OF_CHAT, OF_RESPONSES, OF_A_FILE)
     cited = Text(text="x", citations=citations, citing="openai_responses")
-    turn = Turn(dialect="", id="i", model="m", choices=(Choice(parts=(cited,), stop="stop"),))
-    (candidate,) = json.loads(DIALECT.answer(CALL, turn, Usage()))["candidates"]
+    turn = Turn(format="", id="i", model="m", choices=(Choice(parts=(cited,), stop="stop"),))
+    (candidate,) = json.loads(TRANSLATION.answer(CALL, turn, Usage()))["candidates"]
     pages = [page("https://a.example", "A"), page("https://b.example", "")]
     assert candidate["groundingMetadata"] == {"groundingChunks": pages}
 
 
 def test_a_stream_names_them_at_its_end() -> None:
-    writer = DIALECT.writer(CALL)
+    writer = TRANSLATION.writer(CALL)
     writer.write(
         [
             PartBegun(choice=0, number=0, part=Text(text="x")),
@@ -51,6 +51,6 @@ def test_a_stream_names_them_at_its_end() -> None:
 
 def test_what_cites_nothing_is_grounded_on_nothing() -> None:
     told = Text(text="x", citations=(OF_A_FILE,), citing="openai_responses")
-    turn = Turn(dialect="", id="i", model="m", choices=(Choice(parts=(told,), stop="stop"),))
-    (candidate,) = json.loads(DIALECT.answer(CALL, turn, Usage()))["candidates"]
+    turn = Turn(format="", id="i", model="m", choices=(Choice(parts=(told,), stop="stop"),))
+    (candidate,) = json.loads(TRANSLATION.answer(CALL, turn, Usage()))["candidates"]
     assert "groundingMetadata" not in candidate

@@ -14,7 +14,7 @@ def test_both_alphabets_of_base64_are_the_same_bytes() -> None:
         part = {"inlineData": {"mimeType": "image/png", "data": encoded.decode()}}
         document = {"contents": [{"role": "user", "parts": [part]}]}
         call = Gemini().read_request(document, json.dumps(document).encode())
-        conversation = Gemini().dialect.conversation(call)
-        (message,) = OpenAIChat().dialect.request(conversation, "m").document["messages"]
+        conversation = Gemini().translation.conversation(call)
+        (message,) = OpenAIChat().translation.request(conversation, "m").document["messages"]
         url = message["content"][0]["image_url"]["url"]
         assert base64.b64decode(url.partition(",")[2], validate=True) == BYTES

@@ -1,4 +1,4 @@
-"""Whole answers, failures and errors in OpenAI's dialect."""
+"""Whole answers, failures and errors in OpenAI's format."""
 
 import json
 from typing import Any

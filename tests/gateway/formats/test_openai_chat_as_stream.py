@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.as_stream import as_stream
 from gateway.formats.openai_chat.stream import ChatStreamReader
+from gateway.formats.values import ChatCall
 from tests.recorded import Recording, recordings
 
 WHOLE = [

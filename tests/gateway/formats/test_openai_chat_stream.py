@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import StreamBrokenOff, UpstreamFailed, UpstreamRateLimited
-from gateway.formats.contract import Piece, StreamReader
+from gateway.formats.contract import StreamReader
 from gateway.formats.registry import FORMATS
 from gateway.formats.shared.delivered_text import KEPT_MAX_CHARACTERS, DeliveredText
+from gateway.formats.values import Piece
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

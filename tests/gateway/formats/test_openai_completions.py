@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import ChatCall, Piece
 from gateway.formats.registry import FORMATS
-from gateway.formats.shared.reasoning_suffixes import Suffix
-from gateway.formats.translation import Asking, Passing, Wires
+from gateway.formats.translator import Asking, PassingThrough, Translators
+from gateway.formats.values import ChatCall, Piece
 from ledger.usage import Usage
 
 LEGACY = FORMATS["openai_completions"]
@@ -125,15 +125,15 @@ def test_the_clients_bytes_pass_but_for_the_declared_edits() -> None:
 def test_what_a_translation_cannot_say_is_refused_by_its_name(
     fields: dict[str, Any], param: str
 ) -> None:
-    wires = Wires(LEGACY, FORMATS)
+    translators = Translators(LEGACY, FORMATS)
     call = call_of(**fields)
     for name in FORMATS:
-        wire = wires.to(name)
-        if isinstance(wire, Passing):
-            assert wire.outgoing(call, asking("m")).body == call.body
+        translator = translators.to(name)
+        if isinstance(translator, PassingThrough):
+            assert translator.outgoing(call, asking("m")).body == call.body
         else:
             with pytest.raises(InvalidRequest) as refusal:
-                wire.outgoing(call, asking("up"))
+                translator.outgoing(call, asking("up"))
             assert (refusal.value.param, refusal.value.code) == (param, "not_expressible"), name
 
 
@@ -142,7 +142,7 @@ def test_a_prompt_becomes_what_a_user_says() -> None:
         n=2, best_of=2, max_tokens=9, temperature=0.5, stop="x", logprobs=3, echo=False, suffix="",
         user="u", seed=4, odd=1,
     )  # fmt: skip
-    outgoing = Wires(LEGACY, FORMATS).to("openai_chat").outgoing(call, asking("up"))
+    outgoing = Translators(LEGACY, FORMATS).to("openai_chat").outgoing(call, asking("up"))
     assert msgspec.json.decode(outgoing.body) == {
         "model": "up",
         "messages": [{"role": "user", "content": "once upon"}],
@@ -170,15 +170,15 @@ def test_a_prompt_becomes_what_a_user_says() -> None:
 def test_a_channels_system_prompt_is_what_a_prompt_begins_with(
     fields: dict[str, Any], prompt: object
 ) -> None:
-    wire = Wires(LEGACY, FORMATS).to("openai_completions")
-    sent = wire.outgoing(call_of(**fields), asking("m", "be brief")).body
+    translator = Translators(LEGACY, FORMATS).to("openai_completions")
+    sent = translator.outgoing(call_of(**fields), asking("m", "be brief")).body
     assert msgspec.json.decode(sent)["prompt"] == prompt
 
 
-def test_a_request_in_its_own_dialect_loses_nothing() -> None:
+def test_a_request_in_its_own_format_loses_nothing() -> None:
     call = call_of(n=2, max_tokens=9, logprobs=0, stop=["x"], odd=1)
-    conversation = LEGACY.dialect.conversation(call)
-    written = LEGACY.dialect.request(conversation, "m")
+    conversation = LEGACY.translation.conversation(call)
+    written = LEGACY.translation.request(conversation, "m")
     assert written.document == call.document
     assert written.losses == ()
 
@@ -195,9 +195,11 @@ def test_probabilities_of_a_chat_model_are_told_in_rows() -> None:
         "finish_reason": "length",
     }
     answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 7, "model": "up"}
-    wire = Wires(LEGACY, FORMATS).to("openai_chat")
-    whole = wire.whole(msgspec.json.encode({**answer, "choices": [choice], "usage": USAGE}))
-    told = msgspec.json.decode(wire.told(call_of(logprobs=1), whole, Usage(input=5, output=2)))
+    translator = Translators(LEGACY, FORMATS).to("openai_chat")
+    whole = translator.whole(msgspec.json.encode({**answer, "choices": [choice], "usage": USAGE}))
+    told = msgspec.json.decode(
+        translator.told(call_of(logprobs=1), whole, Usage(input=5, output=2))
+    )
     assert (told["object"], told["created"], told["model"]) == ("text_completion", 7, "m")
     assert told["choices"] == [
         {
@@ -284,9 +286,9 @@ def test_an_odd_event_breaks_the_stream(broken: bytes) -> None:
 
 
 def test_several_choices_are_told_apart_in_a_stream() -> None:
-    wire = Wires(LEGACY, FORMATS).to("openai_chat")
+    translator = Translators(LEGACY, FORMATS).to("openai_chat")
     call = call_of(stream=True, n=2)
-    reader = wire.stream(call, count_words)
+    reader = translator.stream(call, count_words)
     told = b""
     for index, word in ((0, "a"), (1, "b"), (0, " c")):
         delta = {"index": index, "delta": {"content": word}, "finish_reason": None}

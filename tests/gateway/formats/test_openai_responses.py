@@ -1,4 +1,4 @@
-"""Responses: read for what they cost, told as streams, and by way of no dialect there and back."""
+"""Responses: read for what they cost, told as streams, and by way of no format there and back."""
 
 import json
 from collections.abc import Sequence
@@ -11,15 +11,16 @@ from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, T
 from gateway.conversation.request import Conversation, Message, Sampling
 from gateway.conversation.turn import SignatureDelta, Stopped, TextDelta
 from gateway.errors import GatewayError, InvalidRequest, UpstreamFailed, UpstreamRateLimited
-from gateway.formats.contract import ChatCall, Piece, UnreadableAnswer
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_chat.format import OpenAIChat
 from gateway.formats.openai_responses.format import OpenAIResponses
+from gateway.formats.values import ChatCall, Piece
 from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 
 RESPONSES = OpenAIResponses()
-DIALECT = RESPONSES.dialect
+TRANSLATION = RESPONSES.translation
 ANSWERED = recordings("openai-responses-responses")
 STREAMS = [each for each in ANSWERED if each.is_stream]
 WHOLE = [each for each in ANSWERED if not each.is_stream]
@@ -169,12 +170,12 @@ def test_the_body_passes_but_for_the_model_and_what_is_stripped() -> None:
 
 @pytest.mark.parametrize("recording", ANSWERED, ids=lambda each: each.name)
 def test_a_recorded_request_comes_back_as_it_was(recording: Recording) -> None:
-    written = DIALECT.request(DIALECT.conversation(call_of(recording)), "m")
+    written = TRANSLATION.request(TRANSLATION.conversation(call_of(recording)), "m")
     assert written.losses == ()
-    again = DIALECT.conversation(
+    again = TRANSLATION.conversation(
         RESPONSES.read_request(written.document, json.dumps(written.document).encode())
     )
-    assert _same(again) == _same(DIALECT.conversation(call_of(recording)))
+    assert _same(again) == _same(TRANSLATION.conversation(call_of(recording)))
 
 
 def _same(conversation: Conversation) -> object:
@@ -193,16 +194,16 @@ def _same(conversation: Conversation) -> object:
 
 @pytest.mark.parametrize("recording", WHOLE, ids=lambda each: each.name)
 def test_a_recorded_answer_keeps_what_it_says(recording: Recording) -> None:
-    turn = DIALECT.turn(json.loads(recording.response))
-    written = DIALECT.answer(call(), turn, told_usage(recording))
-    again = DIALECT.turn(json.loads(written))
+    turn = TRANSLATION.turn(json.loads(recording.response))
+    written = TRANSLATION.answer(call(), turn, told_usage(recording))
+    again = TRANSLATION.turn(json.loads(written))
     assert again.choices == turn.choices
     assert RESPONSES.read_answer(written).usage == told_usage(recording)
 
 
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda each: each.name)
 def test_a_recorded_stream_comes_out_as_the_same_turn(recording: Recording) -> None:
-    reader, writer = DIALECT.reader(), DIALECT.writer(call(stream=True))
+    reader, writer = TRANSLATION.reader(), TRANSLATION.writer(call(stream=True))
     told = b"".join(writer.write(reader.read(data)) for data in events_of(recording.response))
     told += writer.write(reader.finish()) + writer.closing(USED)
     last = json.loads(events_of(told)[-1])["response"]
@@ -215,7 +216,7 @@ def test_a_recorded_stream_comes_out_as_the_same_turn(recording: Recording) -> N
 
 def _all_said(response: dict[str, Any]) -> list[object]:
     """What a response says, but for items of tools: some are not streamed."""
-    parts = DIALECT.turn(response).choices[0].parts
+    parts = TRANSLATION.turn(response).choices[0].parts
     return [_said(part) for part in parts if not isinstance(part, Foreign)]
 
 
@@ -271,18 +272,18 @@ def test_a_chat_with_tools_goes_through_and_back() -> None:
             "json_schema": {"name": "s", "schema": {"type": "object"}, "strict": True},
         },
     }
-    asked = chat.dialect.conversation(chat.read_request(document, b""))
-    written = DIALECT.request(asked, "m")
+    asked = chat.translation.conversation(chat.read_request(document, b""))
+    written = TRANSLATION.request(asked, "m")
     assert written.losses == ()
-    again = DIALECT.conversation(RESPONSES.read_request(written.document, b""))
-    back = chat.dialect.request(again, "m").document
+    again = TRANSLATION.conversation(RESPONSES.read_request(written.document, b""))
+    back = chat.translation.request(again, "m").document
     for name in ("messages", "tool_choice", "response_format"):
         assert back[name] == document[name]
 
 
 def test_what_it_cannot_say_is_named_or_refused() -> None:
     conversation = Conversation(
-        dialect="anthropic_messages",
+        format="anthropic_messages",
         messages=(
             Message(role="user", parts=(Text(text="x"),)),
             Message(
@@ -292,27 +293,27 @@ def test_what_it_cannot_say_is_named_or_refused() -> None:
         ),
         sampling=Sampling(top_k=4, stop=("a",), seed=0),
     )
-    assert DIALECT.request(conversation, "m").losses == ("thinking", "top_k", "seed", "stop")
+    assert TRANSLATION.request(conversation, "m").losses == ("thinking", "top_k", "seed", "stop")
     with pytest.raises(InvalidRequest):
-        DIALECT.request(
-            Conversation(dialect="openai_chat", messages=conversation.messages[:1], choices=2), "m"
+        TRANSLATION.request(
+            Conversation(format="openai_chat", messages=conversation.messages[:1], choices=2), "m"
         )
 
 
 def test_a_strangers_signature_comes_back_from_the_client() -> None:
     thought = Thinking(text="hm", signature="s", signed_by="anthropic_messages")
-    turn = DIALECT.turn({"id": "i", "output": []})
+    turn = TRANSLATION.turn({"id": "i", "output": []})
     (choice,) = turn.choices
     turn = msgspec.structs.replace(
         turn, choices=(msgspec.structs.replace(choice, parts=(thought,)),)
     )
-    (item,) = json.loads(DIALECT.answer(call(), turn, USED))["output"]
-    conversation = DIALECT.conversation(call(input=[{"role": "user", "content": "x"}, item]))
+    (item,) = json.loads(TRANSLATION.answer(call(), turn, USED))["output"]
+    conversation = TRANSLATION.conversation(call(input=[{"role": "user", "content": "x"}, item]))
     assert conversation.messages[1].parts == (thought,)
 
 
 def test_the_seal_of_a_thought_is_told_when_its_item_is_done() -> None:
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e"}
     events = reader.read(
         json.dumps({"type": "response.output_item.added", "item": {**item}}).encode()

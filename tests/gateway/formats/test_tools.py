@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.formats.contract import TOOL_CALLS_DEFAULT, ChatCall
 from gateway.formats.registry import FORMATS
-from gateway.formats.translation import Wires
+from gateway.formats.translator import Translators
+from gateway.formats.values import TOOL_CALLS_DEFAULT, ChatCall
 from ledger.usage import Usage
 from tests.recorded import recordings
 
@@ -18,23 +18,25 @@ CALL = ChatCall(
 )  # fmt: skip
 
 
-def whole(dialect: str, **document: Any) -> Usage:  # noqa: ANN401 - JSON
-    answer = FORMATS[dialect].read_answer(json.dumps(document).encode())
+def whole(format_name: str, **document: Any) -> Usage:  # noqa: ANN401 - JSON
+    answer = FORMATS[format_name].read_answer(json.dumps(document).encode())
     assert answer.usage is None or not any(getattr(answer.usage, kind) for kind in ("web_search",))
     return answer.tools
 
 
-def streamed(dialect: str, *events: object, call: ChatCall = CALL) -> Usage:
-    reader = FORMATS[dialect].stream(call, len)
+def streamed(format_name: str, *events: object, call: ChatCall = CALL) -> Usage:
+    reader = FORMATS[format_name].stream(call, len)
     for event in events:
         reader.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
     assert reader.error is None
     return reader.tools
 
 
-def offered(dialect: str, **document: Any) -> dict[str, int]:  # noqa: ANN401 - JSON
+def offered(format_name: str, **document: Any) -> dict[str, int]:  # noqa: ANN401 - JSON
     model = document.pop("model", "m")
-    return dict(FORMATS[dialect].prompt(replace(CALL, model=model, document=document)).tool_calls)
+    return dict(
+        FORMATS[format_name].prompt(replace(CALL, model=model, document=document)).tool_calls
+    )
 
 
 # ---------------------------------------------------------------------- Responses
@@ -104,13 +106,13 @@ def test_recorded_exchanges_have_the_calls_that_their_providers_bill(
 ) -> None:
     (recording,) = recordings(name)
     prefix = {"openai": "openai_responses", "anthropic": "anthropic_messages", "gemini": "gemini"}
-    wire = FORMATS[prefix[name.partition("-")[0]]]
+    asked_format = FORMATS[prefix[name.partition("-")[0]]]
     if recording.is_stream:
-        reader = wire.stream(CALL, len)
+        reader = asked_format.stream(CALL, len)
         reader.feed(recording.response)
         assert reader.tools == expected
     else:
-        assert wire.read_answer(recording.response).tools == expected
+        assert asked_format.read_answer(recording.response).tools == expected
 
 
 # ---------------------------------------------------------------------- Anthropic
@@ -259,14 +261,14 @@ def test_a_chat_request_is_bounded_by_one_search() -> None:
     assert offered("openai_chat", model="gpt-4o-search-preview", **given) == {"web_search": 1}
 
 
-# ---------------------------------------------------------------------- between dialects
+# ---------------------------------------------------------------------- between formats
 
 
-def test_searches_of_another_dialect_are_told_in_anthropics_usage() -> None:
-    wire = Wires(FORMATS["anthropic_messages"], FORMATS).to("openai_responses")
+def test_searches_of_another_format_are_told_in_anthropics_usage() -> None:
+    translator = Translators(FORMATS["anthropic_messages"], FORMATS).to("openai_responses")
     message = {"type": "message", "role": "assistant", "status": "completed", "content": []}
     body = {"id": "r", "status": "completed", "output": [ITEMS[0], message]}
-    seen = wire.whole(json.dumps(body).encode())
+    seen = translator.whole(json.dumps(body).encode())
     assert seen.answer.tools == Usage(web_search=1)
-    told = json.loads(wire.told(replace(CALL, stream=False), seen, Usage(web_search=1)))
+    told = json.loads(translator.told(replace(CALL, stream=False), seen, Usage(web_search=1)))
     assert told["usage"]["server_tool_use"]["web_search_requests"] == 1

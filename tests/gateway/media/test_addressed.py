@@ -10,12 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.conversation.parts import Address, Inline, Media, Text, ToolResult
+from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.conversation.request import Conversation, Message
 from gateway.errors import MediaUnavailable
-from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
-from gateway.formats.shared.reasoning_suffixes import Suffix
-from gateway.formats.translation import Asking, Wires
+from gateway.formats.translator import Asking, Translators
+from gateway.formats.values import ChatCall
 from gateway.media.addressed import MediaNeeded, takes_nothing, to_fetch, with_bytes
 from gateway.media.egress import Budget, Egress, EgressLimits, Fetched
 from gateway.media.fetch import MEDIA_MAX, MediaFetch
@@ -31,7 +31,7 @@ def image(url: str = URL, kind: Any = "image") -> Media:  # noqa: ANN401 - one o
 
 def talk(*parts: Any) -> Conversation:  # noqa: ANN401 - parts
     message = Message(role="user", parts=(Text(text="see"), *parts))
-    return Conversation(dialect="openai_chat", messages=(message,))
+    return Conversation(format="openai_chat", messages=(message,))
 
 
 def test_addresses_are_found_wherever_they_stand_and_replaced_there() -> None:
@@ -52,7 +52,7 @@ def test_addresses_are_found_wherever_they_stand_and_replaced_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "kind", "url", "takes"),
+    ("format_name", "kind", "url", "takes"),
     [
         ("openai_chat", "image", "https://a/1", True),
         ("openai_chat", "document", "https://a/1", False),
@@ -69,13 +69,13 @@ def test_addresses_are_found_wherever_they_stand_and_replaced_there() -> None:
         ("gemini", "image", "https://generativelanguage.googleapis.com/v1beta/files/1", True),
     ],
 )
-def test_each_dialect_says_what_its_providers_fetch(
-    dialect: str, kind: str, url: str, takes: bool
+def test_each_format_says_what_its_providers_fetch(
+    format_name: str, kind: str, url: str, takes: bool
 ) -> None:
-    assert FORMATS[dialect].dialect.takes_address(image(url, kind)) is takes
+    assert FORMATS[format_name].translation.takes_address(image(url, kind)) is takes
 
 
-# ---------------------------------------------------------------------- the wire
+# ---------------------------------------------------------------------- translators
 
 
 def chat_call() -> ChatCall:
@@ -92,30 +92,30 @@ def asking(*, takes_addresses: bool = True) -> Asking:
 
 
 def test_a_request_waits_for_media_that_its_provider_cannot_fetch() -> None:
-    wires = Wires(FORMATS["openai_chat"], FORMATS)
+    translators = Translators(FORMATS["openai_chat"], FORMATS)
     with pytest.raises(MediaNeeded):
-        wires.to("gemini").outgoing(chat_call(), asking())
+        translators.to("gemini").outgoing(chat_call(), asking())
     call = replace(chat_call(), fetched={URL: PNG})
-    sent = json.loads(wires.to("gemini").outgoing(call, asking()).body)
+    sent = json.loads(translators.to("gemini").outgoing(call, asking()).body)
     assert {"inlineData": {"mimeType": "image/png", "data": PNG.data}} in sent["contents"][0][
         "parts"
     ]
-    by_address = json.loads(wires.to("anthropic_messages").outgoing(call, asking()).body)
+    by_address = json.loads(translators.to("anthropic_messages").outgoing(call, asking()).body)
     assert by_address["messages"][0]["content"][1]["source"] == {"type": "url", "url": URL}
 
 
-def test_a_provider_of_the_same_dialect_that_fetches_nothing_is_sent_bytes() -> None:
-    wire = Wires(FORMATS["openai_chat"], FORMATS).to("openai_chat")
-    assert URL in wire.outgoing(chat_call(), asking()).body.decode()
+def test_a_provider_of_the_same_format_that_fetches_nothing_is_sent_bytes() -> None:
+    translator = Translators(FORMATS["openai_chat"], FORMATS).to("openai_chat")
+    assert URL in translator.outgoing(chat_call(), asking()).body.decode()
     with pytest.raises(MediaNeeded):
-        wire.outgoing(chat_call(), asking(takes_addresses=False))
+        translator.outgoing(chat_call(), asking(takes_addresses=False))
     call = replace(chat_call(), fetched={URL: PNG})
-    sent = json.loads(wire.outgoing(call, asking(takes_addresses=False)).body)
+    sent = json.loads(translator.outgoing(call, asking(takes_addresses=False)).body)
     assert sent["model"] == "up"
     url = sent["messages"][0]["content"][1]["image_url"]["url"]
     assert url == f"data:image/png;base64,{PNG.data}"
     without = replace(call, document={"model": "m", "messages": [{"role": "user", "content": "x"}]})
-    assert wire.outgoing(without, asking(takes_addresses=False)).body.startswith(b"{")
+    assert translator.outgoing(without, asking(takes_addresses=False)).body.startswith(b"{")
 
 
 # ---------------------------------------------------------------------- fetching

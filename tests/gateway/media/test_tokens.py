@@ -85,17 +85,17 @@ REQUESTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("dialect", REQUESTS)
-def test_every_dialect_reads_the_size_and_counts_by_the_models_name(dialect: str) -> None:
+@pytest.mark.parametrize("format_name", REQUESTS)
+def test_every_format_reads_the_size_and_counts_by_the_models_name(format_name: str) -> None:
     def fixed(width: int, height: int, model: str) -> tuple[int, int]:
-        document = REQUESTS[dialect](png(width, height)) | {"model": model}
-        wire = FORMATS[dialect]
-        call = wire.read_request(document, json.dumps(document).encode())
-        if dialect == "gemini":  # its model stands in the path
+        document = REQUESTS[format_name](png(width, height)) | {"model": model}
+        asked_format = FORMATS[format_name]
+        call = asked_format.read_request(document, json.dumps(document).encode())
+        if format_name == "gemini":  # its model stands in the path
             call = type(call)(
                 **{name: getattr(call, name) for name in call.__slots__} | {"model": model}
             )
-        prompt = wire.prompt(call)
+        prompt = asked_format.prompt(call)
         return prompt.fixed_tokens, prompt.estimated_tokens
 
     small, large = fixed(512, 512, "gpt-4o"), fixed(1_024, 1_024, "gpt-4o")

@@ -29,7 +29,7 @@ class Sent:
 
 def attempt(
     provider: Provider,
-    wire_format: str,
+    format_name: str,
     *,
     model: str = "m",
     key: str = "k",
@@ -46,7 +46,7 @@ def attempt(
         upstream_model=model,
         body=msgspec.json.encode({"model": model} if body is None else body),
         is_stream=is_stream,
-        format=wire_format,
+        format=format_name,
         **more,
     )
 

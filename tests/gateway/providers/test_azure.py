@@ -13,7 +13,7 @@ PREVIEW = "2025-04-01-preview"
 
 
 @pytest.mark.parametrize(
-    ("wire_format", "base_url", "settings", "url"),
+    ("format_name", "base_url", "settings", "url"),
     [
         (
             "openai_chat",
@@ -43,8 +43,8 @@ PREVIEW = "2025-04-01-preview"
         ("anthropic_messages", BASE, {}, f"{BASE}/anthropic/v1/messages"),
     ],
 )
-def test_the_address(wire_format: str, base_url: str, settings: dict[str, str], url: str) -> None:
-    one = attempt(Azure(), wire_format, model="my gpt/5", base_url=base_url, settings=settings)
+def test_the_address(format_name: str, base_url: str, settings: dict[str, str], url: str) -> None:
+    one = attempt(Azure(), format_name, model="my gpt/5", base_url=base_url, settings=settings)
     request = asked(Azure(), one)
     assert (request.url, request.body) == (url, one.body)
 

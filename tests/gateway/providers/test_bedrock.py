@@ -45,8 +45,8 @@ def test_the_check_of_signatures_agrees_with_awss_published_example() -> None:
 )
 def test_a_request_is_signed_as_it_is_sent(model: str, is_stream: bool) -> None:
     bedrock = Bedrock()
-    (wire_format,) = bedrock.formats("", model, {})
-    one = attempt(bedrock, wire_format, model=model, key=KEY, is_stream=is_stream, body=BODY)
+    (format_name,) = bedrock.formats("", model, {})
+    one = attempt(bedrock, format_name, model=model, key=KEY, is_stream=is_stream, body=BODY)
     request = asked(bedrock, one)
     target, headers = as_received(request.url, request.headers)
     assert "/us-east-1/bedrock/aws4_request" in headers["authorization"]
@@ -77,7 +77,7 @@ def test_an_api_key_is_sent_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "wire_format"),
+    ("model", "format_name"),
     [
         (CLAUDE, "anthropic_messages"),
         (f"us.{CLAUDE}", "anthropic_messages"),
@@ -97,8 +97,8 @@ def test_an_api_key_is_sent_as_it_is() -> None:
         ("us.deepseek.r1-v1:0", "bedrock_converse"),
     ],
 )
-def test_the_format_in_which_a_model_is_asked(model: str, wire_format: str) -> None:
-    assert Bedrock().formats("", model, {}) == (wire_format,)
+def test_the_format_in_which_a_model_is_asked(model: str, format_name: str) -> None:
+    assert Bedrock().formats("", model, {}) == (format_name,)
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,11 @@ def test_it_offers_every_model_in_some_format_it_speaks(name: str, provider: Pro
 def test_it_asks_a_whole_address_at_the_place_the_channel_says(
     name: str, provider: Provider, is_stream: bool
 ) -> None:
-    for wire_format in provider.spoken:
+    for format_name in provider.spoken:
         for base_url in (provider.base_url, ELSEWHERE):
             one = attempt(
                 provider,
-                wire_format,
+                format_name,
                 model="a/b c:1",
                 key=KEYS.get(name, "one-word"),
                 base_url=base_url or ELSEWHERE,
@@ -103,18 +103,18 @@ OWN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "wire_format", "url"), OWN)
-def test_vendors_that_differ_in_their_address_only(name: str, wire_format: str, url: str) -> None:
+@pytest.mark.parametrize(("name", "format_name", "url"), OWN)
+def test_vendors_that_differ_in_their_address_only(name: str, format_name: str, url: str) -> None:
     provider = PROVIDERS[name]
-    one = attempt(provider, wire_format, settings=setting_values(provider))
+    one = attempt(provider, format_name, settings=setting_values(provider))
     assert asked(provider, one).url == url
 
 
 def test_a_peer_gateway_gets_the_key_where_each_format_has_it() -> None:
     peer = PROVIDERS["new_api"]
 
-    def headers(wire_format: str) -> dict[str, str]:
-        one = attempt(peer, wire_format, base_url="https://peer.example.com", key="sk-peer")
+    def headers(format_name: str) -> dict[str, str]:
+        one = attempt(peer, format_name, base_url="https://peer.example.com", key="sk-peer")
         return {k: v for k, v in asked(peer, one).headers.items() if "sk-peer" in v}
 
     assert headers("openai_chat") == {"authorization": "Bearer sk-peer"}
@@ -149,8 +149,8 @@ def test_what_follows_the_bar_in_a_key_of_qianfan_is_the_application() -> None:
 
 def test_without_a_key_nothing_is_sent_for_one() -> None:
     ollama = PROVIDERS["ollama"]
-    for wire_format in ollama.spoken:
-        headers = asked(ollama, attempt(ollama, wire_format, key="")).headers
+    for format_name in ollama.spoken:
+        headers = asked(ollama, attempt(ollama, format_name, key="")).headers
         assert not {"authorization", "x-api-key"} & set(headers)
 
 
@@ -188,9 +188,9 @@ def test_a_custom_channel_has_the_whole_address(
     base_url: str, settings: dict[str, str], is_stream: bool, url: str
 ) -> None:
     custom = PROVIDERS["custom"]
-    (wire_format,) = custom.formats(base_url, "a/b", settings)
+    (format_name,) = custom.formats(base_url, "a/b", settings)
     one = attempt(
-        custom, wire_format, model="a/b", base_url=base_url, settings=settings, is_stream=is_stream
+        custom, format_name, model="a/b", base_url=base_url, settings=settings, is_stream=is_stream
     )
     assert asked(custom, one).url == url
 

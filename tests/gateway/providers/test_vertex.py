@@ -66,8 +66,8 @@ REGIONS = json.dumps({"gemini-2.5-pro": "us", "default": "europe-west4"})
 def test_the_address(model: str, is_stream: bool, region: str | None, url: str) -> None:
     vertex = Vertex()
     settings = {"project": "acme"} if region is None else {"project": "acme", "region": region}
-    (wire_format,) = vertex.formats("", model, settings)
-    one = attempt(vertex, wire_format, model=model, is_stream=is_stream, settings=settings)
+    (format_name,) = vertex.formats("", model, settings)
+    one = attempt(vertex, format_name, model=model, is_stream=is_stream, settings=settings)
     request = asked(vertex, one)
     assert request.url == url
     assert request.headers["x-goog-api-key"] == "k"

@@ -14,8 +14,8 @@ from gateway.call.tokenizer import (
     Tokenizer,
     _load,
 )
-from gateway.formats.contract import Prompt
 from gateway.formats.registry import FORMATS
+from gateway.formats.values import Prompt
 from tests.recorded import Recording, recordings
 
 CHAT = FORMATS["openai_chat"]

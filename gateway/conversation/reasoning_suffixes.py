@@ -1,7 +1,7 @@
 """Model names that say how much to think: `o3-high`, `claude-opus-4-8-thinking`, `gpt-5-minimal`.
 
 Operators of this family sell such names. What is read is the provider's name for the model, after
-the channel's mapping, and only by the words of the family in whose dialect the provider is asked:
+the channel's mapping, and only by the words of the family in whose format the provider is asked:
 another gateway may be behind the channel, which wants the whole name. What only one vendor has is a
 reader of its own, which the vendor names (`gateway.providers`).
 """
@@ -50,14 +50,14 @@ class Suffix:
 
 
 SuffixReader = Callable[[str, str], Suffix | None]
-"""What a provider's name of a model says, asked in a dialect; None: nothing in these words."""
+"""What a provider's name of a model says, asked in a format; None: nothing in these words."""
 
 
 @lru_cache(maxsize=10_000)
 def read_suffix(
-    name: str, dialect: str, own: tuple[SuffixReader, ...] = (), kept: tuple[str, ...] = ()
+    name: str, format_name: str, own: tuple[SuffixReader, ...] = (), kept: tuple[str, ...] = ()
 ) -> Suffix:
-    """What the provider's name of a model says where it is asked in `dialect`.
+    """What the provider's name of a model says where it is asked in `format_name`.
 
     `own`: the readers of its vendor, which go first. `kept`: names that mean themselves.
 
@@ -66,24 +66,24 @@ def read_suffix(
     """
     if "-" not in name or name in kept or name in _KEPT:
         return Suffix(name)
-    for read in (*own, *_OF_DIALECT.get(dialect, ())):
-        found = read(name, dialect)
+    for read in (*own, *_OF_FORMAT.get(format_name, ())):
+        found = read(name, format_name)
         if found is not None:
             return found
     return Suffix(name)
 
 
-def whole_name(name: str, _dialect: str) -> Suffix:
+def whole_name(name: str, _own_format: str) -> Suffix:
     """For gateways of this family, which read the name themselves."""
     return Suffix(name)
 
 
-def _openai(name: str, _dialect: str) -> Suffix | None:
+def _openai(name: str, _own_format: str) -> Suffix | None:
     found = _OPENAI.match(name)
     return None if found is None else Suffix(found[0], Reasoning(effort=found[3]))
 
 
-def _claude(name: str, _dialect: str) -> Suffix | None:
+def _claude(name: str, _own_format: str) -> Suffix | None:
     if (found := _CLAUDE_EFFORT.match(name)) is not None:
         return Suffix(found[0], Reasoning(is_on=True, is_adaptive=True, effort=found["effort"]))
     if (found := _CLAUDE_THINKING.match(name)) is not None:
@@ -91,7 +91,7 @@ def _claude(name: str, _dialect: str) -> Suffix | None:
     return None
 
 
-def _gemini(name: str, _dialect: str) -> Suffix | None:
+def _gemini(name: str, _own_format: str) -> Suffix | None:
     found = _GEMINI.match(name)
     if found is None:
         return None
@@ -106,7 +106,7 @@ def _gemini(name: str, _dialect: str) -> Suffix | None:
     return Suffix(found[0], reasoning)
 
 
-def deepseek(name: str, dialect: str) -> Suffix | None:
+def deepseek(name: str, format_name: str) -> Suffix | None:
     """`-none`, `-max` of DeepSeek's own models from version 4 on.
 
     Source: https://api-docs.deepseek.com/guides/thinking_mode.
@@ -116,18 +116,18 @@ def deepseek(name: str, dialect: str) -> Suffix | None:
         return None
     is_off = found["suffix"] == "none"
     members: dict[str, Any]
-    if dialect == "openai_responses":
+    if format_name == "openai_responses":
         members = {"reasoning": {"effort": found["suffix"]}}
     elif is_off:
         members = {"thinking": {"type": "disabled"}}
-    elif dialect == "anthropic_messages":
+    elif format_name == "anthropic_messages":
         members = {"thinking": {"type": "enabled"}, "output_config": {"effort": "max"}}
     else:
         members = {"thinking": {"type": "enabled"}, "reasoning_effort": "max"}
     return Suffix(found[0], members=members)
 
 
-def grok(name: str, dialect: str) -> Suffix | None:
+def grok(name: str, format_name: str) -> Suffix | None:
     """`-search` of xAI's models, and efforts of the one that has them.
 
     Source: https://docs.x.ai/docs/guides/live-search.
@@ -135,38 +135,38 @@ def grok(name: str, dialect: str) -> Suffix | None:
     if (found := _GROK_EFFORT.match(name)) is not None:
         return Suffix(found[0], Reasoning(effort=found["effort"]))
     found = _GROK_SEARCH.match(name)
-    if found is None or dialect != "openai_chat":
+    if found is None or format_name != "openai_chat":
         return None
     return Suffix(found[0], members={"search_parameters": {"mode": "on"}})
 
 
-def deepseek_thinking(name: str, dialect: str) -> Suffix | None:
+def deepseek_thinking(name: str, format_name: str) -> Suffix | None:
     """`-thinking` of DeepSeek's models at others."""
     found = _DEEPSEEK_THINKING.match(name)
-    if found is None or dialect not in ("openai_chat", "anthropic_messages"):
+    if found is None or format_name not in ("openai_chat", "anthropic_messages"):
         return None
     return Suffix(found[0], members={"thinking": {"type": "enabled"}})
 
 
-def search(name: str, dialect: str) -> Suffix | None:
+def search(name: str, format_name: str) -> Suffix | None:
     """`-search` of any model, in Baidu's words."""
-    if not name.endswith("-search") or dialect != "openai_chat":
+    if not name.endswith("-search") or format_name != "openai_chat":
         return None
     return Suffix(name.removesuffix("-search"), members={"web_search": {"enable": True}})
 
 
-def any_thinking(name: str, dialect: str) -> Suffix | None:
+def any_thinking(name: str, format_name: str) -> Suffix | None:
     """`-thinking` of whatever model OpenRouter offers.
 
     Source: https://openrouter.ai/docs/use-cases/reasoning-tokens.
     """
     found = _ANY_THINKING.match(name)
-    if found is None or dialect not in ("openai_chat", "openai_responses"):
+    if found is None or format_name not in ("openai_chat", "openai_responses"):
         return None
     return Suffix(found[0], members={"reasoning": {"enabled": True}})
 
 
-_OF_DIALECT: Mapping[str, tuple[SuffixReader, ...]] = {
+_OF_FORMAT: Mapping[str, tuple[SuffixReader, ...]] = {
     "openai_chat": (_openai,),
     "openai_responses": (_openai,),
     "anthropic_messages": (_claude,),

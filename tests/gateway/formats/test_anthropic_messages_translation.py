@@ -1,4 +1,4 @@
-"""Messages requests by way of the conversation in no dialect: there and back."""
+"""Messages requests by way of the conversation in no format: there and back."""
 
 import json
 from typing import Any
@@ -21,11 +21,11 @@ from gateway.conversation.request import (
 )
 from gateway.errors import InvalidRequest
 from gateway.formats.anthropic_messages.format import AnthropicMessages
-from gateway.formats.contract import ChatCall
+from gateway.formats.values import ChatCall
 from tests.recorded import Recording, recordings
 
 MESSAGES = AnthropicMessages()
-DIALECT = MESSAGES.dialect
+TRANSLATION = MESSAGES.translation
 NAME = MESSAGES.name
 MODEL = "claude-opus-4-8"
 BUDGETED = "claude-sonnet-4-5-20250929"
@@ -42,7 +42,7 @@ def call(**members: object) -> ChatCall:
 
 def again(model: str = MODEL, **members: object) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A request read and written again, and its losses."""
-    written = DIALECT.request(DIALECT.conversation(call(**members)), model)
+    written = TRANSLATION.request(TRANSLATION.conversation(call(**members)), model)
     return written.document, written.losses
 
 
@@ -63,7 +63,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - JSON
 @pytest.mark.parametrize("recording", recordings("anthropic-messages"), ids=lambda one: one.name)
 def test_a_recorded_request_comes_back_as_it_was(recording: Recording) -> None:
     read = MESSAGES.read_request(recording.document, recording.request.encode())
-    told = DIALECT.request(DIALECT.conversation(read), recording.document["model"])
+    told = TRANSLATION.request(TRANSLATION.conversation(read), recording.document["model"])
     expected = plain(recording.document)
     expected["messages"] = merged(expected["messages"])
     if "xhigh" not in recording.request:  # which that model does not know
@@ -238,7 +238,7 @@ def test_every_block_comes_back() -> None:
     assert losses == ()
 
 
-def test_documents_that_only_this_dialect_has_become_plain_ones() -> None:
+def test_documents_that_only_this_format_has_become_plain_ones() -> None:
     found = {
         "type": "search_result",
         "source": "https://x.invalid",
@@ -265,7 +265,7 @@ def test_documents_that_only_this_dialect_has_become_plain_ones() -> None:
             "content": [found, {"type": "tool_reference", "tool_name": "g"}],
         },
     ]
-    conversation = DIALECT.conversation(call(messages=[{"role": "user", "content": blocks}]))
+    conversation = TRANSLATION.conversation(call(messages=[{"role": "user", "content": blocks}]))
     result = PlainDocument(
         text="a\n\nb", title="t", context="https://x.invalid", wants_citations=True
     )
@@ -296,7 +296,7 @@ def test_documents_that_only_this_dialect_has_become_plain_ones() -> None:
 )
 def test_a_block_that_is_not_what_its_type_says_is_refused(block: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
-        DIALECT.conversation(call(messages=[{"role": "user", "content": [block]}]))
+        TRANSLATION.conversation(call(messages=[{"role": "user", "content": [block]}]))
 
 
 def test_members_without_a_word_in_between_are_told_as_losses() -> None:
@@ -304,7 +304,7 @@ def test_members_without_a_word_in_between_are_told_as_losses() -> None:
         {"name": "f", "input_schema": {}, "defer_loading": True},
         {"type": "web_search_20260209", "name": "web_search", "allowed_callers": ["direct"]},
     ]
-    conversation = DIALECT.conversation(call(tools=tools, output_config={"task_budget": 5}))
+    conversation = TRANSLATION.conversation(call(tools=tools, output_config={"task_budget": 5}))
     assert set(conversation.foreign) == {
         "tools.defer_loading",
         "tools.allowed_callers",

@@ -13,35 +13,37 @@ DRAWN = Sampling(temperature=0.2, top_p=0.9, wants_logprobs=True, top_logprobs=2
 def asked(sampling: Sampling, reasoning: Reasoning | None = None) -> Conversation:
     message = Message(role="user", parts=(Text(text="x"),))
     return Conversation(
-        dialect="anthropic_messages", messages=(message,), sampling=sampling, reasoning=reasoning
+        format="anthropic_messages", messages=(message,), sampling=sampling, reasoning=reasoning
     )
 
 
-@pytest.mark.parametrize("dialect", ["openai_chat", "openai_responses"])
+@pytest.mark.parametrize("format_name", ["openai_chat", "openai_responses"])
 @pytest.mark.parametrize("model", ["o3", "gpt-5.6", "openai/gpt-5-mini", "o4-mini"])
-def test_a_thinking_model_draws_by_itself(dialect: str, model: str) -> None:
-    written = FORMATS[dialect].dialect.request(asked(DRAWN), model)
+def test_a_thinking_model_draws_by_itself(format_name: str, model: str) -> None:
+    written = FORMATS[format_name].translation.request(asked(DRAWN), model)
     refused = {"temperature", "top_p", "logprobs", "top_logprobs"}
     assert not refused & set(written.document)
     assert refused | {"top_k"} <= set(written.losses)
 
 
-@pytest.mark.parametrize("dialect", ["openai_chat", "openai_responses"])
+@pytest.mark.parametrize("format_name", ["openai_chat", "openai_responses"])
 @pytest.mark.parametrize(
     ("model", "reasoning"),
     [("gpt-4o", None), ("gpt-5.6", Reasoning(effort="none")), ("gpt-5-chat-latest", None)],
 )
 def test_any_other_draws_as_the_client_says(
-    dialect: str, model: str, reasoning: Reasoning | None
+    format_name: str, model: str, reasoning: Reasoning | None
 ) -> None:
-    written = FORMATS[dialect].dialect.request(asked(DRAWN, reasoning), model)
+    written = FORMATS[format_name].translation.request(asked(DRAWN, reasoning), model)
     assert (written.document["temperature"], written.document["top_p"]) == (0.2, 0.9)
     assert "temperature" not in written.losses
 
 
-@pytest.mark.parametrize("dialect", ["openai_chat", "openai_responses"])
-def test_what_it_does_anyway_is_no_loss(dialect: str) -> None:
-    written = FORMATS[dialect].dialect.request(asked(Sampling(temperature=1, top_p=1)), "gpt-5")
+@pytest.mark.parametrize("format_name", ["openai_chat", "openai_responses"])
+def test_what_it_does_anyway_is_no_loss(format_name: str) -> None:
+    written = FORMATS[format_name].translation.request(
+        asked(Sampling(temperature=1, top_p=1)), "gpt-5"
+    )
     assert written.losses == ()
 
 

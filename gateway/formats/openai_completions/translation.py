@@ -1,4 +1,4 @@
-"""Legacy completions to and from the conversation in no dialect."""
+"""Legacy completions to and from the conversation in no format."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,21 +6,22 @@ from typing import Any
 from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
-from gateway.formats.contract import ChatCall, EventReader, EventWriter
+from gateway.formats.contract import EventReader, EventWriter
 from gateway.formats.openai_completions import answer, conversation, events, shaping
+from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage
 
 
-class CompletionsDialect:
-    """See `gateway.formats.contract.Dialect`."""
+class CompletionsTranslation:
+    """See `gateway.formats.contract.Translation`."""
 
     def conversation(self, call: ChatCall) -> Conversation:
-        """What the client asks for. Raises InvalidRequest for what only this dialect can say."""
+        """What the client asks for. Raises InvalidRequest for what only this format can say."""
         return conversation.conversation_of(call)
 
     def request(self, told: Conversation, upstream_model: str) -> Written:
-        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        """The request as a provider of this format reads it. Raises InvalidRequest."""
         return conversation.request_of(told, upstream_model)
 
     def takes_address(self, media: Media) -> bool:  # noqa: ARG002 - a prompt has no media
@@ -36,15 +37,15 @@ class CompletionsDialect:
         return answer.answer_of(call, told, usage)
 
     def reader(self) -> EventReader:
-        """For the stream of a provider of this dialect."""
+        """For the stream of a provider of this format."""
         return events.CompletionReader()
 
     def writer(self, call: ChatCall) -> EventWriter:
-        """For the stream to a client of this dialect."""
+        """For the stream to a client of this format."""
         return events.CompletionWriter(call)
 
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:  # noqa: ARG002 - a contract
-        """Nothing: the dialect is older than thinking."""
+        """Nothing: the format is older than thinking."""
         return Edits(lost=("reasoning",) if reasoning.effort else ())
 
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:  # noqa: ARG002 - no prompt has one of its own

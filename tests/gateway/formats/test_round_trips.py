@@ -1,5 +1,5 @@
-"""From one dialect by way of another and back: what comes back is what was said, and what is not is
-named in the losses or refused. Generated conversations, every pair of dialects.
+"""From one format by way of another and back: what comes back is what was said, and what is not is
+named in the losses or refused. Generated conversations, every pair of formats.
 """
 
 import json
@@ -40,9 +40,9 @@ from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.media.addressed import takes_nothing, with_bytes
 from tests.gateway.formats.converse_requests import complaint, conversation_of
 
-DIALECTS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
+FORMAT_NAMES = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
 CONVERSE = "bedrock_converse"
-OF_PROVIDERS = (*DIALECTS, CONVERSE)
+OF_PROVIDERS = (*FORMAT_NAMES, CONVERSE)
 MODELS = {
     "openai_chat": "gpt-4o",
     "openai_responses": "gpt-4o",
@@ -53,7 +53,7 @@ MODELS = {
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
 PDF = "JVBERi0xLjQKJQ=="
 FETCHED = {"https://x.invalid/a.png": Inline(media_type="image/png", data=PNG)}
-"""What lies at the addresses that are named here, for a dialect that knows none."""
+"""What lies at the addresses that are named here, for a format that knows none."""
 
 # ---------------------------------------------------------------------- what is said
 
@@ -132,7 +132,7 @@ SAMPLING = st.builds(
 )
 CONVERSATIONS = st.builds(
     Conversation,
-    dialect=st.just(""),
+    format=st.just(""),
     messages=messages(),
     is_stream=st.just(False),
     max_output_tokens=st.sampled_from([None, 9_000]),
@@ -158,33 +158,33 @@ CONVERSATIONS = st.builds(
 # ---------------------------------------------------------------------- what comes back
 
 
-def reread(wire_format: Format, conversation: Conversation) -> tuple[Conversation, tuple[str, ...]]:
-    """Written in a dialect and read again; and what was lost on the way."""
-    written = wire_format.dialect.request(conversation, MODELS[wire_format.name])
+def reread(format_name: Format, conversation: Conversation) -> tuple[Conversation, tuple[str, ...]]:
+    """Written in a format and read again; and what was lost on the way."""
+    written = format_name.translation.request(conversation, MODELS[format_name.name])
     body = msgspec.json.encode(written.document)
-    call = wire_format.read_request(json.loads(body), body)
-    return wire_format.dialect.conversation(call), written.losses
+    call = format_name.read_request(json.loads(body), body)
+    return format_name.translation.conversation(call), written.losses
 
 
 def reread_by_provider(
-    dialect: str, conversation: Conversation
+    format_name: str, conversation: Conversation
 ) -> tuple[Conversation, tuple[str, ...]]:
-    """As `reread`, for the dialects in which providers alone are asked, too."""
-    if dialect != CONVERSE:
-        return reread(FORMATS[dialect], conversation)
+    """As `reread`, for the formats in which providers alone are asked, too."""
+    if format_name != CONVERSE:
+        return reread(FORMATS[format_name], conversation)
     filled = with_bytes(conversation, FETCHED, takes_nothing)
-    written = PROVIDER_FORMATS[dialect].dialect.request(filled, MODELS[dialect])
+    written = PROVIDER_FORMATS[format_name].translation.request(filled, MODELS[format_name])
     document = json.loads(msgspec.json.encode(written.document))
     assert complaint(document) == ""
     return conversation_of(document), written.losses
 
 
 def told_in(
-    dialect: str, conversation: Conversation
+    format_name: str, conversation: Conversation
 ) -> tuple[Conversation, tuple[str, ...]] | None:
-    """As `reread`; None where the dialect has no words for it, and says so."""
+    """As `reread`; None where the format has no words for it, and says so."""
     try:
-        return reread_by_provider(dialect, conversation)
+        return reread_by_provider(format_name, conversation)
     except InvalidRequest as refusal:
         if refusal.code != "not_expressible":
             raise
@@ -276,7 +276,7 @@ def features(conversation: Conversation) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize("through", OF_PROVIDERS)
-@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("client", FORMAT_NAMES)
 def test_what_does_not_come_back_was_told(client: str, through: str) -> None:
     @settings(max_examples=40)
     @given(CONVERSATIONS)

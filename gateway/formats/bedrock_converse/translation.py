@@ -1,4 +1,4 @@
-"""Conversations in no dialect to providers of Converse, and their turns back."""
+"""Conversations in no format to providers of Converse, and their turns back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from gateway.formats.contract import EventReader
 from gateway.http.raw_members import Edits
 
 
-class ConverseDialect:
-    """See `gateway.formats.contract.ProviderDialect`."""
+class ConverseTranslation:
+    """See `gateway.formats.contract.ProviderTranslation`."""
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
-        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        """The request as a provider of this format reads it. Raises InvalidRequest."""
         return writing.request_of(conversation, upstream_model)
 
     def takes_address(self, media: Media) -> bool:  # noqa: ARG002 - of any kind
@@ -27,7 +27,7 @@ class ConverseDialect:
         return answer.turn_of(document)
 
     def reader(self) -> EventReader:
-        """For the stream of a provider of this dialect."""
+        """For the stream of a provider of this format."""
         return reading_events.ConverseEventReader()
 
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:

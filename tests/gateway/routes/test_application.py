@@ -7,7 +7,7 @@ import pytest
 from gateway.call.callers import credential
 from gateway.errors import InvalidKey, InvalidRequest
 from gateway.http.exchange import Exchange, Header, Message
-from gateway.routes.application import dialect_of
+from gateway.routes.application import format_of
 
 ANTHROPIC = [(b"anthropic-version", b"2023-06-01")]
 GOOGLE = [(b"x-goog-api-key", b"k")]
@@ -27,7 +27,7 @@ def exchange(path: str, headers: list[Header] | None = None, query: bytes = b"")
 
 
 @pytest.mark.parametrize(
-    ("path", "headers", "dialect"),
+    ("path", "headers", "format_name"),
     [
         ("/v1/chat/completions", [], "openai_chat"),
         ("/v1/chat/completions", ANTHROPIC, "openai_chat"),
@@ -58,13 +58,13 @@ def exchange(path: str, headers: list[Header] | None = None, query: bytes = b"")
     ],
 )
 def test_errors_of_an_address_are_told_in_the_words_of_who_asks_there(
-    path: str, headers: list[Header], dialect: str
+    path: str, headers: list[Header], format_name: str
 ) -> None:
-    assert dialect_of(exchange(path, headers)) == dialect
+    assert format_of(exchange(path, headers)) == format_name
 
 
 def test_a_key_in_the_address_is_googles_way_to_ask_for_models() -> None:
-    assert dialect_of(exchange("/v1/models", query=b"pageSize=3&key=k")) == "gemini"
+    assert format_of(exchange("/v1/models", query=b"pageSize=3&key=k")) == "gemini"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every recorded exchange through every pair of dialects: nothing fails, and nothing is billed
+"""Every recorded exchange through every pair of formats: nothing fails, and nothing is billed
 twice or lost."""
 
 import json
@@ -13,14 +13,15 @@ from gateway.conversation.parts import Text
 from gateway.conversation.request import Conversation
 from gateway.conversation.turn import PartBegun, TextDelta
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import ChatCall, Format, Piece, StreamReader
+from gateway.formats.contract import Format, StreamReader
 from gateway.formats.registry import FORMATS
-from gateway.formats.translation import Passing, Translating, Wire, Wires
+from gateway.formats.translator import PassingThrough, Translating, Translator, Translators
+from gateway.formats.values import ChatCall, Piece
 from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 
-OF_DIALECT = {
+OF_FORMAT = {
     "openai_chat": recordings("openai-chat-chat"),
     "openai_responses": recordings("openai-responses-responses"),
     "anthropic_messages": recordings("anthropic-messages-anthropic"),
@@ -33,9 +34,9 @@ WITH_USAGE_ON_DEMAND = ("openai_chat", "openai_completions")
 
 Pair = tuple[str, str, Recording]
 PAIRS = [
-    (client, dialect, recording)
+    (client, format_name, recording)
     for client in FORMATS
-    for dialect, recorded in OF_DIALECT.items()
+    for format_name, recorded in OF_FORMAT.items()
     for recording in recorded
 ]
 
@@ -43,18 +44,18 @@ PAIRS = [
 def each(pairs: Sequence[Pair]) -> pytest.MarkDecorator:
     """A test for every client of a recording."""
     named = [pytest.param(*pair, id=f"{pair[0]}<-{pair[2].name}") for pair in pairs]
-    return pytest.mark.parametrize(("client", "dialect", "recording"), named)
+    return pytest.mark.parametrize(("client", "format_name", "recording"), named)
 
 
 def count_words(texts: Sequence[str]) -> int:
     return sum(len(text.split()) for text in texts)
 
 
-def request_of(dialect: str, recording: Recording) -> ChatCall:
+def request_of(format_name: str, recording: Recording) -> ChatCall:
     document = recording.document
     for name in KEPT_AT_A_PROVIDER:
         document.pop(name, None)
-    call = FORMATS[dialect].read_request(document, msgspec.json.encode(document))
+    call = FORMATS[format_name].read_request(document, msgspec.json.encode(document))
     return replace(call, model=call.model or "m", stream=recording.is_stream)
 
 
@@ -74,12 +75,12 @@ def asking(client: str, is_stream: bool) -> ChatCall:
     return replace(call, model="m", stream=is_stream)
 
 
-def wire(client: str, provider: str) -> Wire:
-    return Wires(FORMATS[client], FORMATS).to(provider)
+def translator(client: str, provider: str) -> Translator:
+    return Translators(FORMATS[client], FORMATS).to(provider)
 
 
-def read_as(wire_format: Format, call: ChatCall, stream: bytes) -> StreamReader:
-    reader = wire_format.stream(call, count_words)
+def read_as(format_name: Format, call: ChatCall, stream: bytes) -> StreamReader:
+    reader = format_name.stream(call, count_words)
     reader.feed(stream)
     reader.finish()
     assert reader.error is None
@@ -87,7 +88,7 @@ def read_as(wire_format: Format, call: ChatCall, stream: bytes) -> StreamReader:
 
 
 def of_client(usage: Usage) -> tuple[int, int, int]:
-    """What every dialect can say: all input, what of it was cached, all output."""
+    """What every format can say: all input, what of it was cached, all output."""
     given = usage.input + usage.cache_write_5m + usage.cache_write_1h + usage.audio_in
     made = usage.output + usage.reasoning + usage.audio_out + usage.image_out
     return given + usage.image_in + usage.cache_read, usage.cache_read, made
@@ -101,9 +102,9 @@ def is_prompt(conversation: Conversation) -> bool:
     return is_one_text and not (more or conversation.tools or has_form)
 
 
-def has_words(dialect: str, stream: bytes) -> bool:
+def has_words(format_name: str, stream: bytes) -> bool:
     """Whether a stream says anything but thoughts and calls of tools."""
-    reader = FORMATS[dialect].dialect.reader()
+    reader = FORMATS[format_name].translation.reader()
     events = [
         event for one in SSEParser().feed(stream) if one.data for event in reader.read(one.data)
     ]
@@ -118,35 +119,35 @@ def has_words(dialect: str, stream: bytes) -> bool:
 
 
 @each(PAIRS)
-def test_a_recorded_request_can_be_told_in_every_dialect(
-    client: str, dialect: str, recording: Recording
+def test_a_recorded_request_can_be_told_in_every_format(
+    client: str, format_name: str, recording: Recording
 ) -> None:
-    """`client` is here the dialect of the provider that is told."""
-    call = request_of(dialect, recording)
-    conversation = FORMATS[dialect].dialect.conversation(call)
-    upstream_model = call.model if client == dialect else "m"
+    """`client` is here the format of the provider that is told."""
+    call = request_of(format_name, recording)
+    conversation = FORMATS[format_name].translation.conversation(call)
+    upstream_model = call.model if client == format_name else "m"
     if client == "openai_completions" and not is_prompt(conversation):
         with pytest.raises(InvalidRequest) as refusal:
-            FORMATS[client].dialect.request(conversation, upstream_model)
+            FORMATS[client].translation.request(conversation, upstream_model)
         assert refusal.value.code == "not_expressible"
         return
-    written = FORMATS[client].dialect.request(conversation, upstream_model)
+    written = FORMATS[client].translation.request(conversation, upstream_model)
     again = FORMATS[client].read_request(written.document, msgspec.json.encode(written.document))
-    if client == dialect:
+    if client == format_name:
         assert written.losses == ()
     assert FORMATS[client].prompt(again).fixed_tokens > 0
 
 
 @each([pair for pair in PAIRS if not pair[2].is_stream])
 def test_a_recorded_answer_reaches_every_client_with_what_is_billed(
-    client: str, dialect: str, recording: Recording
+    client: str, format_name: str, recording: Recording
 ) -> None:
     call = asking(client, is_stream=False)
-    one = wire(client, dialect)
+    one = translator(client, format_name)
     whole = one.whole(recording.response)
     usage = whole.answer.usage or Usage(input=3, output=4)
     told = one.told(call, whole, usage)
-    if client == dialect:
+    if client == format_name:
         assert told == recording.response
         return
     read = FORMATS[client].read_answer(told)
@@ -161,10 +162,10 @@ def test_a_recorded_answer_reaches_every_client_with_what_is_billed(
 
 @each([pair for pair in PAIRS if pair[2].is_stream])
 def test_a_recorded_stream_reaches_every_client_with_what_is_billed(
-    client: str, dialect: str, recording: Recording
+    client: str, format_name: str, recording: Recording
 ) -> None:
     call = asking(client, is_stream=True)
-    reader = wire(client, dialect).stream(call, count_words)
+    reader = translator(client, format_name).stream(call, count_words)
     body = recording.response
     pieces: list[Piece] = []
     for at in range(0, len(body), 701):
@@ -178,7 +179,7 @@ def test_a_recorded_stream_reaches_every_client_with_what_is_billed(
     if client in WITH_USAGE_ON_DEMAND:
         passed += b"".join(piece.raw for piece in pieces if piece.kind == "usage")
     told = passed + reader.closing(usage)
-    if client == dialect:
+    if client == format_name:
         assert told.rstrip() == body.rstrip()
         return
     again = read_as(FORMATS[client], call, told)
@@ -186,21 +187,23 @@ def test_a_recorded_stream_reaches_every_client_with_what_is_billed(
     assert again.usage is not None
     assert of_client(again.usage) == of_client(usage)
     if client == "openai_completions":  # it has words for words alone
-        assert again.saw_content == has_words(dialect, body)
+        assert again.saw_content == has_words(format_name, body)
     else:
         assert again.saw_content
 
 
 def test_only_the_same_format_passes() -> None:
-    for name, wire_format in FORMATS.items():
-        wires = Wires(wire_format, FORMATS)
+    for name, format_name in FORMATS.items():
+        translators = Translators(format_name, FORMATS)
         for other in FORMATS:
-            assert isinstance(wires.to(other), Passing if other == name else Translating)
+            assert isinstance(
+                translators.to(other), PassingThrough if other == name else Translating
+            )
 
 
 @pytest.mark.parametrize("client", [name for name in FORMATS if name != "openai_chat"])
 def test_an_odd_event_breaks_the_stream_and_nothing_else(client: str) -> None:
-    reader = wire(client, "openai_chat").stream(asking(client, is_stream=True), count_words)
+    reader = translator(client, "openai_chat").stream(asking(client, is_stream=True), count_words)
     odd = json.dumps({"choices": [{"delta": {"tool_calls": [3]}}]})
     (piece,) = reader.feed(f"data: {odd}\n\n".encode())
     assert piece.kind == "error"

@@ -1,47 +1,49 @@
-"""Chat completions to and from the conversation in no dialect."""
+"""generateContent to and from the conversation in no format."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.conversation.parts import Media
+from gateway.conversation.parts import Address, Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
-from gateway.formats.contract import ChatCall, EventReader, EventWriter
-from gateway.formats.openai_chat import conversation, events, shaping, turn, writing
+from gateway.formats.contract import EventReader, EventWriter
+from gateway.formats.gemini import conversation, events, shaping, turn, writing
+from gateway.formats.gemini.contents import is_of_google
+from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage
 
 
-class ChatDialect:
-    """See `gateway.formats.contract.Dialect`."""
+class GeminiTranslation:
+    """See `gateway.formats.contract.Translation`."""
 
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for."""
         return conversation.conversation_of(call)
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
-        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        """The request as a provider of this format reads it. Raises InvalidRequest."""
         return writing.request_of(conversation, upstream_model)
 
     def takes_address(self, media: Media) -> bool:
-        """Whether a provider of this dialect fetches it by itself."""
-        return media.kind not in ("audio", "document")
+        """Whether a provider of this format fetches it by itself."""
+        return isinstance(media.source, Address) and is_of_google(media.source.url)
 
     def turn(self, document: Mapping[str, Any]) -> Turn:
-        """The provider's whole answer. Raises UnreadableAnswer."""
+        """The provider's whole answer."""
         return turn.turn_of(document)
 
-    def answer(self, call: ChatCall, told: Turn, usage: Usage) -> bytes:
+    def answer(self, call: ChatCall, turn_: Turn, usage: Usage) -> bytes:
         """The whole answer for the client."""
-        return turn.answer_of(call, told, usage)
+        return turn.answer_of(call, turn_, usage)
 
     def reader(self) -> EventReader:
-        """For the stream of a provider of this dialect."""
-        return events.ChunkReader()
+        """For the stream of a provider of this format."""
+        return events.ContentEventReader()
 
     def writer(self, call: ChatCall) -> EventWriter:
-        """For the stream to a client of this dialect."""
-        return events.ChunkWriter(call)
+        """For the stream to a client of this format."""
+        return events.ContentEventWriter(call)
 
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
         """What makes a request think as the model's name says."""

@@ -1,4 +1,4 @@
-"""Chat completions by way of the conversation in no dialect: there and back, in one or in
+"""Chat completions by way of the conversation in no format: there and back, in one or in
 pieces."""
 
 import json
@@ -25,14 +25,14 @@ from gateway.conversation.parts import (
 from gateway.conversation.request import Conversation, Message, Reasoning
 from gateway.conversation.turn import Choice, PartBegun, Stopped, TextDelta, Turn, TurnEvent
 from gateway.errors import InvalidRequest
-from gateway.formats.contract import ChatCall
 from gateway.formats.openai_chat.format import OpenAIChat
+from gateway.formats.values import ChatCall
 from gateway.http.sse import SSEParser
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 
 CHAT = OpenAIChat()
-DIALECT = CHAT.dialect
+TRANSLATION = CHAT.translation
 USED = Usage(input=5, cache_read=2, output=3, reasoning=4)
 WHOLE = [each for each in recordings("openai-chat-chat") if not each.is_stream]
 STREAMS = [each for each in recordings("openai-chat-chat") if each.is_stream]
@@ -46,12 +46,12 @@ def call(**members: object) -> ChatCall:
 
 def again(**members: object) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A request read and written again, and its losses."""
-    written = DIALECT.request(DIALECT.conversation(call(**members)), "m")
+    written = TRANSLATION.request(TRANSLATION.conversation(call(**members)), "m")
     return written.document, written.losses
 
 
 def conversed(*messages: Message, **members: object) -> Conversation:
-    return Conversation(dialect="anthropic_messages", messages=messages, **members)
+    return Conversation(format="anthropic_messages", messages=messages, **members)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_calls_signature_is_told_to_models_that_know_it_alone(
 ) -> None:
     signed = ToolCall(id="1", name="f", arguments="{}", signature="s")
     conversation = conversed(Message(role="assistant", parts=(signed,)))
-    written = DIALECT.request(conversation, model)
+    written = TRANSLATION.request(conversation, model)
     (told,) = written.document["messages"][0]["tool_calls"]
     extra = {"extra_content": {"google": {"thought_signature": "s"}}}
     function = {"name": "f", "arguments": "{}"}
@@ -76,7 +76,7 @@ def test_a_calls_signature_is_told_to_models_that_know_it_alone(
 def test_a_recorded_request_comes_back_as_it_was(recording: Recording) -> None:
     document = recording.document
     given_call = CHAT.read_request(document, recording.request.encode())
-    written = DIALECT.request(DIALECT.conversation(given_call), document["model"])
+    written = TRANSLATION.request(TRANSLATION.conversation(given_call), document["model"])
     assert written.losses == ()
     told = dict(written.document)
     if document.get("stream") is False:
@@ -108,8 +108,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
 @pytest.mark.parametrize("recording", WHOLE, ids=lambda each: each.name)
 def test_a_recorded_answer_keeps_what_it_says(recording: Recording) -> None:
     told = json.loads(recording.response)
-    turn = DIALECT.turn(told)
-    written = json.loads(DIALECT.answer(call(), turn, USED))
+    turn = TRANSLATION.turn(told)
+    written = json.loads(TRANSLATION.answer(call(), turn, USED))
     for before, after in zip(told["choices"], written["choices"], strict=True):
         assert after["finish_reason"] == before["finish_reason"]
         assert after["logprobs"] == before.get("logprobs")
@@ -129,7 +129,7 @@ def _calls(value: object) -> object:
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda each: each.name)
 def test_a_recorded_stream_comes_out_as_the_same_turn(recording: Recording) -> None:
     told = _events_of(recording.response)
-    reader, writer = DIALECT.reader(), DIALECT.writer(call(stream=True))
+    reader, writer = TRANSLATION.reader(), TRANSLATION.writer(call(stream=True))
     rewritten = b"".join(writer.write(reader.read(data)) for data in told)
     rewritten += writer.write(reader.finish()) + writer.closing(USED)
     assert _accumulated(_events_of(rewritten)) == _accumulated(told)
@@ -228,7 +228,7 @@ def test_every_choice_of_tools_comes_back(choice: object) -> None:
 )
 def test_a_limit_has_the_name_the_model_knows(model: str, name: str) -> None:
     conversation = conversed(Message(role="user", parts=(Text(text="x"),)), max_output_tokens=7)
-    assert DIALECT.request(conversation, model).document[name] == 7
+    assert TRANSLATION.request(conversation, model).document[name] == 7
 
 
 def test_text_between_calls_and_every_kind_of_part_survives() -> None:
@@ -273,7 +273,7 @@ def test_a_tool_that_shows_an_image_has_it_shown_right_after() -> None:
             Text(text="and?"),
         ),
     )
-    written = DIALECT.request(conversed(called, results), "m")
+    written = TRANSLATION.request(conversed(called, results), "m")
     tool, user = written.document["messages"][1:]
     assert (tool["role"], tool["tool_call_id"], tool["content"]) == ("tool", "1", "there")
     assert [part["type"] for part in user["content"]] == ["text", "image_url", "text"]
@@ -286,7 +286,7 @@ def test_losses_are_named_once_each() -> None:
         Text(text="a", cache=CacheMark()),
         Text(text="b", cache=CacheMark()),
         PlainDocument(text="c", title="t"),
-        Foreign(dialect="anthropic_messages", kind="search_result", value={}),
+        Foreign(format="anthropic_messages", kind="search_result", value={}),
     )
     assistant = Message(
         role="assistant",
@@ -298,7 +298,7 @@ def test_losses_are_named_once_each() -> None:
         reasoning=Reasoning(is_on=True, budget_tokens=9_000),
         foreign={"mcp_servers": []},
     )
-    written = DIALECT.request(conversation, "gpt-4o")
+    written = TRANSLATION.request(conversation, "gpt-4o")
     assert written.losses == (
         "cache_control",
         "search_result",
@@ -306,7 +306,7 @@ def test_losses_are_named_once_each() -> None:
         "reasoning",
         "mcp_servers",
     )
-    assert DIALECT.request(conversation, "gpt-5").document["reasoning_effort"] == "medium"
+    assert TRANSLATION.request(conversation, "gpt-5").document["reasoning_effort"] == "medium"
 
 
 @pytest.mark.parametrize(
@@ -319,29 +319,29 @@ def test_losses_are_named_once_each() -> None:
 )
 def test_what_would_change_the_meaning_is_refused(media: Media) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        DIALECT.request(conversed(Message(role="user", parts=(media,))), "m")
+        TRANSLATION.request(conversed(Message(role="user", parts=(media,))), "m")
     assert refusal.value.code == "not_expressible"
 
 
 def test_signatures_travel_in_the_details() -> None:
     thought = Thinking(text="hm", signature="sig", signed_by="anthropic_messages")
     hidden = Thinking(text="", signature="d", signed_by="anthropic_messages", is_redacted=True)
-    told = DIALECT.turn(
+    told = TRANSLATION.turn(
         {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "id": "i"}
     )
     (choice,) = told.choices
     turn = msgspec.structs.replace(
         told, choices=(msgspec.structs.replace(choice, parts=(thought, hidden, *choice.parts)),)
     )
-    message = json.loads(DIALECT.answer(call(), turn, USED))["choices"][0]["message"]
+    message = json.loads(TRANSLATION.answer(call(), turn, USED))["choices"][0]["message"]
     assert message["reasoning_content"] == "hm"
     sent_back = [{"role": "user", "content": "x"}, message]
-    conversation = DIALECT.conversation(call(messages=sent_back))
+    conversation = TRANSLATION.conversation(call(messages=sent_back))
     assert conversation.messages[1].parts[:2] == (thought, hidden)
 
 
 def test_calls_side_by_side_keep_their_own_arguments() -> None:
-    reader = DIALECT.reader()
+    reader = TRANSLATION.reader()
     chunks = [
         {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}},
         {"index": 1, "id": "b", "function": {"name": "g", "arguments": "["}},
@@ -382,7 +382,7 @@ ASSISTANT_PARTS = st.lists(
 @given(ASSISTANT_PARTS)
 def test_a_stream_says_what_the_whole_answer_says(parts: list[Any]) -> None:
     """The same turn, written whole and written as events, is the same to a client."""
-    writer = DIALECT.writer(call(stream=True))
+    writer = TRANSLATION.writer(call(stream=True))
     events: list[TurnEvent] = []
     for number, part in enumerate(parts):
         word = "arguments" if isinstance(part, ToolCall) else "text"
@@ -398,8 +398,8 @@ def test_a_stream_says_what_the_whole_answer_says(parts: list[Any]) -> None:
     events.append(Stopped(choice=0, stop="stop"))
     streamed = _accumulated(_events_of(writer.write(events) + writer.closing(USED)))
     choice = Choice(parts=tuple(parts), stop="stop")
-    whole = Turn(dialect="gemini", id="i", model="m", choices=(choice,))
-    message = json.loads(DIALECT.answer(call(), whole, USED))["choices"][0]["message"]
+    whole = Turn(format="gemini", id="i", model="m", choices=(choice,))
+    message = json.loads(TRANSLATION.answer(call(), whole, USED))["choices"][0]["message"]
     assert streamed["content"] == (message["content"] or "")
     assert streamed["reasoning"] == message.get("reasoning_content", "")
     assert [one["text"] for one in streamed["calls"].values()] == [

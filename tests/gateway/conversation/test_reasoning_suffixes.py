@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.formats.contract import ChatCall
+from gateway.conversation.reasoning_suffixes import read_suffix
 from gateway.formats.registry import FORMATS
-from gateway.formats.shared.reasoning_suffixes import read_suffix
-from gateway.formats.translation import Asking, Wires
+from gateway.formats.translator import Asking, Translators
+from gateway.formats.values import ChatCall
 from gateway.providers.registry import PROVIDERS
 
 CHAT, RESPONSES, MESSAGES, GEMINI = (
@@ -26,9 +26,9 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def call_of(dialect: str, name: str, **members: Any) -> ChatCall:  # noqa: ANN401 - JSON
-    document = DOCUMENTS[dialect] | ({} if dialect == GEMINI else {"model": name}) | members
-    return FORMATS[dialect].read_request(document, msgspec.json.encode(document))
+def call_of(format_name: str, name: str, **members: Any) -> ChatCall:  # noqa: ANN401 - JSON
+    document = DOCUMENTS[format_name] | ({} if format_name == GEMINI else {"model": name}) | members
+    return FORMATS[format_name].read_request(document, msgspec.json.encode(document))
 
 
 def sent(
@@ -41,7 +41,7 @@ def sent(
     """What a provider gets that is asked for the model `name`."""
     suffix = read_suffix(name, provider, PROVIDERS[vendor].habits.suffixes)
     outgoing = (
-        Wires(FORMATS[client], FORMATS)
+        Translators(FORMATS[client], FORMATS)
         .to(provider)
         .outgoing(call_of(client, name, **members), Asking(suffix))
     )
@@ -50,7 +50,7 @@ def sent(
 
 
 @pytest.mark.parametrize(
-    ("name", "vendor", "dialect", "model"),
+    ("name", "vendor", "format_name", "model"),
     [
         ("o3-high", "openai", CHAT, "o3"),
         ("o3-mini-low", "azure", CHAT, "o3-mini"),
@@ -86,9 +86,9 @@ def sent(
     ],
 )  # fmt: skip
 def test_a_suffix_is_read_in_the_words_of_its_family(
-    name: str, vendor: str, dialect: str, model: str
+    name: str, vendor: str, format_name: str, model: str
 ) -> None:
-    assert read_suffix(name, dialect, PROVIDERS[vendor].habits.suffixes).model == model
+    assert read_suffix(name, format_name, PROVIDERS[vendor].habits.suffixes).model == model
 
 
 def test_a_name_that_a_channel_keeps_means_itself() -> None:
@@ -168,7 +168,9 @@ def test_gemini_thinks_within_what_its_model_takes(
 def test_what_its_models_refuse_beside_an_effort_is_left_out_and_told() -> None:
     call = call_of(CHAT, "o3-high", temperature=0.2, max_tokens=50, seed=7)
     outgoing = (
-        Wires(FORMATS[CHAT], FORMATS).to(CHAT).outgoing(call, Asking(read_suffix("o3-high", CHAT)))
+        Translators(FORMATS[CHAT], FORMATS)
+        .to(CHAT)
+        .outgoing(call, Asking(read_suffix("o3-high", CHAT)))
     )
     assert json.loads(outgoing.body) == {
         "messages": [{"role": "user", "content": "x"}],
@@ -180,12 +182,12 @@ def test_what_its_models_refuse_beside_an_effort_is_left_out_and_told() -> None:
     assert outgoing.losses == ("temperature",)
 
 
-@pytest.mark.parametrize("dialect", DOCUMENTS)
-def test_a_plain_name_leaves_every_byte_as_it_is(dialect: str) -> None:
-    call = call_of(dialect, "plain")
+@pytest.mark.parametrize("format_name", DOCUMENTS)
+def test_a_plain_name_leaves_every_byte_as_it_is(format_name: str) -> None:
+    call = call_of(format_name, "plain")
     outgoing = (
-        Wires(FORMATS[dialect], FORMATS)
-        .to(dialect)
-        .outgoing(call, Asking(read_suffix("plain", dialect)))
+        Translators(FORMATS[format_name], FORMATS)
+        .to(format_name)
+        .outgoing(call, Asking(read_suffix("plain", format_name)))
     )
     assert outgoing.body == call.body

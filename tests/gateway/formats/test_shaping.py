@@ -7,18 +7,22 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from gateway.formats.contract import Piece
+from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.formats.registry import FORMATS
-from gateway.formats.shared.reasoning_suffixes import Suffix
-from gateway.formats.translation import Asking, Wires
+from gateway.formats.translator import Asking, Translators
+from gateway.formats.values import Piece
 from ledger.streams.channel import Shaping
 from ledger.usage import Usage
-from tests.gateway.test_wires import OF_DIALECT, asking, count_words, each, read_as
+from tests.gateway.formats.test_translator import OF_FORMAT, asking, count_words, each, read_as
 from tests.recorded import Recording
 
 THOUGHTS_AS_TEXT = Shaping(thinking_to_content=True)
-SAME = [(dialect, dialect, one) for dialect, recorded in OF_DIALECT.items() for one in recorded]
-ANY = [(client, dialect, one) for client in FORMATS for _, dialect, one in SAME]
+SAME = [
+    (format_name, format_name, one)
+    for format_name, recorded in OF_FORMAT.items()
+    for one in recorded
+]
+ANY = [(client, format_name, one) for client in FORMATS for _, format_name, one in SAME]
 WORDS = "Answer in rhymes."
 LED = [name for name in FORMATS if name != "openai_completions"]
 """Formats with a place for a system prompt."""
@@ -59,9 +63,9 @@ def led(client: str, provider: str, document: dict[str, Any], before_own: bool) 
     """The system's words that the provider reads."""
     call = FORMATS[client].read_request(document, msgspec.json.encode(document))
     ask = Asking(Suffix("m"), WORDS, before_own)
-    sent = Wires(FORMATS[client], FORMATS).to(provider).outgoing(call, ask).body
+    sent = Translators(FORMATS[client], FORMATS).to(provider).outgoing(call, ask).body
     understood = FORMATS[provider].read_request(json.loads(sent), sent)
-    conversation = FORMATS[provider].dialect.conversation(understood)
+    conversation = FORMATS[provider].translation.conversation(understood)
     words: list[str] = []
     for message in conversation.messages:
         if message.role in ("system", "developer"):
@@ -97,12 +101,12 @@ def thinks(recording: Recording) -> bool:
 def words_of(client: str, body: bytes, is_stream: bool) -> str:
     """Everything the client reads as words of the answer, thoughts left out."""
     if not is_stream:
-        turn = FORMATS[client].dialect.turn(json.loads(body))
+        turn = FORMATS[client].translation.turn(json.loads(body))
         parts = [part for choice in turn.choices for part in choice.parts]
         return "".join(part.text for part in parts if type(part).__name__ == "Text")
     words: list[str] = []
     thoughts: set[tuple[int, int]] = set()
-    reader = FORMATS[client].dialect.reader()
+    reader = FORMATS[client].translation.reader()
     plain = FORMATS[client].stream(asking(client, is_stream=True), count_words)
     for piece in [*plain.feed(body), *plain.finish()]:
         for event in reader.read(piece.data) if piece.data else ():
@@ -116,32 +120,32 @@ def words_of(client: str, body: bytes, is_stream: bool) -> str:
 
 @each([pair for pair in ANY if thinks(pair[2])])
 def test_thoughts_are_told_as_text_to_every_client(
-    client: str, dialect: str, recording: Recording
+    client: str, format_name: str, recording: Recording
 ) -> None:
     call = asking(client, is_stream=recording.is_stream)
-    wire = Wires(FORMATS[client], FORMATS).to(dialect, THOUGHTS_AS_TEXT)
+    translator = Translators(FORMATS[client], FORMATS).to(format_name, THOUGHTS_AS_TEXT)
     if recording.is_stream:
-        reader = wire.stream(call, count_words)
+        reader = translator.stream(call, count_words)
         pieces: list[Piece] = [*reader.feed(recording.response), *reader.finish()]
         assert reader.error is None
         body = b"".join(piece.raw for piece in pieces) + reader.closing(reader.usage or Usage())
         read_as(FORMATS[client], call, body)
     else:
-        body = wire.told(call, wire.whole(recording.response), Usage())
+        body = translator.told(call, translator.whole(recording.response), Usage())
     words = words_of(client, body, recording.is_stream)
     assert words.count("<think>\n") == words.count("\n</think>\n")
-    if has_readable_thoughts(dialect, recording):
+    if has_readable_thoughts(format_name, recording):
         assert "<think>\n" in words
 
 
-def has_readable_thoughts(dialect: str, recording: Recording) -> bool:
+def has_readable_thoughts(format_name: str, recording: Recording) -> bool:
     """Whether any of the thoughts has words: many are sealed."""
-    reader = FORMATS[dialect].dialect.reader()
+    reader = FORMATS[format_name].translation.reader()
     if not recording.is_stream:
-        turn = FORMATS[dialect].dialect.turn(json.loads(recording.response))
+        turn = FORMATS[format_name].translation.turn(json.loads(recording.response))
         parts = [part for choice in turn.choices for part in choice.parts]
         return any(type(part).__name__ == "Thinking" and part.text for part in parts)  # type: ignore[union-attr]
-    plain = FORMATS[dialect].stream(asking(dialect, is_stream=True), count_words)
+    plain = FORMATS[format_name].stream(asking(format_name, is_stream=True), count_words)
     thoughts: set[tuple[int, int]] = set()
     for piece in [*plain.feed(recording.response), *plain.finish()]:
         for event in reader.read(piece.data) if piece.data else ():
@@ -157,23 +161,23 @@ def has_readable_thoughts(dialect: str, recording: Recording) -> bool:
 
 @each([pair for pair in SAME if not pair[2].is_stream])
 def test_an_answer_written_anew_says_the_same(
-    client: str, dialect: str, recording: Recording
+    client: str, format_name: str, recording: Recording
 ) -> None:
     call = asking(client, is_stream=False)
-    wire = Wires(FORMATS[client], FORMATS).to(dialect, Shaping(force_format=True))
-    whole = wire.whole(recording.response)
+    translator = Translators(FORMATS[client], FORMATS).to(format_name, Shaping(force_format=True))
+    whole = translator.whole(recording.response)
     usage = whole.answer.usage or Usage()
-    told = wire.told(call, whole, usage)
+    told = translator.told(call, whole, usage)
     assert told != recording.response
-    before = FORMATS[client].dialect.turn(json.loads(recording.response))
-    after = FORMATS[client].dialect.turn(json.loads(told))
+    before = FORMATS[client].translation.turn(json.loads(recording.response))
+    after = FORMATS[client].translation.turn(json.loads(told))
     assert after.choices == before.choices
 
 
 def test_a_request_over_such_a_channel_keeps_its_bytes() -> None:
-    for name, wire_format in FORMATS.items():
+    for name, format_name in FORMATS.items():
         document = NONE_OF_ITS_OWN[name]
-        call = wire_format.read_request(document, msgspec.json.encode(document))
+        call = format_name.read_request(document, msgspec.json.encode(document))
         call = replace(call, model="m")
-        wire = Wires(wire_format, FORMATS).to(name, Shaping(force_format=True))
-        assert wire.outgoing(call, Asking(Suffix("m"))).body == call.body
+        translator = Translators(format_name, FORMATS).to(name, Shaping(force_format=True))
+        assert translator.outgoing(call, Asking(Suffix("m"))).body == call.body

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from gateway.conversation.parts import Text, ToolCall
+from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.conversation.turn import Begun, Choice, PartBegun, PartEnded, Stopped, TextDelta, Turn
-from gateway.formats.contract import ChatCall
 from gateway.formats.registry import FORMATS
-from gateway.formats.shared.reasoning_suffixes import Suffix
-from gateway.formats.translation import Asking, Wires
+from gateway.formats.translator import Asking, Translators
+from gateway.formats.values import ChatCall
 from ledger.usage import Usage
 
 SIGNATURE = "c2lnbmVkIGJ5IEdlbWluaQ=="
@@ -29,12 +29,12 @@ def told(is_stream: bool) -> list[dict[str, Any]]:
     asked = request([{"role": "user", "content": "x"}])
     if not is_stream:
         choice = Choice(parts=(CALL,), stop="tool_calls")
-        turn = Turn(dialect="gemini", id="i", model="m", choices=(choice,))
-        output: list[dict[str, Any]] = json.loads(FORMAT.dialect.answer(asked, turn, Usage()))[
+        turn = Turn(format="gemini", id="i", model="m", choices=(choice,))
+        output: list[dict[str, Any]] = json.loads(FORMAT.translation.answer(asked, turn, Usage()))[
             "output"
         ]
         return output
-    writer = FORMAT.dialect.writer(asked)
+    writer = FORMAT.translation.writer(asked)
     begun = msgspec.structs.replace(CALL, arguments="")
     written = writer.write(
         [
@@ -59,7 +59,7 @@ def sent_back(is_stream: bool) -> ChatCall:
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_gemini_gets_its_signature_back(is_stream: bool) -> None:
     call = sent_back(is_stream)
-    sent = Wires(FORMAT, FORMATS).to("gemini").outgoing(call, Asking(Suffix("gemini-3-pro")))
+    sent = Translators(FORMAT, FORMATS).to("gemini").outgoing(call, Asking(Suffix("gemini-3-pro")))
     _, said, answered = json.loads(sent.body)["contents"]
     assert said["parts"][0]["thoughtSignature"] == SIGNATURE
     assert said["parts"][0]["functionCall"]["id"] == "call_7"
@@ -69,7 +69,11 @@ def test_gemini_gets_its_signature_back(is_stream: bool) -> None:
 @pytest.mark.parametrize("is_stream", [False, True])
 @pytest.mark.parametrize("provider", ["openai_responses", "openai_chat", "anthropic_messages"])
 def test_any_other_vendor_gets_the_call_as_it_was(provider: str, is_stream: bool) -> None:
-    sent = Wires(FORMAT, FORMATS).to(provider).outgoing(sent_back(is_stream), Asking(Suffix("m")))
+    sent = (
+        Translators(FORMAT, FORMATS)
+        .to(provider)
+        .outgoing(sent_back(is_stream), Asking(Suffix("m")))
+    )
     assert SIGNATURE.encode() not in sent.body
     assert b"tollgate-signed" not in sent.body
     assert sent.body.count(b'"call_7"') == 2
@@ -78,4 +82,6 @@ def test_any_other_vendor_gets_the_call_as_it_was(provider: str, is_stream: bool
 def test_a_request_without_signatures_keeps_its_bytes() -> None:
     call = request([{"type": "message", "role": "user", "content": "-tollgate-signed-"}])
     assert FORMAT.provider_body(call, "m", ask_usage=True) == call.body
-    assert FORMAT.dialect.conversation(call).messages[0].parts == (Text(text="-tollgate-signed-"),)
+    assert FORMAT.translation.conversation(call).messages[0].parts == (
+        Text(text="-tollgate-signed-"),
+    )

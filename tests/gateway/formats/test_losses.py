@@ -1,5 +1,5 @@
-"""The table of losses: everything a client can say in its dialect, and what of it a provider of
-another is not told. Whoever changes a dialect changes this table with open eyes.
+"""The table of losses: everything a client can say in its format, and what of it a provider of
+another is not told. Whoever changes a format changes this table with open eyes.
 """
 
 import pytest
@@ -26,8 +26,8 @@ from gateway.conversation.request import (
     WebSearch,
 )
 from gateway.formats.registry import FORMATS
-from tests.gateway.test_round_trips import (
-    DIALECTS,
+from tests.gateway.formats.test_round_trips import (
+    FORMAT_NAMES,
     OF_PROVIDERS,
     PNG,
     SCHEMA,
@@ -46,7 +46,7 @@ SAID_BY_THE_MODEL = (
 )
 RESULT = ToolResult(call_id="call_1", name="f", content=(Text(text="r"), PICTURE), is_error=True)
 EVERYTHING = Conversation(
-    dialect="",
+    format="",
     messages=(
         Message(role="system", parts=(Text(text="s", cache=CacheMark()),)),
         Message(role="user", name="n", parts=(Text(text="u"), PICTURE, DOCUMENT)),
@@ -125,13 +125,13 @@ LOST = {
         "frequency_penalty logprobs presence_penalty reasoning.budget_tokens response_format seed "
         "thinking tools.code_execution tools.web_search",
 }  # fmt: skip
-"""By the dialects of client and provider, for models that take no more than their dialect's least:
+"""By the formats of client and provider, for models that take no more than their format's least:
 a `gpt-4o` does not reason, `claude-opus-4-6` draws without a share beside its temperature.
 """
 
 
 @pytest.mark.parametrize("through", OF_PROVIDERS)
-@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("client", FORMAT_NAMES)
 def test_what_a_provider_is_not_told(client: str, through: str) -> None:
     said, _ = reread(FORMATS[client], EVERYTHING)
     _, losses = reread_by_provider(through, said)

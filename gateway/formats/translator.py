@@ -11,24 +11,21 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import (
-    Answer,
-    ChatCall,
-    CountTokens,
     Delivered,
     EventReader,
     EventWriter,
     Format,
-    Piece,
-    ProviderDialect,
     ProviderFormat,
+    ProviderTranslation,
     StreamReader,
     UnreadableAnswer,
 )
-from gateway.formats.shared.reasoning_suffixes import Suffix
+from gateway.formats.values import Answer, ChatCall, CountTokens, Piece
 from gateway.http.lenient_json import read_object
 from gateway.http.raw_members import Edits, edited
 from gateway.media.addressed import takes_nothing, to_fetch, with_bytes
@@ -60,10 +57,10 @@ class Asking(msgspec.Struct, frozen=True):
     before_own: bool = False
     asks_usage: bool = True
     takes_addresses: bool = True
-    """Whether the provider fetches media from addresses, as far as its dialect can say them."""
+    """Whether the provider fetches media from addresses, as far as its format can say them."""
 
 
-class Wire(Protocol):
+class Translator(Protocol):
     """How one client's call reaches one provider, and the answer the client."""
 
     retells: bool
@@ -107,37 +104,37 @@ class Outgoing(msgspec.Struct, frozen=True):
     losses: tuple[str, ...] = ()
 
 
-class Passing:
+class PassingThrough:
     """Both sides speak one format."""
 
     retells = False
 
-    def __init__(self, wire: Format) -> None:
-        self._wire = wire
-        self.classify_failure = wire.classify_failure
-        self.stream = wire.stream
+    def __init__(self, own_format: Format) -> None:
+        self._format = own_format
+        self.classify_failure = own_format.classify_failure
+        self.stream = own_format.stream
 
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
         """The client's bytes but for the declared edits; written anew with media put in."""
         if not asking.takes_addresses and self._names_media(call):
-            written = Translating(self._wire, self._wire, False).outgoing(call, asking)
+            written = Translating(self._format, self._format, False).outgoing(call, asking)
             return replace(written, headers=call.headers)
-        body = self._wire.provider_body(call, asking.suffix.model, asking.asks_usage)
-        edits = _shaped(self._wire.dialect, call.document, asking)
+        body = self._format.provider_body(call, asking.suffix.model, asking.asks_usage)
+        edits = _shaped(self._format.translation, call.document, asking)
         if edits is None:
             return Outgoing(body, call.headers)
         return Outgoing(edited(body, edits.replaced, edits.dropped), call.headers, edits.lost)
 
     def _names_media(self, call: ChatCall) -> bool:
-        return bool(to_fetch(self._wire.dialect.conversation(call), takes_nothing))
+        return bool(to_fetch(self._format.translation.conversation(call), takes_nothing))
 
     def whole(self, body: bytes) -> Whole:
         """The provider's bytes, read only for what they cost."""
-        return Whole(self._wire.read_answer(body), body)
+        return Whole(self._format.read_answer(body), body)
 
     def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:  # noqa: ARG002 - told already
         """The provider's bytes."""
-        return self._wire.as_stream(call, whole.body) if call.stream else whole.body
+        return self._format.as_stream(call, whole.body) if call.stream else whole.body
 
 
 class Translating:
@@ -155,11 +152,11 @@ class Translating:
 
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
         """The request in the provider's format."""
-        dialect = self._provider.dialect
-        takes = dialect.takes_address if asking.takes_addresses else takes_nothing
-        conversation = with_bytes(self._client.dialect.conversation(call), call.fetched, takes)
-        written = self._provider.dialect.request(conversation, asking.suffix.model)
-        edits = _shaped(self._provider.dialect, written.document, asking)
+        translation = self._provider.translation
+        takes = translation.takes_address if asking.takes_addresses else takes_nothing
+        conversation = with_bytes(self._client.translation.conversation(call), call.fetched, takes)
+        written = self._provider.translation.request(conversation, asking.suffix.model)
+        edits = _shaped(self._provider.translation, written.document, asking)
         if edits is None:
             return Outgoing(_encode(written.document), {}, written.losses)
         losses = (*written.losses, *edits.lost)
@@ -171,7 +168,7 @@ class Translating:
         if answer.error is not None:
             return Whole(answer, body)
         try:
-            turn = self._provider.dialect.turn(read_object(body))
+            turn = self._provider.translation.turn(read_object(body))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UnreadableAnswer("the answer is not what its format says") from error
         if self._tells_thoughts_as_text:
@@ -181,7 +178,7 @@ class Translating:
     def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
         """The turn in the client's format, with the usage that is billed."""
         assert whole.turn is not None
-        body = self._client.dialect.answer(call, whole.turn, usage)
+        body = self._client.translation.answer(call, whole.turn, usage)
         return self._client.as_stream(call, body) if call.stream else body
 
     def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
@@ -190,8 +187,8 @@ class Translating:
         asked = replace(call, wants_usage=True)
         return _Retelling(
             self._provider.stream(asked, count_tokens),
-            self._provider.dialect.reader(),
-            self._client.dialect.writer(call),
+            self._provider.translation.reader(),
+            self._client.translation.writer(call),
             ThoughtsAsText() if self._tells_thoughts_as_text else None,
         )
 
@@ -199,9 +196,9 @@ class Translating:
 class Rewriting(Translating):
     """Both sides speak one format, and the answer is written anew all the same."""
 
-    def __init__(self, wire: Format, tells_thoughts_as_text: bool) -> None:
-        super().__init__(wire, wire, tells_thoughts_as_text)
-        self._passing = Passing(wire)
+    def __init__(self, own_format: Format, tells_thoughts_as_text: bool) -> None:
+        super().__init__(own_format, own_format, tells_thoughts_as_text)
+        self._passing = PassingThrough(own_format)
 
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
         """The client's bytes but for the declared edits."""
@@ -238,12 +235,12 @@ class _Retelling:
         return self._inner.service
 
     @property
-    def kept_id(self) -> str:
-        return self._inner.kept_id
+    def stored_id(self) -> str:
+        return self._inner.stored_id
 
     @property
-    def kept_items(self) -> tuple[str, ...]:
-        return self._inner.kept_items
+    def stored_items(self) -> tuple[str, ...]:
+        return self._inner.stored_items
 
     @property
     def tools(self) -> Usage:
@@ -305,37 +302,41 @@ class _Retelling:
         return self._writer.write(self._thoughts.told(events) if self._thoughts else events)
 
 
-class Wires:
+class Translators:
     """How a client of one format reaches providers of each."""
 
     def __init__(self, client: Format, formats: Mapping[str, ProviderFormat]) -> None:
         self._client = client
         self._formats = formats
-        self._made: dict[tuple[str, bool, bool], Wire] = {}
+        self._made: dict[tuple[str, bool, bool], Translator] = {}
 
-    def to(self, provider: str, shaping: Shaping = _PLAIN) -> Wire:
-        """The wire to a provider that is asked in a format, over a channel that shapes answers."""
+    def to(self, provider: str, shaping: Shaping = _PLAIN) -> Translator:
+        """To a provider that is asked in a format, over a channel that shapes answers."""
         known = (provider, shaping.force_format, shaping.thinking_to_content)
         if known not in self._made:
-            self._made[known] = self._wire(*known)
+            self._made[known] = self._made_for(*known)
         return self._made[known]
 
-    def _wire(self, provider: str, is_rewritten: bool, tells_thoughts_as_text: bool) -> Wire:
+    def _made_for(
+        self, provider: str, is_rewritten: bool, tells_thoughts_as_text: bool
+    ) -> Translator:
         if provider != self._client.name:
             return Translating(self._client, self._formats[provider], tells_thoughts_as_text)
         if is_rewritten or tells_thoughts_as_text:
             return Rewriting(self._client, tells_thoughts_as_text)
-        return Passing(self._client)
+        return PassingThrough(self._client)
 
 
-def _shaped(dialect: ProviderDialect, document: Mapping[str, Any], asking: Asking) -> Edits | None:
+def _shaped(
+    translation: ProviderTranslation, document: Mapping[str, Any], asking: Asking
+) -> Edits | None:
     """What the channel and the model's name change in a request; None: nothing."""
     suffix = asking.suffix
     if not (asking.words or suffix.reasoning or suffix.members):
         return None
     edits = Edits()
     if suffix.reasoning is not None:
-        edits = dialect.think(document, suffix.model, suffix.reasoning)
+        edits = translation.think(document, suffix.model, suffix.reasoning)
     if asking.words:
-        edits = edits.and_set(dialect.lead(document, asking.words, asking.before_own))
+        edits = edits.and_set(translation.lead(document, asking.words, asking.before_own))
     return edits.and_set(suffix.members)

@@ -1,4 +1,4 @@
-"""Responses to and from the conversation in no dialect."""
+"""Responses to and from the conversation in no format."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,27 +6,28 @@ from typing import Any
 from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
-from gateway.formats.contract import ChatCall, EventReader, EventWriter, Made
+from gateway.formats.contract import EventReader, EventWriter, Made
 from gateway.formats.openai_responses import conversation, shaping, turn, writing
 from gateway.formats.openai_responses.reading_events import ResponseEventReader
 from gateway.formats.openai_responses.writing_events import ResponseEventWriter
+from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage
 
 
-class ResponsesDialect:
-    """See `gateway.formats.contract.Dialect`."""
+class ResponsesTranslation:
+    """See `gateway.formats.contract.Translation`."""
 
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for."""
         return conversation.conversation_of(call)
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
-        """The request as a provider of this dialect reads it. Raises InvalidRequest."""
+        """The request as a provider of this format reads it. Raises InvalidRequest."""
         return writing.request_of(conversation, upstream_model)
 
     def takes_address(self, media: Media) -> bool:  # noqa: ARG002 - all alike
-        """Whether a provider of this dialect fetches it by itself."""
+        """Whether a provider of this format fetches it by itself."""
         return True  # images and files are; there are no words for the rest
 
     def turn(self, document: Mapping[str, Any]) -> Turn:
@@ -38,11 +39,11 @@ class ResponsesDialect:
         return turn.answer_of(call, turn_, usage)
 
     def reader(self) -> EventReader:
-        """For the stream of a provider of this dialect."""
+        """For the stream of a provider of this format."""
         return ResponseEventReader()
 
     def writer(self, call: ChatCall) -> EventWriter:
-        """For the stream to a client of this dialect."""
+        """For the stream to a client of this format."""
         return ResponseEventWriter(call)
 
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
