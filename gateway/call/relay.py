@@ -1,6 +1,6 @@
 """One paid call, top to bottom: identify, read, choose, estimate, reserve, relay, settle, end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,10 +38,13 @@ class RelayLimits:
 
 @dataclass(frozen=True, slots=True)
 class PathArguments:
-    """What the path of a request says, in formats where it does."""
+    """What the address of a request says, in formats where it does. `prepare` has the answer told
+    as the address asks; it raises InvalidRequest where it cannot be.
+    """
 
     model: str
     stream: bool
+    prepare: Callable[[Exchange], None]
 
 
 class Relay:
@@ -102,6 +105,7 @@ class Relay:
         body = await read_body(exchange.headers, exchange.receive, self._limits.body)
         call = self._format.read_request(await parse_off_loop(body), body)
         if path is not None:
+            path.prepare(exchange)
             call = replace(call, model=path.model, stream=path.stream)
         if call.keeps_here and not self._limits.keeps_translated:
             call = replace(call, keeps_here=False)

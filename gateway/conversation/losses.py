@@ -6,8 +6,8 @@ from gateway.conversation.request import WebSearch
 
 def of_document(part: Media | PlainDocument) -> list[str]:
     """What is lost of a document that is told as nothing but its content."""
-    said = {"document.context": bool(part.context), "document.citations": part.wants_citations}
-    return [name for name, is_said in said.items() if is_said]
+    members = {"document.context": bool(part.context), "document.citations": part.wants_citations}
+    return [name for name, is_set in members.items() if is_set]
 
 
 def of_search(search: WebSearch, *kept: str) -> list[str]:

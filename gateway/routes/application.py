@@ -102,13 +102,9 @@ class Gateway:
         """What is asked of a model, in Gemini's way to address it."""
         if asked.action == "countTokens":
             return self._count_gemini.serve
-        return partial(self._generate, asked)
-
-    async def _generate(self, asked: ModelAction, exchange: Exchange) -> None:
         streams = asked.action == "streamGenerateContent"
-        if streams and wants_array(exchange.query):
-            exchange.send_through(as_array)
-        await self._gemini.serve(exchange, PathArguments(asked.model, streams))
+        path = PathArguments(asked.model, streams, _told_as_asked if streams else _told_whole)
+        return partial(self._gemini.serve, path=path)
 
     async def _answer_ourselves(
         self, exchange: Exchange, methods: Mapping[str, Handler] | None
@@ -159,6 +155,16 @@ def _preflight(exchange: Exchange, allowed: bytes) -> list[Header]:
         (b"access-control-max-age", str(_PREFLIGHT_LASTS_S).encode()),
         (b"vary", b"Access-Control-Request-Headers"),
     ]
+
+
+def _told_as_asked(exchange: Exchange) -> None:
+    """A stream is an array, unless events are asked for. Raises InvalidRequest."""
+    if wants_array(exchange.query):
+        exchange.send_through(as_array)
+
+
+def _told_whole(_exchange: Exchange) -> None:
+    """There is one way to tell a whole answer."""
 
 
 async def _here(exchange: Exchange) -> None:

@@ -90,7 +90,7 @@ class _Messages:
         """The messages, and what goes before them."""
         self._settle_instructions()
         if not self._written or self._written[0]["role"] != "user":
-            self._written.insert(0, _said("user", [{"type": "text", "text": _OPENING}]))
+            self._written.insert(0, _message("user", [{"type": "text", "text": _OPENING}]))
             self.losses.append("messages.first")
         for message in self._written:
             if message["role"] == "user":
@@ -101,7 +101,7 @@ class _Messages:
         if self._written and self._written[-1]["role"] == role:
             self._written[-1]["content"] += blocks
         else:
-            self._written.append(_said(role, blocks))
+            self._written.append(_message(role, blocks))
 
     def _settle_instructions(self) -> None:
         """Move instructions to the front that may not stay; their neighbours become one message."""
@@ -120,5 +120,5 @@ class _Messages:
                 self._append(message["role"], message["content"])
 
 
-def _said(role: str, blocks: list[Block]) -> dict[str, Any]:
+def _message(role: str, blocks: list[Block]) -> dict[str, Any]:
     return {"role": role, "content": [*blocks]}

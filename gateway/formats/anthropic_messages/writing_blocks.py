@@ -156,7 +156,7 @@ class BlockWriter:
 
 
 def _about(part: Media | PlainDocument) -> Block:
-    about: Block = {name: said for name in ("title", "context") if (said := getattr(part, name))}
+    about: Block = {name: value for name in ("title", "context") if (value := getattr(part, name))}
     return about | ({"citations": {"enabled": True}} if part.wants_citations else {})
 
 

@@ -48,7 +48,7 @@ class _Block:
     index: int | None = None
     signature: str = ""
     signed_by: str = ""
-    said: list[str] = field(default_factory=list)
+    fragments: list[str] = field(default_factory=list)
     said_characters: int = 0
 
 
@@ -157,21 +157,21 @@ class EventWriter:
             case Text() | Refusal():
                 delta = {"type": "text_delta", "text": text}
                 if block.said_characters < _CITED_MAX_CHARACTERS:
-                    block.said.append(text)
+                    block.fragments.append(text)
                     block.said_characters += len(text)
             case Thinking():
                 delta = {"type": "thinking_delta", "thinking": text}
             case ToolCall(is_custom=False):
                 delta = {"type": "input_json_delta", "partial_json": text}
             case ToolCall():
-                block.said.append(text)  # an object can only be made of the whole
+                block.fragments.append(text)  # an object can only be made of the whole
                 return
             case _:
                 return
         yield from self._delta(block, delta)
 
     def _citation(self, block: _Block, event: CitationDelta) -> Iterator[bytes]:
-        told = told_citation(event.citation, event.citing, "".join(block.said))
+        told = told_citation(event.citation, event.citing, "".join(block.fragments))
         if told is not None and isinstance(block.part, Text):
             yield from self._delta(block, {"type": "citations_delta", "citation": told})
 
@@ -182,7 +182,7 @@ class EventWriter:
         if isinstance(block.part, Thinking):
             yield from self._end_thought(block, block.part)
         elif isinstance(block.part, ToolCall) and block.part.is_custom:
-            told = msgspec.json.encode(input_of("".join(block.said), is_custom=True)).decode()
+            told = msgspec.json.encode(input_of("".join(block.fragments), is_custom=True)).decode()
             yield from self._delta(block, {"type": "input_json_delta", "partial_json": told})
         if block.index is not None:
             yield written_event("content_block_stop", {"index": block.index})

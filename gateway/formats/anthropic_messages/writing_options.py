@@ -173,7 +173,7 @@ class OptionWriter:
 
     def _name_what_is_lost(self) -> None:
         conversation, sampling = self._conversation, self._conversation.sampling
-        said = {
+        members = {
             "seed": sampling.seed is not None,
             "frequency_penalty": bool(sampling.frequency_penalty),
             "presence_penalty": bool(sampling.presence_penalty),
@@ -183,7 +183,7 @@ class OptionWriter:
             "store": bool(conversation.is_stored),
             "prompt_cache_key": bool(conversation.prompt_cache_key),
         }
-        self.losses += [name for name, is_said in said.items() if is_said]
+        self.losses += [name for name, is_set in members.items() if is_set]
         if not self._is_own:
             self.losses += sorted(conversation.foreign)
             return

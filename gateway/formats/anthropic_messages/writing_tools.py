@@ -66,9 +66,9 @@ def _choice(conversation: Conversation) -> dict[str, Any]:
         if told.mode == "required" and len(told.names) == 1:
             choice = {"type": "tool", "name": told.names[0]}
     if conversation.parallel_tool_calls is not None and choice.get("type") != "none":
-        is_said = told is not None or not conversation.parallel_tool_calls
+        is_needed = told is not None or not conversation.parallel_tool_calls
         one_by_one = not conversation.parallel_tool_calls
-        if is_said:
+        if is_needed:
             choice = {"type": "auto", **choice, "disable_parallel_tool_use": one_by_one}
     return choice
 
@@ -112,7 +112,7 @@ def _custom(tool: CustomTool) -> dict[str, Any]:
 
 def _web_search(search: WebSearch) -> tuple[list[dict[str, Any]], list[str]]:
     uses = search.uses_max
-    said = {
+    members = {
         "max_uses": _USES_OF_CONTEXT_SIZE.get(search.context_size) if uses is None else uses,
         "allowed_domains": list(search.allowed_domains),
         "blocked_domains": [] if search.allowed_domains else list(search.blocked_domains),
@@ -124,7 +124,7 @@ def _web_search(search: WebSearch) -> tuple[list[dict[str, Any]], list[str]]:
         "timezone": search.time_zone,
     }
     written: dict[str, Any] = {"type": _WEB_SEARCH, "name": "web_search"}
-    written |= {name: value for name, value in said.items() if value}
+    written |= {name: value for name, value in members.items() if value}
     told = {name: value for name, value in place.items() if value}
     if told:
         written["user_location"] = {"type": "approximate", **told}

@@ -77,11 +77,11 @@ class BlockWriter:
             case Text(text=text) | Refusal(text=text):
                 if isinstance(part, Text) and part.citations:
                     self.losses.append("citations")
-                return _said(text)
+                return _text_block(text)
             case Foreign(kind=kind):
                 self.losses.append(kind)
             case PlainDocument(text=text) if role in _SYSTEM:
-                return _said(text)
+                return _text_block(text)
             case Media() | PlainDocument() if role == "user":
                 return self._shown(part)
             case ToolResult() if role == "user":
@@ -184,6 +184,6 @@ def flattened(groups: Sequence[Group]) -> list[Block]:
     return [block for group in ordered for block in group]
 
 
-def _said(text: str) -> Group:
+def _text_block(text: str) -> Group:
     """Texts of nothing, and of blanks alone, are refused."""
     return [{"text": text}] if text.strip() else []

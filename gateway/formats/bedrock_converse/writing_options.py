@@ -86,7 +86,7 @@ def _output(output: OutputFormat | None, traits: Traits, losses: list[str]) -> d
         return {}
     definition = {"schema": msgspec.json.encode(output.schema).decode()}
     definition |= {
-        name: said for name in ("name", "description") if (said := getattr(output, name))
+        name: value for name in ("name", "description") if (value := getattr(output, name))
     }
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": definition}}}
 
@@ -112,7 +112,7 @@ def _metadata(metadata: dict[str, str] | None, losses: list[str]) -> dict[str, s
 
 
 def _lost(conversation: Conversation) -> list[str]:
-    said = {
+    members = {
         "logit_bias": conversation.sampling.logit_bias,
         "logprobs": conversation.sampling.wants_logprobs,
         "verbosity": conversation.verbosity,
@@ -120,4 +120,4 @@ def _lost(conversation: Conversation) -> list[str]:
         "store": conversation.is_stored,
         "prompt_cache_key": conversation.prompt_cache_key,
     }
-    return [name for name, value in said.items() if value] + sorted(conversation.foreign)
+    return [name for name, value in members.items() if value] + sorted(conversation.foreign)

@@ -161,16 +161,16 @@ class ContentEventWriter:
             case PartBegun(choice=choice, number=number, part=part):
                 self._parts[choice, number] = part
                 if isinstance(part, Text | Thinking):
-                    yield self._said(choice, part)
+                    yield self._chunk_of(choice, part)
             case TextDelta(choice=choice, number=number, text=text):
                 yield from self._delta(choice, number, text)
             case SignatureDelta(choice=choice) if event.signed_by == NAME:
                 thought = Thinking(text="", signature=event.signature, signed_by=NAME)
-                yield self._said(choice, thought)
+                yield self._chunk_of(choice, thought)
             case PartEnded(choice=choice, number=number):
                 part = self._parts.pop((choice, number))
                 if not isinstance(part, Text | Thinking):
-                    yield self._said(choice, part)
+                    yield self._chunk_of(choice, part)
             case CitationDelta(choice=choice, citation=citation):
                 self._citations.setdefault(choice, []).append(citation)
             case Stopped():
@@ -185,11 +185,11 @@ class ContentEventWriter:
                 part, arguments=part.arguments + text
             )
         elif isinstance(part, Thinking):
-            yield self._said(choice, Thinking(text=text))
+            yield self._chunk_of(choice, Thinking(text=text))
         else:
-            yield self._said(choice, Text(text=text))
+            yield self._chunk_of(choice, Text(text=text))
 
-    def _said(self, choice: int, part: Part) -> bytes:
+    def _chunk_of(self, choice: int, part: Part) -> bytes:
         parts = written_parts([part])
         return self._event([candidate_of(choice, parts)]) if parts else b""
 

@@ -138,11 +138,11 @@ class _Contents:
         for part in result.content:
             self._note_cache(part)
         texts = [part.text for part in result.content if isinstance(part, Text | PlainDocument)]
-        said = "\n".join(texts)
+        text = "\n".join(texts)
         told: dict[str, Any] = {
             "id": result.call_id,
             "name": result.name or self._names.get(result.call_id, "tool"),
-            "response": {"error": said} if result.is_error else _response(said),
+            "response": {"error": text} if result.is_error else _response(text),
         }
         media = [self._media(part) for part in result.content if isinstance(part, Media)]
         if media:
@@ -204,10 +204,10 @@ def _arguments(text: str) -> dict[str, Any]:
     return told if type(told) is dict else {"input": told}
 
 
-def _response(said: str) -> dict[str, Any]:
+def _response(text: str) -> dict[str, Any]:
     """An object is told as it is, everything else as the output."""
     try:
-        told = json.loads(said)
+        told = json.loads(text)
     except ValueError:
         told = None
-    return told if type(told) is dict and told else {"output": said}
+    return told if type(told) is dict and told else {"output": text}

@@ -52,7 +52,7 @@ def write_options(
 
 def _settings(conversation: Conversation) -> dict[str, Any]:
     sampling = conversation.sampling
-    said = {
+    members = {
         "maxOutputTokens": conversation.max_output_tokens,
         "candidateCount": conversation.choices if conversation.choices > 1 else None,
         "temperature": sampling.temperature,
@@ -66,12 +66,12 @@ def _settings(conversation: Conversation) -> dict[str, Any]:
         "logprobs": sampling.top_logprobs,
         "responseModalities": [each.upper() for each in conversation.modalities] or None,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _lost(conversation: Conversation) -> list[str]:
     sampling: Sampling = conversation.sampling
-    said = {
+    members = {
         "logit_bias": sampling.logit_bias,
         "stop": sampling.stop[STOPS_MAX:],
         "parallel_tool_calls": conversation.parallel_tool_calls is False,
@@ -82,7 +82,7 @@ def _lost(conversation: Conversation) -> list[str]:
         "store": conversation.is_stored,
         "prompt_cache_key": conversation.prompt_cache_key,
     }
-    return [name for name, value in said.items() if value]
+    return [name for name, value in members.items() if value]
 
 
 def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[str]:

@@ -160,7 +160,7 @@ class ChunkWriter:
         self._parts: dict[tuple[int, int], Part] = {}
         self._calls: dict[tuple[int, int], int] = {}
         self._has_role: set[int] = set()
-        self._said: dict[int, int] = {}
+        self._told_characters: dict[int, int] = {}
         self._stops: list[Stopped] = []
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
@@ -192,7 +192,7 @@ class ChunkWriter:
             case SignatureDelta(choice=choice):
                 yield from self._signed(event)
             case CitationDelta(choice=choice, citation=citation):
-                told = annotation(citation, self._said.get(choice, 0))
+                told = annotation(citation, self._told_characters.get(choice, 0))
                 if told is not None:
                     yield self._chunk(choice, {"annotations": [told]})
             case PartEnded():
@@ -227,7 +227,7 @@ class ChunkWriter:
     ) -> Iterator[bytes]:
         match part:
             case Text():
-                self._said[choice] = self._said.get(choice, 0) + len(text)
+                self._told_characters[choice] = self._told_characters.get(choice, 0) + len(text)
                 yield self._chunk(choice, {"content": text}, logprobs=logprobs)
             case Thinking():
                 yield self._chunk(choice, {"reasoning_content": text})

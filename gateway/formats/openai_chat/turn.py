@@ -120,10 +120,10 @@ def _message(parts: tuple[Part, ...]) -> dict[str, Any]:
     thoughts = [part for part in parts if isinstance(part, Thinking)]
     calls = [written_call(part) for part in parts if isinstance(part, ToolCall)]
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
-    said = "".join(part.text for part in texts)
+    joined = "".join(part.text for part in texts)
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": said if texts or not calls else None,
+        "content": joined if texts or not calls else None,
         "refusal": "".join(refusals) or None,
     }
     thought = "".join(part.text for part in thoughts)

@@ -76,14 +76,14 @@ class _Messages:
             self.losses.append("tool_result.is_error")
         for part in (result, *texts):
             self._cache(part)
-        said = "\n".join(part.text for part in texts) or (
+        text = "\n".join(part.text for part in texts) or (
             "(shown in the next message)" if media else ""
         )
-        self.written.append({"role": "tool", "tool_call_id": result.call_id, "content": said})
+        self.written.append({"role": "tool", "tool_call_id": result.call_id, "content": text})
         return [Text(text=f"Shown by the tool call {result.call_id}:"), *media] if media else []
 
     def _assistant(self, parts: Iterable[Part]) -> dict[str, Any]:
-        said: dict[str, Any] = {"content": None}
+        members: dict[str, Any] = {"content": None}
         texts: list[Part] = []
         calls: list[dict[str, Any]] = []
         for part in parts:
@@ -91,19 +91,19 @@ class _Messages:
                 case ToolCall():
                     calls.append(self._call(part))
                 case Refusal(text=text):
-                    said["refusal"] = text
+                    members["refusal"] = text
                 case Thinking():
                     self.losses.append("thinking")
                 case Foreign(kind="audio", value=value) if part.format == NAME:
-                    said["audio"] = value
+                    members["audio"] = value
                 case _:
                     texts.append(part)
-        said["content"] = self._content(texts) or None
+        members["content"] = self._content(texts) or None
         if calls:
-            said["tool_calls"] = calls
-        elif said["content"] is None and "refusal" not in said and "audio" not in said:
-            said["content"] = ""
-        return said
+            members["tool_calls"] = calls
+        elif members["content"] is None and "refusal" not in members and "audio" not in members:
+            members["content"] = ""
+        return members
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         if call.signature and not self._signs_calls:

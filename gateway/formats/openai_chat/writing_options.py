@@ -50,7 +50,7 @@ def write_options(
     losses += _write_reasoning(document, conversation.reasoning, upstream_model)
     if conversation.output is not None:
         document["response_format"] = _output(conversation.output)
-    said = {
+    members = {
         "verbosity": conversation.verbosity,
         "modalities": list(conversation.modalities),
         "service_tier": TIER_OF_SERVICE.get(conversation.service),
@@ -58,7 +58,7 @@ def write_options(
         "metadata": conversation.metadata,
         "prompt_cache_key": conversation.prompt_cache_key,
     }
-    document |= {name: value for name, value in said.items() if value}
+    document |= {name: value for name, value in members.items() if value}
     if conversation.is_stored is not None:
         document["store"] = conversation.is_stored
     if conversation.format == NAME:
@@ -159,7 +159,7 @@ def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
 def _write_sampling(
     document: dict[str, Any], sampling: Sampling, refused: Sequence[str]
 ) -> list[str]:
-    said = {
+    members = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "seed": sampling.seed,
@@ -171,7 +171,7 @@ def _write_sampling(
         "stop": list(sampling.stop) or None,
     }
     document |= {
-        name: value for name, value in said.items() if value is not None and name not in refused
+        name: value for name, value in members.items() if value is not None and name not in refused
     }
     return [*refused, *(["top_k"] if sampling.top_k is not None else [])]
 

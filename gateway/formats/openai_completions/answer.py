@@ -85,7 +85,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
         "model": call.model,
         "choices": [
             {
-                "text": said(choice),
+                "text": words_of(choice),
                 "index": index,
                 "logprobs": _logprobs(turn.format, choice),
                 "finish_reason": FINISH_OF_STOP[choice.stop],
@@ -97,7 +97,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
     return msgspec.json.encode(document)
 
 
-def said(choice: Choice) -> str:
+def words_of(choice: Choice) -> str:
     """The words of a choice; those of a refusal are words as well."""
     return "".join(part.text for part in choice.parts if isinstance(part, Text | Refusal))
 

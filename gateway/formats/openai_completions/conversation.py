@@ -82,7 +82,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
     if conversation.is_stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     sampling = conversation.sampling
-    said = {
+    members = {
         "max_tokens": conversation.max_output_tokens,
         "n": conversation.choices if conversation.choices > 1 else None,
         "temperature": sampling.temperature,
@@ -96,7 +96,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
         "service_tier": _TIER_OF_SERVICE.get(conversation.service),
         "user": conversation.user or None,
     }
-    document |= {name: value for name, value in said.items() if value is not None}
+    document |= {name: value for name, value in members.items() if value is not None}
     if conversation.format == NAME:
         return Written(document=document | conversation.foreign)
     return Written(document=document, losses=tuple(_losses(conversation)))
@@ -130,7 +130,7 @@ def _one_text(conversation: Conversation) -> str:
 
 
 def _losses(conversation: Conversation) -> list[str]:
-    said = {
+    members = {
         "top_k": conversation.sampling.top_k,
         "reasoning": conversation.reasoning,
         "verbosity": conversation.verbosity,
@@ -138,7 +138,7 @@ def _losses(conversation: Conversation) -> list[str]:
         "prompt_cache_key": conversation.prompt_cache_key,
         "store": conversation.is_stored or None,
     }
-    lost = [name for name, value in said.items() if value not in (None, "")]
+    lost = [name for name, value in members.items() if value not in (None, "")]
     if set(conversation.modalities) - {"text"}:
         lost.append("modalities")
     return lost + sorted(conversation.foreign)

@@ -134,9 +134,9 @@ class ResponseEventWriter:
                 yield self._event("response.output_item.added", _at(making, item=item))
             case _:
                 return
-        said = part.arguments if isinstance(part, ToolCall) else part.text
-        if said:
-            yield from self._delta(making, said, is_repeated=True)
+        whole = part.arguments if isinstance(part, ToolCall) else part.text
+        if whole:
+            yield from self._delta(making, whole, is_repeated=True)
 
     def _delta(self, making: _Making, text: str, is_repeated: bool = False) -> Iterator[bytes]:
         if not text:

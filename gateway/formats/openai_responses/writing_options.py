@@ -34,7 +34,7 @@ def write_options(
     """
     sampling = conversation.sampling
     refused = refused_sampling(upstream_model, sampling, conversation.reasoning)
-    said = {
+    members = {
         "stream": conversation.is_stream,
         "max_output_tokens": conversation.max_output_tokens,
         "temperature": sampling.temperature,
@@ -49,7 +49,7 @@ def write_options(
     }
     document |= {
         name: value
-        for name, value in said.items()
+        for name, value in members.items()
         if value not in (None, "", {}, False) and name not in refused
     }
     document["store"] = bool(conversation.is_stored)
@@ -143,7 +143,7 @@ def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
 
 
 def _lost(sampling: Sampling) -> list[str]:
-    said = {
+    members = {
         "top_k": sampling.top_k,
         "seed": sampling.seed,
         "frequency_penalty": sampling.frequency_penalty,
@@ -151,7 +151,7 @@ def _lost(sampling: Sampling) -> list[str]:
         "stop": sampling.stop or None,
         "logit_bias": sampling.logit_bias,
     }
-    return [name for name, value in said.items() if value is not None]
+    return [name for name, value in members.items() if value is not None]
 
 
 def _reasoning(reasoning: Reasoning | None) -> dict[str, Any]:

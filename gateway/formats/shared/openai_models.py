@@ -34,7 +34,7 @@ def refused_sampling(model: str, sampling: Sampling, reasoning: Reasoning | None
     """
     if not draws_by_itself(model) or (reasoning is not None and reasoning.effort == "none"):
         return []
-    said = {
+    members = {
         "temperature": sampling.temperature not in (None, 1),
         "top_p": sampling.top_p not in (None, 1),
         "frequency_penalty": bool(sampling.frequency_penalty),
@@ -43,4 +43,4 @@ def refused_sampling(model: str, sampling: Sampling, reasoning: Reasoning | None
         "logprobs": sampling.wants_logprobs,
         "top_logprobs": sampling.top_logprobs is not None,
     }
-    return [name for name, is_said in said.items() if is_said]
+    return [name for name, is_set in members.items() if is_set]
