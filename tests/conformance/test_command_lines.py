@@ -49,7 +49,7 @@ def test_a_turn_with_a_call_of_a_tool(
         assert everywhere.take_refused() == []
     assert word in turn.text
     exchanges = everywhere.provider.exchanges[exchanges_before:]
-    assert {exchange.format for exchange in exchanges} == {MODELS[model]}
+    assert {exchange.format_name for exchange in exchanges} == {MODELS[model]}
     (result,) = exchanges[-1].asked.results
     assert word in result.text
     billed = [story.settled.usage for story in everywhere.stories()[charges_before:]]

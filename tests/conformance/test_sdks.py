@@ -135,7 +135,7 @@ def test_an_answer(line: LineOf, script: str, scenario: str, model: str) -> None
     found = line(script, scenario, model)
     assert found.told["text"] == TEXT
     (exchange,) = found.exchanges
-    assert exchange.format == MODELS[model]
+    assert exchange.format_name == MODELS[model]
     assert exchange.asked.instructions == INSTRUCTIONS
     assert exchange.asked.is_stream == scenario.endswith("stream")
 
@@ -180,8 +180,8 @@ def test_pictures_reach_the_model(
     (exchange,) = found.exchanges
     inline = picture("image/png", PNG)
     # Both take addresses of some kinds alone: bytes are put in but for what their own clients say.
-    is_own = scenario.startswith(OWN_SCENARIOS[exchange.format][script])
-    is_fetched = exchange.format in ("gemini", "anthropic_messages") and not is_own
+    is_own = scenario.startswith(OWN_SCENARIOS[exchange.format_name][script])
+    is_fetched = exchange.format_name in ("gemini", "anthropic_messages") and not is_own
     shown = [inline if is_fetched else everywhere.picture_url]
     # Of addresses `ai` hands Google only those of Google's own.
     assert exchange.asked.pictures == [inline, *([] if scenario == "google_pictures" else shown)]

@@ -19,7 +19,7 @@ PNG = (
     "rkJggg=="
 )
 
-FORMAT_NAMES: Final[dict[str, ServedFormat]] = {
+FORMATS: Final[dict[str, ServedFormat]] = {
     "openai_chat": OpenAIChat(),
     "openai_responses": OpenAIResponses(),
     "anthropic_messages": AnthropicMessages(),
@@ -50,15 +50,15 @@ class ObedientProvider(FakeProvider):
         if path == PICTURE_PATH:
             return whole(base64.b64decode(PNG), headers={"content-type": "image/png"})
         name = path.split("/")[1]
-        format_name = FORMAT_NAMES[name]
+        served = FORMATS[name]
         number = len(self.exchanges) + len(self.refused)
         try:
-            asked = format_name.read(path.removeprefix(f"/{name}"), json.loads(body))
+            asked = served.read(path.removeprefix(f"/{name}"), json.loads(body))
         except (IllFormed, KeyError, TypeError, ValueError) as error:
             self.refused.append(f"{name}: {error!r}: {body.decode()[:4_000]}")
-            return whole(format_name.failure(400, "ill-formed"), status=400)
+            return whole(served.failure(400, "ill-formed"), status=400)
         said = model.answer(asked, number)
         self.exchanges.append(Exchange(name, asked, said))
         if not asked.is_stream:
-            return whole(format_name.whole(said))
-        return (opened(), *map(event_chunk, format_name.events(said)), b"0\r\n\r\n")
+            return whole(served.whole(said))
+        return (opened(), *map(event_chunk, served.events(said)), b"0\r\n\r\n")
