@@ -15,10 +15,10 @@ from ledger.usage import Usage
 from tests.bookkeeping import ACTOR, USD, ChargeStory, Payer
 from tests.conformance import node_clients, python_clients
 from tests.fake_provider import serving
-from tests.obedient.provider import FORMAT_NAMES, PICTURE_PATH, Exchange, ObedientProvider
+from tests.obedient.provider import FORMATS, PICTURE_PATH, Exchange, ObedientProvider
 from tests.running import Served, served
 
-MODELS = {f"over-{format_name}": format_name for format_name in FORMAT_NAMES}
+MODELS = {f"over-{format_name}": format_name for format_name in FORMATS}
 """By the name that clients use: the format of the provider behind it."""
 
 CHANNELS = {
