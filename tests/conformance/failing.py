@@ -7,7 +7,7 @@ from itertools import islice
 
 from tests.fake_provider import FakeProvider, Script, event_chunk, opened, whole
 from tests.obedient.contract import Figures, Said
-from tests.obedient.provider import FORMAT_NAMES
+from tests.obedient.provider import FORMATS
 
 KEY = "sk-provider-0123456789abcdef"
 LEAK = f"odd: {KEY} at http://10.0.0.1:8000/v1"
@@ -47,11 +47,11 @@ class FailingProvider(FakeProvider):
         if failure == "empty-200":
             return whole(b"")
         status = int(failure)
-        return whole(FORMAT_NAMES[format_name].failure(status, LEAK), status=status)
+        return whole(FORMATS[format_name].failure(status, LEAK), status=status)
 
 
 def _streamed(format_name: str, failure: str) -> Script:
-    events = list(islice(FORMAT_NAMES[format_name].events(SAID), 2))
+    events = list(islice(FORMATS[format_name].events(SAID), 2))
     told = _ERROR_EVENTS[format_name]
     name = f"event: {told['type']}\n" if "type" in told else ""
     last = f"{name}data: {json.dumps(told)}\n\n".encode()
