@@ -31,14 +31,14 @@ from ledger.store.migrate import migrate
 from tests.bookkeeping import Books, LoopThread
 from tests.calling import Client
 from tests.conftest import FreshDatabase, made_database, make_data_directory
-from tollgate.assignment import Assignment
 from tollgate.core import Core, open_core
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.front import Front, build_front
-from tollgate.http_server import Server, server_config
 from tollgate.installation import CRYPTO_SECRET_FILE
+from tollgate.processes.assignment import Assignment
+from tollgate.server.http_server import Server, server_config
 
 ROOT = Path(__file__).parents[1]
 READY_WITHIN_S = 60.0

@@ -40,8 +40,8 @@ from gateway.routes.health import Health
 from gateway.routes.models import Models
 from gateway.routes.stored_responses import StoredResponseRoutes
 from gateway.stored_responses.store import StoredResponses
-from tollgate.assignment import Assignment
 from tollgate.core import Core
+from tollgate.processes.assignment import Assignment
 
 log = structlog.get_logger()
 

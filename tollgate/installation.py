@@ -13,8 +13,9 @@ from psycopg_pool import PoolTimeout
 from admin_api.desk import Desk
 from ledger.errors import StoreUnavailable
 from ledger.store.migrate import SchemaRefused, migrate
-from tollgate import first_start, postgres_checks
+from tollgate import first_start
 from tollgate.core import open_core
+from tollgate.doctor import postgres_checks
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres

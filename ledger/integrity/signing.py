@@ -1,7 +1,7 @@
 """Talking to a signer: one JSON line there, one back, over a Unix socket of its data directory.
 
-The process that listens is `tollgate/signer.py`. Where it does not run, a command opens the
-signer's folder itself; a lock lets one of them have it.
+The process that listens is `tollgate/processes/signer.py`. Where it does not run, a command opens
+the signer's folder itself; a lock lets one of them have it.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ import aiohttp
 import uvloop
 
 from gateway.http.exchange import Receive, Scope, Send
-from tollgate.http_server import Server, server_config
+from tollgate.server.http_server import Server, server_config
 
 _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = (b"content-type", b"text/event-stream")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import psutil
 
 from ledger import clock
-from tollgate import child_processes
 from tollgate.embedded.data_directory import DataDirectory
+from tollgate.processes import child_processes
 
 START_WITHIN_S = 90.0
 END_WITHIN_S = 60.0

@@ -12,13 +12,13 @@ from admin_api.operations.channels import ChannelInput
 from admin_api.operations.credits import Idempotency, grant_credit
 from admin_api.operations.price_decisions import Decider
 from admin_api.operations.price_inputs import PriceInput
-from tollgate import supervisor
 from tollgate.commands.contract import Action
 from tollgate.commands.serve import PORT, WORKERS
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.installation import Installation, at_desk
+from tollgate.processes import supervisor
+from tollgate.processes.supervisor import Started
 from tollgate.settings import Settings
-from tollgate.supervisor import Started
 
 _ACTOR = "demo"
 _MODEL = "echo"

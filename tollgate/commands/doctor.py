@@ -9,13 +9,13 @@ from psycopg_pool import PoolTimeout
 
 from ledger.errors import LedgerError
 from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action
-from tollgate.doctor_database import examine_desk, examine_postgres, examine_redis
-from tollgate.doctor_machine import examine_machine
+from tollgate.doctor.database import examine_desk, examine_postgres, examine_redis
+from tollgate.doctor.machine import examine_machine
+from tollgate.doctor.postgres_checks import Finding
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import borrow as borrow_postgres
 from tollgate.embedded.valkey import borrow as borrow_valkey
 from tollgate.installation import Installation, at_desk, describe
-from tollgate.postgres_checks import Finding
 from tollgate.settings import Settings
 
 

@@ -2,11 +2,11 @@
 
 import argparse
 
-from tollgate import supervisor
 from tollgate.commands.contract import DATA_DIR, Action, argument
 from tollgate.installation import Installation
+from tollgate.processes import supervisor
+from tollgate.processes.supervisor import Started
 from tollgate.settings import Settings
-from tollgate.supervisor import Started
 
 HOST = argument("--host", help="the address to listen on (default: 0.0.0.0)")
 PORT = argument("--port", help="the port to listen on; 0 takes a free one (default: PORT, or 3000)")

@@ -33,8 +33,8 @@ from ledger.streams.seal import CheckpointSealed
 from tests.ledger.integrity.sealed_logs import SealedLog
 from tests.ledger.integrity.trees import in_memory, leaves
 from tests.running import until
-from tollgate import assignment
-from tollgate.assignment import Assignment
+from tollgate.processes import assignment
+from tollgate.processes.assignment import Assignment
 
 ORIGIN = "tollgate.invalid/log/1"
 OURS, THEIRS = in_memory(leaves(100)), in_memory(leaves(100, "other"))
@@ -301,7 +301,7 @@ def process(folder: Path) -> Iterator[Path]:
         signer_socket=str(path),
     )
     reading_end = assignment.send(given)
-    command = [sys.executable, "-m", "tollgate.signer", "signer", str(reading_end)]
+    command = [sys.executable, "-m", "tollgate.processes.signer", "signer", str(reading_end)]
     running = subprocess.Popen(command, pass_fds=[reading_end], stderr=subprocess.DEVNULL)
     os.close(reading_end)
     try:

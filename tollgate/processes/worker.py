@@ -12,13 +12,13 @@ import uvloop
 
 from admin_api.app import build_desk
 from admin_api.desk import Desk
-from tollgate import assignment
 from tollgate import log as log_lines
-from tollgate.assignment import DRAIN_S, Assignment
 from tollgate.core import open_core
 from tollgate.front import Front, build_front
-from tollgate.http_server import Server, server_config
-from tollgate.root_app import RootApp
+from tollgate.processes import assignment
+from tollgate.processes.assignment import DRAIN_S, Assignment
+from tollgate.server.http_server import Server, server_config
+from tollgate.server.root_app import RootApp
 
 log = structlog.get_logger()
 

@@ -15,10 +15,10 @@ from ledger.errors import VaultRefused
 from ledger.store.migrate import migrations
 from ledger.vault import Vault
 from projections.registry import PROJECTIONS
-from tollgate import postgres_checks
 from tollgate.core import channel_types
+from tollgate.doctor import postgres_checks
+from tollgate.doctor.postgres_checks import Finding
 from tollgate.installation import Installation
-from tollgate.postgres_checks import Finding
 
 _CLOCK_SKEW_MAX_S = 2.0
 _LAG_EVENTS_MAX = 10_000

@@ -16,8 +16,8 @@ import structlog
 from ledger.errors import SigningRefused
 from ledger.integrity.signer import open_signer
 from ledger.integrity.signing import Ask, Said, answer, serve_signer
-from tollgate import assignment
 from tollgate import log as log_lines
+from tollgate.processes import assignment
 
 log = structlog.get_logger()
 

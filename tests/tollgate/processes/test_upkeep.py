@@ -15,7 +15,7 @@ from ledger import vault
 from ledger.vault import Place
 from tests.conftest import FreshDatabase
 from tollgate.core import Core, open_core
-from tollgate.upkeep import ORPHANED_FOR_S, Upkeep
+from tollgate.processes.upkeep import ORPHANED_FOR_S, Upkeep
 
 SECRET = "4f9a1c7be2d05836a91f0b7c3d8e6f25"
 

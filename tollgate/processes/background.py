@@ -16,13 +16,13 @@ from psycopg_pool import PoolTimeout
 from gateway.call.charges.sweeper import Sweeper
 from projections.registry import PROJECTIONS
 from projections.runner import Runner
-from tollgate import assignment
 from tollgate import log as log_lines
-from tollgate.assignment import Assignment
 from tollgate.core import Core, open_core
-from tollgate.job_children import JobChildren
-from tollgate.sealing import Sealing
-from tollgate.upkeep import Upkeep
+from tollgate.processes import assignment
+from tollgate.processes.assignment import Assignment
+from tollgate.processes.job_children import JobChildren
+from tollgate.processes.sealing import Sealing
+from tollgate.processes.upkeep import Upkeep
 
 log = structlog.get_logger()
 

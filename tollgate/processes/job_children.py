@@ -12,9 +12,9 @@ from psycopg_pool import PoolTimeout
 
 from admin_api.jobs.claims import is_work_waiting, remove_old
 from ledger import clock
-from tollgate import assignment
-from tollgate.assignment import Assignment
 from tollgate.core import Core
+from tollgate.processes import assignment
+from tollgate.processes.assignment import Assignment
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class JobChildren:
                 sys.executable,
                 "-P",
                 "-m",
-                "tollgate.job_process",
+                "tollgate.processes.job_process",
                 self._given.name,
                 str(reading),
                 stdin=asyncio.subprocess.PIPE,

@@ -17,8 +17,8 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from tollgate import http_head
-from tollgate.http_head import (
+from tollgate.server import http_head
+from tollgate.server.http_head import (
     ConnectionLimits,
     Refused,
     check_headers,

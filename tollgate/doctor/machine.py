@@ -5,13 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tollgate import child_processes
+from tollgate.doctor.postgres_checks import Finding
 from tollgate.embedded.account import unprivileged_account
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
-from tollgate.postgres_checks import Finding
+from tollgate.processes import child_processes
 from tollgate.settings import Settings
 
 _FREE_PERCENT_MIN = 10

@@ -52,7 +52,7 @@ def job_processes(program: Served) -> list[psutil.Process]:
         return [
             child
             for child in psutil.Process(program.background_pid).children()
-            if "tollgate.job_process" in child.cmdline()
+            if "tollgate.processes.job_process" in child.cmdline()
         ]
     return []
 

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 import structlog
 
 from ledger import clock
-from tollgate import child_processes, listening
-from tollgate.assignment import DRAIN_S, assignment, signer_assignment
-from tollgate.child_processes import Running
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.installation import Installation, bring_up_to_date, describe, seed
+from tollgate.processes import child_processes, listening
+from tollgate.processes.assignment import DRAIN_S, assignment, signer_assignment
+from tollgate.processes.child_processes import Running
+from tollgate.processes.stop_signals import StopRequested, StopSignals
 from tollgate.settings import Settings
-from tollgate.stop_signals import StopRequested, StopSignals
 
 log = structlog.get_logger()
 

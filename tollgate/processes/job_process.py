@@ -18,10 +18,10 @@ import structlog
 from admin_api.desk import Desk
 from admin_api.jobs.registry import KINDS
 from admin_api.jobs.runner import JobParts, carry_out_next
-from tollgate import assignment
 from tollgate import log as log_lines
-from tollgate.assignment import Assignment
 from tollgate.core import open_core
+from tollgate.processes import assignment
+from tollgate.processes.assignment import Assignment
 
 log = structlog.get_logger()
 

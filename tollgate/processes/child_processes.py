@@ -19,16 +19,16 @@ import msgspec
 
 import tollgate
 from ledger import clock
-from tollgate import assignment
-from tollgate.assignment import Assignment
 from tollgate.embedded import processes
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.processes import Step
+from tollgate.processes import assignment
+from tollgate.processes.assignment import Assignment
 
 MODULES: Mapping[str, str] = {
-    "worker": "tollgate.worker",
-    "background": "tollgate.background",
-    "signer": "tollgate.signer",
+    "worker": "tollgate.processes.worker",
+    "background": "tollgate.processes.background",
+    "signer": "tollgate.processes.signer",
 }
 
 # A leftover gets less time than an ordinary stop: its successor waits, and service with it.

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tollgate.http_head import ConnectionLimits
-from tollgate.http_server import Server, server_config
+from tollgate.server.http_head import ConnectionLimits
+from tollgate.server.http_server import Server, server_config
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -21,10 +21,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollgate.http_server import server_config
+from tollgate.server.http_server import server_config
 
 ENDLESS_BYTES = 10_000 * 65_536
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WAIT_S = 5.0
 """Far more than any limit of the worker under test: running into it is a failure."""
 

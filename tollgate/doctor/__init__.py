@@ -1,0 +1,1 @@
+"""What can be wrong with a machine or a database, and what to do about it."""

@@ -1,0 +1,1 @@
+"""The process tree: supervisor, workers, background, signer, and the jobs they start."""
