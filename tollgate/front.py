@@ -24,9 +24,9 @@ from gateway.call.tokenizer import Tokenizer
 from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.system_prompts import ChannelTexts
-from gateway.formats.anthropic_messages import request as anthropic_messages
-from gateway.formats.gemini import request as gemini
-from gateway.formats.openai_responses.compaction import COMPACT, OpenAICompaction
+from gateway.formats.anthropic_messages.requests import request as anthropic_messages
+from gateway.formats.gemini.requests import request as gemini
+from gateway.formats.openai_responses.requests.compaction import COMPACT, OpenAICompaction
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.http.body import BodyLimits
 from gateway.http.exchange import Exchange, Message, Scope

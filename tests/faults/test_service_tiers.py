@@ -257,7 +257,7 @@ def test_usage_that_comes_after_the_lease_lapsed_has_its_service_and_its_cost(
     assert late.late.channel_id == tiers.channel_id
     assert late.late.cost == Cost(book=COST, price_version=1, amount_nanos=1_000)
     assert {line.price_nanos for line in late.lines} == {3_000_000_000, 6_000_000_000}
-    assert sum(posting.amount_nanos for posting in rules.postings(late)) == 0
+    assert sum(posting.amount_nanos for posting in rules.STREAM.postings(late)) == 0
 
 
 def test_the_books_of_all_this_are_clean(stage: Stage) -> None:

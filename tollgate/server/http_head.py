@@ -1,6 +1,6 @@
 """What a request's head must be before any route sees it, and how it is refused otherwise.
 
-Decisions only: `http_server.py` does the reading and the writing. The rules are RFC 9112 (3.2
+Decisions only: `http_protocol.py` does the reading and the writing. The rules are RFC 9112 (3.2
 target and Host, 6.1 and 6.3 framing) without its leniencies, as each leniency is a chance for two
 servers in a row to see different requests.
 """

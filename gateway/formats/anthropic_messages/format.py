@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.errors import GatewayError
-from gateway.formats.anthropic_messages import answer, as_stream, errors, prompt, request, stream
+from gateway.formats.anthropic_messages import errors
+from gateway.formats.anthropic_messages.answers import answer, as_stream, stream
+from gateway.formats.anthropic_messages.requests import prompt, request
 from gateway.formats.anthropic_messages.signing import without_strangers
 from gateway.formats.anthropic_messages.translation import MessagesTranslation
 from gateway.formats.contract import StreamReader

@@ -6,14 +6,8 @@ from typing import Any
 from gateway.conversation.parts import Address, Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
-from gateway.formats.anthropic_messages import (
-    conversation,
-    reading_events,
-    shaping,
-    turn,
-    writing,
-    writing_events,
-)
+from gateway.formats.anthropic_messages.answers import reading_events, turn, writing_events
+from gateway.formats.anthropic_messages.requests import conversation, shaping, writing
 from gateway.formats.contract import EventReader, EventWriter
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits

@@ -6,7 +6,8 @@ Source: https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-infere
 from collections.abc import Mapping
 
 from gateway.errors import GatewayError
-from gateway.formats.bedrock_converse import answer, errors, stream
+from gateway.formats.bedrock_converse import errors
+from gateway.formats.bedrock_converse.answers import answer, stream
 from gateway.formats.bedrock_converse.translation import ConverseTranslation
 from gateway.formats.contract import StreamReader
 from gateway.formats.values import Answer, ChatCall, CountTokens

@@ -6,7 +6,8 @@ from typing import Any
 from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
-from gateway.formats.bedrock_converse import answer, reading_events, shaping, writing
+from gateway.formats.bedrock_converse.answers import answer, reading_events
+from gateway.formats.bedrock_converse.requests import shaping, writing
 from gateway.formats.contract import EventReader
 from gateway.http.raw_members import Edits
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.formats.contract import StreamReader
-from gateway.formats.gemini import answer, errors, prompt, request, stream
+from gateway.formats.gemini import errors
+from gateway.formats.gemini.answers import answer, stream
+from gateway.formats.gemini.requests import prompt, request
 from gateway.formats.gemini.translation import GeminiTranslation
 from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt, ServedModel
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.formats.gemini.contents import parts_of
+from gateway.formats.gemini.requests.contents import parts_of
 from gateway.formats.gemini.vocabulary import member
 from gateway.formats.values import TOOL_CALLS_DEFAULT
 from ledger.usage import Usage

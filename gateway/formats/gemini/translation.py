@@ -7,8 +7,9 @@ from gateway.conversation.parts import Address, Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter
-from gateway.formats.gemini import conversation, events, shaping, turn, writing
-from gateway.formats.gemini.contents import is_of_google
+from gateway.formats.gemini.answers import events, turn
+from gateway.formats.gemini.requests import conversation, shaping, writing
+from gateway.formats.gemini.requests.contents import is_of_google
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage

@@ -3,13 +3,8 @@
 from typing import Any
 
 from gateway.formats.contract import StreamReader
-from gateway.formats.openai_chat import (
-    answer,
-    as_stream,
-    prompt,
-    request,
-    stream,
-)
+from gateway.formats.openai_chat.answers import answer, as_stream, stream
+from gateway.formats.openai_chat.requests import prompt, request
 from gateway.formats.openai_chat.translation import ChatTranslation
 from gateway.formats.shared import openai_body
 from gateway.formats.shared.openai_envelope import ToldAsOpenAI

@@ -7,7 +7,8 @@ from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter
-from gateway.formats.openai_chat import conversation, events, shaping, turn, writing
+from gateway.formats.openai_chat.answers import events, turn
+from gateway.formats.openai_chat.requests import conversation, shaping, writing
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage

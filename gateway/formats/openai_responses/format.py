@@ -6,14 +6,8 @@ import msgspec
 
 from gateway.errors import GatewayError
 from gateway.formats.contract import StreamReader
-from gateway.formats.openai_responses import (
-    answer,
-    as_stream,
-    prompt,
-    provider_body,
-    request,
-    stream,
-)
+from gateway.formats.openai_responses.answers import answer, as_stream, stream
+from gateway.formats.openai_responses.requests import prompt, provider_body, request
 from gateway.formats.openai_responses.translation import ResponsesTranslation
 from gateway.formats.shared.openai_envelope import ToldAsOpenAI
 from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt

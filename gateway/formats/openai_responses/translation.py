@@ -7,9 +7,10 @@ from gateway.conversation.parts import Media
 from gateway.conversation.request import Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter, Made
-from gateway.formats.openai_responses import conversation, shaping, turn, writing
-from gateway.formats.openai_responses.reading_events import ResponseEventReader
-from gateway.formats.openai_responses.writing_events import ResponseEventWriter
+from gateway.formats.openai_responses.answers import turn
+from gateway.formats.openai_responses.answers.reading_events import ResponseEventReader
+from gateway.formats.openai_responses.answers.writing_events import ResponseEventWriter
+from gateway.formats.openai_responses.requests import conversation, shaping, writing
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage

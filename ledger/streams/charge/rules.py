@@ -1,4 +1,4 @@
-"""The rules of a charge: which commands give which events, and what those do to money."""
+"""The rules of a charge: which commands give which events, and what state those leave."""
 
 from typing import assert_never
 from uuid import UUID
@@ -7,6 +7,7 @@ import msgspec
 
 from ledger.errors import AlreadyClosed, NotReserved
 from ledger.pricing import Line, Price, charge_nanos, price_lines
+from ledger.streams.charge.effects import effects, postings
 from ledger.streams.charge.events import (
     AdjustmentReason,
     Attempt,
@@ -21,7 +22,7 @@ from ledger.streams.charge.events import (
     Terms,
     UsageSettled,
 )
-from ledger.streams.contract import Effect, Event, Posting, Stream
+from ledger.streams.contract import Event, Stream
 from ledger.usage import Usage
 
 
@@ -169,51 +170,6 @@ def evolve(state: Charge, event: ChargeEvent) -> Charge:
             assert_never(event)
 
 
-def effects(event: ChargeEvent) -> tuple[Effect, ...]:
-    """What the event does to the budgets of its account, its key and its windows."""
-    match event:
-        case QuotaReserved():
-            hold = event.hold_nanos
-            return (
-                # Holding nothing needs no cover: a free call of an account below zero may pass.
-                Effect(event.account_id, hold, 0, event.overdraft_nanos if hold else None),
-                Effect(event.key_id, hold, 0, event.key_limit_nanos if hold else None),
-                *(Effect(w.scope, hold, 0, w.cap_nanos if hold else None) for w in event.windows),
-            )
-        case UsageSettled():
-            return _everywhere(event, -event.released_nanos, -event.charged_nanos)
-        case RefundIssued():
-            return _everywhere(event, -event.released_nanos, 0)
-        case ChargeAdjusted():
-            return _everywhere(event, 0, -event.delta_nanos)
-        case _:
-            assert_never(event)
-
-
-def postings(event: ChargeEvent) -> tuple[Posting, ...]:
-    """The balanced double entry of an event."""
-    match event:
-        case QuotaReserved(hold_nanos=hold):
-            return (Posting("customer:available", -hold), Posting("customer:held", hold))
-        case UsageSettled(released_nanos=released, charged_nanos=charged):
-            return (
-                Posting("customer:held", -released),
-                Posting("customer:available", released - charged),
-                Posting("revenue", charged),
-                *_provider_cost(event.cost),
-            )
-        case RefundIssued(released_nanos=released):
-            return (Posting("customer:held", -released), Posting("customer:available", released))
-        case ChargeAdjusted(delta_nanos=delta):
-            return (
-                Posting("customer:available", -delta),
-                Posting("revenue", delta),
-                *_provider_cost(event.late.cost if event.late else None),
-            )
-        case _:
-            assert_never(event)
-
-
 def lines_of(settle: Settle, terms: Terms) -> tuple[Line, ...]:
     """The lines of a settlement, in the service that answered. Raises UnpricedService."""
     service = terms.service if settle.service is None else settle.service
@@ -227,15 +183,6 @@ def late_usage(settle: Settle) -> LateUsage:
         upstream_model=settle.upstream_model,
         service=settle.service,
         cost=settle.cost,
-    )
-
-
-def _provider_cost(cost: Cost | None) -> tuple[Posting, ...]:
-    if cost is None or not cost.amount_nanos:
-        return ()
-    return (
-        Posting("provider_cost", -cost.amount_nanos),
-        Posting("clearing:providers", cost.amount_nanos),
     )
 
 
@@ -351,13 +298,6 @@ def _adjusted(state: Charge, command: Adjust) -> tuple[Event, ...]:
 
 def _scopes(opening: QuotaReserved) -> tuple[UUID, ...]:
     return tuple(window.scope for window in opening.windows)
-
-
-def _everywhere(
-    event: UsageSettled | RefundIssued | ChargeAdjusted, held_nanos: int, posted_nanos: int
-) -> tuple[Effect, ...]:
-    scopes = (event.account_id, event.key_id, *event.windows)
-    return tuple(Effect(scope, held_nanos, posted_nanos) for scope in scopes)
 
 
 STREAM = Stream(

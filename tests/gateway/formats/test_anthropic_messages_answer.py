@@ -21,8 +21,8 @@ from gateway.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
+from gateway.formats.anthropic_messages.answers.usage import COUNT_MAX, read_usage, write_usage
 from gateway.formats.anthropic_messages.format import AnthropicMessages
-from gateway.formats.anthropic_messages.usage import COUNT_MAX, read_usage, write_usage
 from gateway.formats.contract import UnreadableAnswer
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings

@@ -7,8 +7,8 @@ import pytest
 
 from gateway.errors import InvalidRequest
 from gateway.formats.anthropic_messages.format import AnthropicMessages
-from gateway.formats.anthropic_messages.prompt import IMAGE_TOKENS, UNSEEN_MEDIA_TOKENS
-from gateway.formats.anthropic_messages.request import read_counting
+from gateway.formats.anthropic_messages.requests.prompt import IMAGE_TOKENS, UNSEEN_MEDIA_TOKENS
+from gateway.formats.anthropic_messages.requests.request import read_counting
 from gateway.formats.values import ChatCall
 from tests.recorded import Recording, recordings
 

@@ -24,7 +24,7 @@ from gateway.conversation.turn import (
     Turn,
     TurnEvent,
 )
-from gateway.formats.anthropic_messages import reading_events, writing_events
+from gateway.formats.anthropic_messages.answers import reading_events, writing_events
 from gateway.formats.anthropic_messages.format import AnthropicMessages
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.values import ChatCall

@@ -13,7 +13,7 @@ from gateway.conversation.turn import PartBegun, SignatureDelta, Stopped, TextDe
 from gateway.errors import GatewayError, InsufficientQuota, InvalidRequest, UpstreamRefused
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.gemini.format import Gemini
-from gateway.formats.gemini.schemas import as_json_schema
+from gateway.formats.gemini.requests.schemas import as_json_schema
 from gateway.formats.openai_chat.format import OpenAIChat
 from gateway.formats.values import ChatCall, Piece
 from gateway.http.sse import SSEParser

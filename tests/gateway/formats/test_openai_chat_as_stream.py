@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gateway.formats.openai_chat.as_stream import as_stream
-from gateway.formats.openai_chat.stream import ChatStreamReader
+from gateway.formats.openai_chat.answers.as_stream import as_stream
+from gateway.formats.openai_chat.answers.stream import ChatStreamReader
 from gateway.formats.values import ChatCall
 from tests.recorded import Recording, recordings
 

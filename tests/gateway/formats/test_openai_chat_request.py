@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidRequest
-from gateway.formats.openai_chat.prompt import IMAGE_LOW_TOKENS, IMAGE_TOKENS, MINI_IMAGE_TOKENS
+from gateway.formats.openai_chat.requests.prompt import (
+    IMAGE_LOW_TOKENS,
+    IMAGE_TOKENS,
+    MINI_IMAGE_TOKENS,
+)
 from gateway.formats.registry import FORMATS
 from gateway.formats.values import ChatCall
 from gateway.http.strict_json import parse

@@ -1,0 +1,203 @@
+"""A streamed generateContent as the events of a turn in no format, and back."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.conversation.parts import Part, Text, Thinking, ToolCall
+from gateway.conversation.turn import (
+    Begun,
+    CitationDelta,
+    PartBegun,
+    PartEnded,
+    SignatureDelta,
+    Stopped,
+    TextDelta,
+    TurnEvent,
+)
+from gateway.formats.gemini.answers.citations import citations_of, grounding_of
+from gateway.formats.gemini.answers.turn import candidate_of, made_up_id, stop_of
+from gateway.formats.gemini.answers.usage import write_usage
+from gateway.formats.gemini.requests.conversation import parts_in
+from gateway.formats.gemini.requests.writing import written_parts
+from gateway.formats.gemini.vocabulary import NAME, member
+from gateway.formats.values import ChatCall
+from gateway.http.lenient_json import read_object
+from ledger.usage import Usage
+
+
+@dataclass(slots=True)
+class _Open:
+    """What is open of one candidate: words or thoughts that may go on."""
+
+    begun: int = 0
+    number: int | None = None
+    kind: type[Part] | None = None
+    finish: object = None
+    has_called: bool = False
+
+
+class ContentEventReader:
+    """Understands a provider's events; see `gateway.formats.contract.EventReader`."""
+
+    def __init__(self) -> None:
+        self._candidates: dict[int, _Open] = {}
+        self._has_begun = False
+        self._id = ""
+        self._is_blocked = False
+
+    def read(self, data: bytes) -> list[TurnEvent]:
+        """What one event tells."""
+        return list(self._read(read_object(data)))
+
+    def finish(self) -> list[TurnEvent]:
+        """End what is open."""
+        events: list[TurnEvent] = []
+        if self._is_blocked and not self._candidates:
+            return [Stopped(choice=0, stop="content_filter")]
+        for index, candidate in self._candidates.items():
+            events += self._end(index, candidate)
+            called: list[Part] = [ToolCall(id="", name="", arguments="")]
+            stop = stop_of(candidate.finish, called if candidate.has_called else [])
+            events.append(Stopped(choice=index, stop=stop))
+        return events
+
+    def _read(self, chunk: Mapping[str, Any]) -> Iterator[TurnEvent]:
+        if not self._has_begun:
+            self._has_begun = True
+            self._id = str(member(chunk, "responseId") or "")
+            yield Begun(
+                id=self._id,
+                model=str(member(chunk, "modelVersion") or ""),
+            )
+        self._is_blocked |= member(chunk, "promptFeedback") is not None
+        for told in chunk.get("candidates") or ():
+            index = told.get("index") or 0
+            candidate = self._candidates.setdefault(index, _Open())
+            for part in parts_in(told.get("content")):
+                yield from self._part(index, candidate, part)
+            for citation in citations_of(told):
+                if candidate.kind is Text and candidate.number is not None:
+                    yield CitationDelta(
+                        choice=index, number=candidate.number, citation=citation, citing=NAME
+                    )
+            candidate.finish = member(told, "finishReason") or candidate.finish
+
+    def _part(self, index: int, candidate: _Open, part: Part) -> Iterator[TurnEvent]:
+        if isinstance(part, Text):
+            yield from self._words(index, candidate, Text(text=""), part.text)
+        elif isinstance(part, Thinking) and not part.is_redacted:
+            yield from self._words(index, candidate, Thinking(text=""), part.text)
+            if part.signature and candidate.number is not None:
+                yield SignatureDelta(
+                    choice=index,
+                    number=candidate.number,
+                    signature=part.signature,
+                    signed_by=NAME,
+                )
+        else:
+            yield from self._end(index, candidate)
+            candidate.has_called |= isinstance(part, ToolCall)
+            number = candidate.begun
+            candidate.begun += 1
+            if isinstance(part, ToolCall):
+                call_id = made_up_id(part.id, self._id, f"{index}_{number}")
+                begun = msgspec.structs.replace(part, arguments="", id=call_id)
+                yield PartBegun(choice=index, number=number, part=begun)
+                yield TextDelta(choice=index, number=number, text=part.arguments)
+            else:
+                yield PartBegun(choice=index, number=number, part=part)
+            yield PartEnded(choice=index, number=number)
+
+    def _words(self, index: int, candidate: _Open, part: Part, text: str) -> Iterator[TurnEvent]:
+        if candidate.kind is not type(part):
+            yield from self._end(index, candidate)
+            candidate.number, candidate.kind = candidate.begun, type(part)
+            candidate.begun += 1
+            yield PartBegun(choice=index, number=candidate.number, part=part)
+        if text:
+            assert candidate.number is not None
+            yield TextDelta(choice=index, number=candidate.number, text=text)
+
+    def _end(self, index: int, candidate: _Open) -> Iterator[TurnEvent]:
+        if candidate.number is not None:
+            yield PartEnded(choice=index, number=candidate.number)
+        candidate.number = candidate.kind = None
+
+
+class ContentEventWriter:
+    """Writes events to a client; see `gateway.formats.contract.EventWriter`.
+
+    Calls are told whole, as the format has no deltas for their arguments.
+    """
+
+    def __init__(self, call: ChatCall) -> None:
+        self._call = call
+        self._id = ""
+        self._parts: dict[tuple[int, int], Part] = {}
+        self._stops: list[Stopped] = []
+        self._citations: dict[int, list[Any]] = {}
+
+    def write(self, events: Sequence[TurnEvent]) -> bytes:
+        """The format's events; how a candidate ended is held back until the end."""
+        return b"".join(told for event in events for told in self._write(event))
+
+    def closing(self, usage: Usage) -> bytes:
+        """The last event: finish reasons, pages that were cited, and usage."""
+        stops = self._stops or [Stopped(choice=0, stop="stop")]
+        candidates = [
+            candidate_of(each.choice, [], each.stop)
+            | grounding_of(self._citations.get(each.choice, ()))
+            for each in stops
+        ]
+        return self._event(candidates, usageMetadata=write_usage(usage))
+
+    def _write(self, event: TurnEvent) -> Iterator[bytes]:
+        match event:
+            case Begun(id=told):
+                self._id = told
+            case PartBegun(choice=choice, number=number, part=part):
+                self._parts[choice, number] = part
+                if isinstance(part, Text | Thinking):
+                    yield self._chunk_of(choice, part)
+            case TextDelta(choice=choice, number=number, text=text):
+                yield from self._delta(choice, number, text)
+            case SignatureDelta(choice=choice) if event.signed_by == NAME:
+                thought = Thinking(text="", signature=event.signature, signed_by=NAME)
+                yield self._chunk_of(choice, thought)
+            case PartEnded(choice=choice, number=number):
+                part = self._parts.pop((choice, number))
+                if not isinstance(part, Text | Thinking):
+                    yield self._chunk_of(choice, part)
+            case CitationDelta(choice=choice, citation=citation):
+                self._citations.setdefault(choice, []).append(citation)
+            case Stopped():
+                self._stops.append(event)
+            case _:
+                pass
+
+    def _delta(self, choice: int, number: int, text: str) -> Iterator[bytes]:
+        part = self._parts[choice, number]
+        if isinstance(part, ToolCall):
+            self._parts[choice, number] = msgspec.structs.replace(
+                part, arguments=part.arguments + text
+            )
+        elif isinstance(part, Thinking):
+            yield self._chunk_of(choice, Thinking(text=text))
+        else:
+            yield self._chunk_of(choice, Text(text=text))
+
+    def _chunk_of(self, choice: int, part: Part) -> bytes:
+        parts = written_parts([part])
+        return self._event([candidate_of(choice, parts)]) if parts else b""
+
+    def _event(self, candidates: list[dict[str, Any]], **members: object) -> bytes:
+        told = {
+            "candidates": candidates,
+            **members,
+            "modelVersion": self._call.model,
+            "responseId": self._id,
+        }
+        return b"data: " + msgspec.json.encode(told) + b"\n\n"

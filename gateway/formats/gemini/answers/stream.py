@@ -1,0 +1,83 @@
+"""A streamed generateContent as a provider sends it: every event a response with a part of it.
+
+There is no end marker; the stream is over when every candidate has its finish reason.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.formats.gemini.answers.answer import generated_texts
+from gateway.formats.gemini.answers.usage import read_usage
+from gateway.formats.gemini.errors import failure_in_answer
+from gateway.formats.gemini.tools import ToolCount
+from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import ChatCall, CountTokens, Piece
+from gateway.http.sse import SSEEvent, SSEParser
+from ledger.usage import Usage
+
+LINE_MAX_BYTES = 16 * 1024 * 1024
+"""Images come as one part of one event."""
+
+
+class _Chunk(msgspec.Struct, rename="camel", gc=False):
+    candidates: list[dict[str, Any]] | None = None
+    usage_metadata: dict[str, Any] | None = None
+    prompt_feedback: Any = None
+    model_version: Any = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class ContentStreamReader(SSEStreamReader):
+    """Reads one stream."""
+
+    def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
+        super().__init__(
+            count_tokens, SSEParser(line_max_bytes=LINE_MAX_BYTES, event_max_bytes=LINE_MAX_BYTES)
+        )
+        self._choices = call.choices
+        self._tools = ToolCount()
+        self._model: object = call.model
+        self._told_usage: object = None
+        self._finished: set[int] = set()
+        self._is_blocked = False
+
+    @property
+    def tools(self) -> Usage:
+        """Calls of tools in everything that was told so far."""
+        return self._tools.tools(self._model)
+
+    @property
+    def finished(self) -> bool:
+        """True once each candidate has its finish reason, or the prompt was blocked."""
+        return self._is_blocked or len(self._finished) >= self._choices
+
+    def _usage(self) -> tuple[Usage | None, str | None]:
+        return read_usage(self._told_usage)
+
+    def _read(self, event: SSEEvent) -> Piece:
+        if not event.data:
+            return Piece("comment", event.raw)
+        try:
+            chunk = _decode(event.data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._unreadable(event)
+        if chunk.error is not None:
+            return self._broken(event.raw, failure_in_answer(chunk.error))
+        if chunk.usage_metadata is not None:
+            self._told_usage = chunk.usage_metadata
+            self._service = service_of(chunk.usage_metadata.get("serviceTier")) or self._service
+        self._model = chunk.model_version or self._model
+        self._is_blocked |= chunk.prompt_feedback is not None and not chunk.candidates
+        for candidate in chunk.candidates or ():
+            index = candidate.get("index")
+            place = index if type(index) is int else 0
+            self._tools.add(candidate)
+            self._take("".join(generated_texts(candidate)), place)
+            if candidate.get("finishReason") and len(self._finished) < self._choices:
+                self._finished.add(place)
+        return Piece("content" if chunk.candidates else "comment", event.raw, event.data)

@@ -1,0 +1,1 @@
+"""Requests: read from clients, and written for providers."""

@@ -1,0 +1,109 @@
+"""A streamed response as a provider sends it.
+
+Source: https://platform.openai.com/docs/api-reference/responses-streaming. The last event holds the
+whole response, and with it the usage; it is held back until the settlement is durable.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.formats.openai_responses.answers.usage import read_usage
+from gateway.formats.openai_responses.tools import Item, counted, ids_of
+from gateway.formats.shared.openai_envelope import failure_in_answer
+from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.values import CountTokens, Piece
+from gateway.http.sse import SSEEvent, SSEParser
+from ledger.usage import TOOL_CLASSES, Usage
+
+LINE_MAX_BYTES = 16 * 1024 * 1024
+"""The last event repeats everything that was said, images made by a tool included."""
+
+_LAST = frozenset({"response.completed", "response.incomplete"})
+_SILENT = frozenset({"response.created", "response.in_progress", "response.queued", "keepalive"})
+
+
+class _Response(msgspec.Struct, gc=False):
+    id: Any = None
+    store: Any = None
+    usage: Any = None
+    service_tier: Any = None
+    error: Any = None
+    status: str | None = None
+    output: list[Item] | None = None
+
+
+class _StreamEvent(msgspec.Struct, gc=False):
+    type: str = ""
+    delta: Any = None
+    output_index: int = 0
+    response: _Response | None = None
+    item: Item | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_StreamEvent).decode
+
+
+class ResponseStreamReader(SSEStreamReader):
+    """Reads one stream."""
+
+    def __init__(self, count_tokens: CountTokens) -> None:
+        super().__init__(
+            count_tokens, SSEParser(line_max_bytes=LINE_MAX_BYTES, event_max_bytes=LINE_MAX_BYTES)
+        )
+        self._told_usage: object = None
+        self._items: list[Item] = []
+        self._output: list[Item] | None = None
+
+    @property
+    def tools(self) -> Usage:
+        """Calls in the items that were completed; the last event repeats them, or does not."""
+        done, repeated = counted(self._items), counted(self._output)
+        return Usage(
+            **{kind: max(getattr(done, kind), getattr(repeated, kind)) for kind in TOOL_CLASSES}
+        )
+
+    @property
+    def finished(self) -> bool:
+        """True once the response is complete, or as complete as it gets."""
+        return self._ended
+
+    def _usage(self) -> tuple[Usage | None, str | None]:
+        return read_usage(self._told_usage)
+
+    def _read(self, event: SSEEvent) -> Piece:
+        if not event.data or event.data.strip() == b"[DONE]":
+            return Piece("comment", event.raw)
+        try:
+            told = _decode(event.data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._unreadable(event)
+        response = told.response
+        if told.type == "error" or told.error:
+            return self._broken(event.raw, failure_in_answer(told.error or _members(event.data)))
+        if told.type == "response.failed":
+            self._told_usage = response.usage if response else None
+            failure = response.error if response else None
+            return self._broken(event.raw, failure_in_answer(failure or "the response failed"))
+        if told.type in _LAST:
+            self._told_usage = response.usage if response else None
+            self._output = response.output if response else None
+            self._service = service_of(response.service_tier) if response else None
+            if response and type(response.id) is str and response.store is not False:
+                self.stored_id = response.id
+                self.stored_items = ids_of(self._output or self._items)
+            return self._end(event)
+        if told.type == "response.output_item.done" and told.item is not None:
+            self._items.append(told.item)
+        if told.type in _SILENT:
+            return Piece("comment", event.raw, event.data)
+        if type(told.delta) is str and told.delta:
+            self._take(told.delta, told.output_index)
+        return Piece("content", event.raw, event.data)
+
+
+def _members(data: bytes) -> object:
+    """The error event of this format has its words at the top."""
+    return msgspec.json.decode(data)
