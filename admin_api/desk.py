@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from admin_api.channel_types import ChannelType
+from admin_api.channels.types import ChannelType
 from admin_api.errors import NotCaughtUp, QueryTooSlow
 from ledger import clock
 from ledger.application import Ledger

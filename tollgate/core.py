@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from admin_api.channel_types import ChannelSetting, ChannelType
+from admin_api.channels.types import ChannelSetting, ChannelType
 from admin_api.desk import Desk
 from gateway.providers.contract import Provider
 from gateway.providers.registry import PROVIDERS

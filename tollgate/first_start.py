@@ -1,7 +1,7 @@
 """What a fresh ledger begins with: the root operator, and the time zone of the book's days."""
 
 from admin_api.desk import Desk
-from admin_api.operations import operators
+from admin_api.operators import operations as operators
 from ledger.streams import setting
 from ledger.streams.setting import ChangeSetting, Setting
 from tollgate.settings import Settings

@@ -1,6 +1,6 @@
 """What a kind of job is, and what it is given to work with.
 
-A new kind is one file in `kinds/` and one line in `registry.py`:
+A new kind is one file in the `jobs/` of its resource and one line in `registry.py` here:
 
     class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         until: int
@@ -16,8 +16,8 @@ A new kind is one file in `kinds/` and one line in `registry.py`:
 
 A route of the feature's own starts it, and answers 202 with where it can be watched:
 
-    job_id = await start_job(desk, KIND, Parameters(until=7), operator.actor)   # jobs/store.py
-    return accepted(response, job_id)                                           # jobs/answers.py
+    job_id = await start_job(desk, KIND, Parameters(until=7), operator.actor)   # jobs/operations.py
+    return accepted(response, job_id)                                           # jobs/schemas.py
 
 `run` is ordinary synchronous code in a process of its own, so it may compute for as long as it
 likes. It may be run again from the beginning, when the machine it ran on has gone: so it must be
@@ -32,8 +32,8 @@ from typing import BinaryIO, Generic, Protocol, TypeVar
 
 import msgspec
 
+from admin_api.access.permissions import Permission
 from admin_api.desk import Desk
-from admin_api.permissions import Permission
 
 ParametersT = TypeVar("ParametersT", bound=msgspec.Struct)
 T = TypeVar("T")

@@ -2,16 +2,9 @@
 
 from typing import Any
 
+from admin_api.books.jobs import check, compare, export, rebuild, statement
+from admin_api.corrections.jobs import correction, reprice
 from admin_api.jobs.contract import JobKind
-from admin_api.jobs.kinds import (
-    check,
-    compare,
-    correction,
-    export,
-    rebuild,
-    reprice,
-    statement,
-)
 
 KINDS: tuple[JobKind[Any], ...] = (
     check.KIND,

@@ -15,10 +15,10 @@ import httpx2
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
-from admin_api.app import PREFIX, build_desk
-from admin_api.channel_types import ChannelSetting, ChannelType
+from admin_api.channels.types import ChannelSetting, ChannelType
 from admin_api.desk import Desk
-from admin_api.operations import operators
+from admin_api.http.application import PREFIX, build_desk
+from admin_api.operators import operations as operators
 from ledger.application import Ledger
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Multiplier, Price

@@ -6,7 +6,7 @@ import json
 import psycopg
 import pytest
 
-from admin_api.operations.operators import register_operator
+from admin_api.operators.operations import register_operator
 from tests.builders import LawfulLog
 from tests.conftest import FreshDatabase
 from tests.tollgate.test_cli import Tool, tool

@@ -13,9 +13,9 @@ import msgspec
 import psycopg
 import pytest
 
+from admin_api.channels import operations as channels
 from admin_api.desk import Desk
-from admin_api.operations import channels
-from admin_api.operations.operators import find_operator
+from admin_api.operators.operations import find_operator
 from ledger.streams import channel
 from tests.conftest import FreshDatabase, made_database
 from tollgate import installation

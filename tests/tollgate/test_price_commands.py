@@ -2,7 +2,7 @@
 
 import json
 
-from admin_api.operations.price_inputs import read_price
+from admin_api.prices.operations.price_inputs import read_price
 from ledger.pricing import LongContext, Price, Schedule
 from tests.tollgate.test_cli import Tool, tool
 from tests.tollgate.test_ledger_reports import one_line

@@ -2,7 +2,7 @@
 
 import argparse
 
-from admin_api.operations import accounts
+from admin_api.accounts import operations as accounts
 from ledger.money import format_usd
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument

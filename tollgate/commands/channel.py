@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from admin_api.operations import channels
-from admin_api.operations.channels import ChannelInput
+from admin_api.channels import operations as channels
+from admin_api.channels.operations import ChannelInput
 from tollgate.commands.at_the_desk import ACTOR, identifier, pairs, perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action, Group, UsageRefused, argument
 from tollgate.core import channel_types

@@ -3,7 +3,7 @@
 import argparse
 import secrets
 
-from admin_api.operations.credits import Idempotency, grant_credit
+from admin_api.credits.operations import Idempotency, grant_credit
 from tollgate.commands.account import ACCOUNT
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform
 from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument

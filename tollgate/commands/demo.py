@@ -6,12 +6,15 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from admin_api.accounts import operations as accounts
+from admin_api.channels import operations as channels
+from admin_api.channels.operations import ChannelInput
+from admin_api.credits.operations import Idempotency, grant_credit
 from admin_api.desk import Desk
-from admin_api.operations import accounts, api_keys, channels, prices
-from admin_api.operations.channels import ChannelInput
-from admin_api.operations.credits import Idempotency, grant_credit
-from admin_api.operations.price_decisions import Decider
-from admin_api.operations.price_inputs import PriceInput
+from admin_api.keys import operations as api_keys
+from admin_api.prices.operations import prices
+from admin_api.prices.operations.decisions import Decider
+from admin_api.prices.operations.price_inputs import PriceInput
 from tollgate.commands.contract import Action
 from tollgate.commands.serve import PORT, WORKERS
 from tollgate.embedded.data_directory import DataDirectory

@@ -2,8 +2,8 @@
 
 import argparse
 
-from admin_api.operations import api_keys
-from admin_api.operations.api_keys import TermsInput
+from admin_api.keys import operations as api_keys
+from admin_api.keys.operations import TermsInput
 from ledger.money import format_usd
 from tollgate.commands.account import ACCOUNT
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table

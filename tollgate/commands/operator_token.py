@@ -8,10 +8,10 @@ propose nor approve. Both need an operator's token, checked as the API checks it
 import getpass
 import sys
 
+from admin_api.access.permissions import Operator, Permission
 from admin_api.desk import Desk
 from admin_api.errors import Unauthorized
-from admin_api.operations.operators import find_operator
-from admin_api.permissions import Operator, Permission
+from admin_api.operators.operations import find_operator
 from tollgate.commands.contract import UsageRefused
 
 SIGNING_IN = "The operator's token is read from standard input, or asked for at a terminal."

@@ -3,7 +3,7 @@
 import argparse
 
 from admin_api.desk import Desk
-from admin_api.operations import operators
+from admin_api.operators import operations as operators
 from tollgate.commands.at_the_desk import ACTOR, perform
 from tollgate.commands.contract import DATA_DIR, OK, Action, Group
 

@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from admin_api.operations.credits import reason_row
+from admin_api.credits.operations import reason_row
 from ledger import clock
 from ledger.store.reader import RECORDED_COLUMNS, recorded
 from ledger.streams.credit import CreditGranted

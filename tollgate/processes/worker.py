@@ -10,8 +10,8 @@ import sys
 import structlog
 import uvloop
 
-from admin_api.app import build_desk
 from admin_api.desk import Desk
+from admin_api.http.application import build_desk
 from tollgate import log as log_lines
 from tollgate.core import open_core
 from tollgate.front import Front, build_front

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from admin_api.app import PREFIX
+from admin_api.http.application import PREFIX
 from gateway.http.exchange import Receive, Scope, Send
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -6,10 +6,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from admin_api.accounts import operations as accounts
+from admin_api.channels import operations as channels
+from admin_api.channels.operations import ChannelInput
+from admin_api.credits.operations import Idempotency, grant_credit
 from admin_api.desk import Desk
-from admin_api.operations import accounts, api_keys, channels
-from admin_api.operations.channels import ChannelInput
-from admin_api.operations.credits import Idempotency, grant_credit
+from admin_api.keys import operations as api_keys
 from gateway.stored_responses.store import StoredResponse, StoredResponses
 from ledger import vault
 from ledger.vault import Place

@@ -4,12 +4,12 @@ import argparse
 import secrets
 from typing import get_args
 
+from admin_api.adjustments import operations as adjustments
+from admin_api.adjustments.operations import AdjustmentView, Wanted, proposal_id
+from admin_api.corrections.operations.corrections import check_approval, post_correction
 from admin_api.desk import Desk
 from admin_api.errors import NotCaughtUp
-from admin_api.inputs import format_moment
-from admin_api.operations import adjustments
-from admin_api.operations.adjustments import AdjustmentView, Wanted, proposal_id
-from admin_api.operations.corrections import check_approval, post_correction
+from admin_api.fields.inputs import format_moment
 from ledger.money import format_usd
 from ledger.streams.adjustment import Reason, State
 from projections.catching_up import caught_up

@@ -2,7 +2,7 @@
 
 import argparse
 
-from admin_api.operations import books
+from admin_api.books.operations import books
 from ledger.money import format_usd
 from projections.books.as_of import AsOf
 from tollgate.commands.account import ACCOUNT, print_balance

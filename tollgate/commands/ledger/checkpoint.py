@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from admin_api.desk import Desk
-from admin_api.operations.integrity import read_checkpoint
+from admin_api.integrity.operations import read_checkpoint
 from ledger.export.files import new_file
 from ledger.integrity.sealing import Sealer
 from ledger.integrity.signing import NearestSigner

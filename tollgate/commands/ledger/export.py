@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from admin_api.books.operations.exports import AskedExport, read_selection
 from admin_api.desk import Desk
-from admin_api.operations.exports import AskedExport, read_selection
 from ledger.errors import InvalidSelection
 from ledger.export.files import export_to_file
 from ledger.export.formats.contract import Format

@@ -2,7 +2,7 @@
 
 import argparse
 
-from admin_api.operations import books
+from admin_api.books.operations import books
 from tollgate.commands.at_the_desk import perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
 from tollgate.commands.ledger.trial_balance import HEADS, rows, sum_of

@@ -3,7 +3,7 @@
 import argparse
 from typing import get_args
 
-from admin_api.operations import books
+from admin_api.books.operations import books
 from ledger.money import format_usd
 from projections.books.profit import By, Profit
 from tollgate.commands.at_the_desk import perform, print_table

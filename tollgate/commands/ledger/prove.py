@@ -3,7 +3,7 @@
 import argparse
 
 from admin_api.desk import Desk
-from admin_api.operations import integrity
+from admin_api.integrity import operations as integrity
 from tollgate.commands.at_the_desk import identifier, perform
 from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
 from tollgate.commands.ledger.checkpoint import put

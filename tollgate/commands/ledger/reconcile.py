@@ -8,7 +8,7 @@ import msgspec
 
 from admin_api.desk import Desk
 from admin_api.errors import NotCaughtUp
-from admin_api.operations.reconciliations import Asked, every_line, reconcile_file
+from admin_api.reconciliation.operations import Asked, every_line, reconcile_file
 from projections.catching_up import caught_up
 from projections.reading import NotUpToDate
 from projections.reconciliation.matching import AGREED, OUTCOMES, Line

@@ -7,11 +7,9 @@ from typing import get_args
 
 import msgspec
 
-from admin_api.desk import Desk
-from admin_api.operations.adjustments import proposal_id
-from admin_api.operations.corrections import propose_correction
-from admin_api.operations.price_inputs import PriceInput
-from admin_api.operations.reprices import (
+from admin_api.adjustments.operations import proposal_id
+from admin_api.corrections.operations.corrections import propose_correction
+from admin_api.corrections.operations.reprices import (
     NOW,
     SALE_NAME,
     AskedReprice,
@@ -21,6 +19,8 @@ from admin_api.operations.reprices import (
     answer,
     read_question,
 )
+from admin_api.desk import Desk
+from admin_api.prices.operations.price_inputs import PriceInput
 from ledger.streams.adjustment import Direction, Reason
 from tollgate.commands.at_the_desk import identifier, pairs, perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from admin_api.desk import Desk
-from admin_api.operations.integrity import read_keys
+from admin_api.integrity.operations import read_keys
 from ledger.errors import SigningRefused
 from ledger.integrity.reading import read_introduced, read_last_sealed, read_origin
 from ledger.integrity.sealing import introduce

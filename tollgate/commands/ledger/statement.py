@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from uuid import UUID
 
+from admin_api.books.operations import books
+from admin_api.books.operations.statement_files import whole_statement
 from admin_api.desk import Desk
-from admin_api.inputs import format_moment
-from admin_api.operations import books
-from admin_api.operations.statement_files import whole_statement
+from admin_api.fields.inputs import format_moment
 from ledger.export.files import write_with_manifest
 from ledger.export.manifest import manifest_path
 from ledger.export.statement_file import export_statement

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterable, Iterator
 
-from admin_api.operations import books
+from admin_api.books.operations import books
 from ledger.money import format_usd
 from projections.books.trial_balance import LedgerTotal
 from tollgate.commands.at_the_desk import perform, print_table

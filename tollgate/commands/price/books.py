@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from admin_api.desk import Desk
-from admin_api.operations.price_books import SALE_NAME, book_of
-from admin_api.operations.price_inputs import CLASS_OF_FIELD, PriceInput, ScheduleInput
-from admin_api.operations.prices import channel_cost_book
+from admin_api.prices.operations.books import SALE_NAME, book_of
+from admin_api.prices.operations.price_inputs import CLASS_OF_FIELD, PriceInput, ScheduleInput
+from admin_api.prices.operations.prices import channel_cost_book
 from ledger.money import format_usd
 from ledger.price_book.difference import ORDINARY, Change
 from ledger.pricing import Price, Schedule

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 
-from admin_api.operations.price_imports import search_catalogue
+from admin_api.prices.operations.imports import search_catalogue
 from ledger import clock
 from ledger.price_book.catalogue import PACKAGE, Dated
 from tollgate.commands.at_the_desk import print_table

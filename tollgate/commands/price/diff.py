@@ -3,7 +3,7 @@
 import argparse
 
 from admin_api.desk import Desk
-from admin_api.operations.price_books import Compared, compare, draft_of
+from admin_api.prices.operations.books import Compared, compare, draft_of
 from tollgate.commands.at_the_desk import perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action, Argument, argument
 from tollgate.commands.price.books import written_changes

@@ -3,9 +3,9 @@
 import argparse
 
 from admin_api.desk import Desk
-from admin_api.operations.price_books import book_of
-from admin_api.operations.price_decisions import Decider
-from admin_api.operations.price_imports import Plan, carry_out, find_entries, plan_catalogue
+from admin_api.prices.operations.books import book_of
+from admin_api.prices.operations.decisions import Decider
+from admin_api.prices.operations.imports import Plan, carry_out, find_entries, plan_catalogue
 from tollgate.commands.at_the_desk import ACTOR, perform
 from tollgate.commands.contract import DATA_DIR, Action, argument
 from tollgate.commands.price.books import BOOK, DRY_RUN, REASON

@@ -2,7 +2,7 @@
 
 import sys
 
-from admin_api.operations.price_imports import Plan
+from admin_api.prices.operations.imports import Plan
 from tollgate.commands.at_the_desk import print_table
 from tollgate.commands.contract import FINDINGS, OK
 from tollgate.commands.price.books import written_changes

@@ -3,7 +3,7 @@
 import argparse
 
 from admin_api.desk import Desk
-from admin_api.operations import prices
+from admin_api.prices.operations import prices
 from ledger.streams.price import PriceSet
 from tollgate.commands.at_the_desk import perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action

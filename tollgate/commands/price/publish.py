@@ -3,9 +3,9 @@
 import argparse
 
 from admin_api.desk import Desk
-from admin_api.operations import price_books
-from admin_api.operations.price_books import draft_of
-from admin_api.operations.price_decisions import Decider, Version
+from admin_api.prices.operations import books as price_books
+from admin_api.prices.operations.books import draft_of
+from admin_api.prices.operations.decisions import Decider, Version
 from tollgate.commands.at_the_desk import ACTOR, perform
 from tollgate.commands.contract import DATA_DIR, OK, Action, argument
 from tollgate.commands.price.diff import DRAFT

@@ -5,8 +5,8 @@ import json
 import sys
 
 from admin_api.desk import Desk
-from admin_api.operations.price_books import book_of
-from admin_api.operations.price_imports import ratio_views
+from admin_api.prices.operations.books import book_of
+from admin_api.prices.operations.imports import ratio_views
 from ledger.price_book.exact import write_exact
 from ledger.price_book.ratio_view import RatioView
 from ledger.price_book.ratios import MODEL_TABLES

@@ -3,8 +3,8 @@
 import argparse
 
 from admin_api.desk import Desk
-from admin_api.operations import prices
-from admin_api.operations.price_decisions import Decider
+from admin_api.prices.operations import prices
+from admin_api.prices.operations.decisions import Decider
 from tollgate.commands.at_the_desk import ACTOR, perform
 from tollgate.commands.contract import DATA_DIR, OK, Action, argument
 from tollgate.commands.price.books import (

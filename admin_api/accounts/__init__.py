@@ -1,0 +1,1 @@
+"""Accounts: who pays, and what they have."""

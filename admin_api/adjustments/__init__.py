@@ -1,0 +1,1 @@
+"""Adjustments: money moved by hand, when two operators agree."""

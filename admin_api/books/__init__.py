@@ -1,0 +1,1 @@
+"""The books: statements, the double entry, profit, exports, and the books replayed."""

@@ -1,0 +1,1 @@
+"""What takes longer of the books: checks, replays, exports and whole statements."""

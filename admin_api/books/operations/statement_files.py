@@ -1,0 +1,87 @@
+"""An account's whole statement, and what it is as a PDF."""
+
+import asyncio
+import io
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from admin_api.accounts.operations import read_account
+from admin_api.books.operations import books
+from admin_api.books.operations.exports import read_period
+from admin_api.desk import Desk
+from admin_api.errors import InvalidInput
+from admin_api.fields.inputs import format_moment
+from ledger.book_days import read_days
+from ledger.export.manifest import Manifest
+from ledger.export.statement_file import LINES_MAX, NamedStatement, export_statement
+from ledger.integrity.reading import read_last_sealed
+from ledger.statement import StatementLine
+from projections.books.statements import PAGE_LINES_MAX
+
+LINES_AT_ONCE_MAX = 2_000
+"""More lines than this take so long that they are a job."""
+
+
+async def whole_statement(
+    desk: Desk, account_id: UUID, asked: books.Asked, lines_max: int = LINES_MAX
+) -> NamedStatement:
+    """Every line of the period, as of one position.
+
+    Raises NotFound, InvalidInput for a period that is not in the past or has too many lines.
+    """
+    account = await read_account(desk, account_id)
+    await require_past(desk, asked)
+    first, as_of = await books.statement(desk, account_id, asked, limit=PAGE_LINES_MAX)
+    moved = first.moved
+    count = moved.credits + moved.charges + moved.adjustments
+    if count > lines_max:
+        raise InvalidInput(
+            "from", f"the statement has {count} lines, at most {lines_max} may be asked for here"
+        )
+    lines: list[StatementLine] = list(first.lines)
+    after = first.next_after
+    # The days of the books may become others while it is read; moments and positions do not.
+    pinned = books.Asked(_text(first.since), _text(first.until), str(as_of.position))
+    while after is not None:
+        page, _ = await books.statement(desk, account_id, pinned, after=after, limit=PAGE_LINES_MAX)
+        lines += page.lines
+        after = page.next_after
+    statement = replace(first, lines=tuple(lines), next_after=None)
+    statement.check()
+    async with desk.reading() as connection:
+        last = await read_last_sealed(connection)
+        days = await read_days(connection)
+    checkpoint = None if last is None else last.sealed.note
+    zone = days.zone_at(as_of.moment)
+    return NamedStatement(statement, account.name, as_of.recorded_at, checkpoint, zone)
+
+
+async def statement_pdf(desk: Desk, account_id: UUID, asked: books.Asked) -> tuple[bytes, Manifest]:
+    """A statement of moderate length as a PDF. Raises as `whole_statement`."""
+    named = await whole_statement(desk, account_id, asked, LINES_AT_ONCE_MAX)
+    return await asyncio.to_thread(_rendered, named)
+
+
+async def require_past(desk: Desk, asked: books.Asked) -> None:
+    """Raises InvalidInput for a period that has not begun, or is not one of times."""
+    async with desk.reading() as connection:
+        since, until = await read_period(connection, asked.since, asked.until)
+    for field, bound in (("from", since), ("to", until)):
+        if bound is not None and not isinstance(bound, datetime):
+            raise InvalidInput(field, "must be a day of the books or a moment")
+
+
+def file_name(account_id: UUID) -> str:
+    """What the file of a statement is called."""
+    return f"tollgate-statement-{account_id}.pdf"
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else format_moment(moment)
+
+
+def _rendered(named: NamedStatement) -> tuple[bytes, Manifest]:
+    file = io.BytesIO()
+    manifest = export_statement(file, named, file_name(named.statement.account_id))
+    return file.getvalue(), manifest

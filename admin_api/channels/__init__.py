@@ -1,0 +1,1 @@
+"""Channels: ways to providers, and the kinds of providers there are."""

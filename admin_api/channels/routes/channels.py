@@ -1,0 +1,250 @@
+"""/channels: ways to providers. Provider keys go in and never come out."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import Field, SecretStr
+
+from admin_api.access.auth import Permit, TheDesk
+from admin_api.access.permissions import Operator
+from admin_api.channels import operations
+from admin_api.channels.operations import (
+    GROUPS_MAX,
+    KEYS_MAX,
+    SETTINGS_MAX,
+    ChannelInput,
+    ChannelView,
+)
+from admin_api.errors import InvalidInput
+from admin_api.fields.bodies import GroupName, Input, ModelName, Name, Output
+from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
+from admin_api.http.strict_route import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["channels"])
+
+Reader = Annotated[Operator, Depends(Permit("channels:read"))]
+Writer = Annotated[Operator, Depends(Permit("channels:write"))]
+
+
+class ModelMapping(Input):
+    """The client's name of a model and the provider's."""
+
+    client: ModelName
+    upstream: ModelName
+
+
+ProviderKey = Annotated[SecretStr, Field(min_length=1, max_length=2 * SECRET_MAX)]
+Type = Annotated[
+    str, Field(min_length=1, max_length=64, description="A kind of provider: see /channel-types.")
+]
+BaseUrl = Annotated[str, Field(max_length=URL_MAX, description="Empty: the provider's own.")]
+Keys = Annotated[list[ProviderKey], Field(max_length=KEYS_MAX)]
+Models = Annotated[list[ModelName | ModelMapping], Field(min_length=1, max_length=LIST_MAX)]
+Groups = Annotated[list[GroupName], Field(min_length=1, max_length=GROUPS_MAX)]
+Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Highest first.")]
+Weight = Annotated[int, Field(ge=0, le=1_000_000, description="Share within one priority.")]
+SettingName = Annotated[str, Field(min_length=1, max_length=64)]
+SettingValue = Annotated[str, Field(min_length=1, max_length=4_096)]
+Settings = Annotated[
+    dict[SettingName, SettingValue],
+    Field(max_length=SETTINGS_MAX, description="All settings of its type: see /channel-types."),
+]
+ThinkingToContent = Annotated[bool, Field(description="Thoughts are told as part of the text.")]
+ForceFormat = Annotated[
+    bool, Field(description="Answers are written anew, with nothing but what their format knows.")
+]
+SystemPrompt = Annotated[
+    str,
+    Field(
+        max_length=PASSAGE_MAX,
+        description="Stands in where the client has no system prompt. Empty: none.",
+    ),
+]
+KeepsSuffix = Annotated[
+    list[ModelName],
+    Field(
+        max_length=LIST_MAX,
+        description="The provider's models whose names end like -thinking or -high and mean it so.",
+    ),
+]
+SystemPromptLeads = Annotated[
+    bool, Field(description="It goes before the client's system prompt instead.")
+]
+
+
+class NewChannel(Input):
+    """A channel to add."""
+
+    name: Name
+    type: Type
+    base_url: BaseUrl | None = None
+    keys: Keys | None = None
+    models: Models
+    groups: Groups | None = None
+    priority: Priority | None = None
+    weight: Weight | None = None
+    settings: Settings | None = None
+    thinking_to_content: ThinkingToContent | None = None
+    force_format: ForceFormat | None = None
+    system_prompt: SystemPrompt | None = None
+    system_prompt_leads: SystemPromptLeads | None = None
+    keeps_suffix: KeepsSuffix | None = None
+
+
+class ChannelChange(Input):
+    """Changes to a channel: what is absent or null stays.
+
+    Another type or base_url takes the keys away unless new ones are given with it; so does a
+    setting that has a say in where keys go. Another type takes the settings away likewise.
+    """
+
+    name: Name | None = None
+    type: Type | None = None
+    base_url: BaseUrl | None = None
+    keys: Keys | None = None
+    models: Models | None = None
+    groups: Groups | None = None
+    priority: Priority | None = None
+    weight: Weight | None = None
+    settings: Settings | None = None
+    thinking_to_content: ThinkingToContent | None = None
+    force_format: ForceFormat | None = None
+    system_prompt: SystemPrompt | None = None
+    system_prompt_leads: SystemPromptLeads | None = None
+    keeps_suffix: KeepsSuffix | None = None
+    is_paused: bool | None = None
+
+
+class ProviderKeyOutput(Output):
+    """A provider's key: that it exists, and whether the provider accepts it."""
+
+    id: UUID
+    state: Literal["usable", "unusable"]
+
+
+class ModelMappingOutput(Output):
+    """The client's name of a model and the provider's."""
+
+    client: str
+    upstream: str
+
+
+class ChannelOutput(Output):
+    """A channel."""
+
+    id: UUID
+    name: str | None
+    type: str
+    base_url: str
+    keys: list[ProviderKeyOutput]
+    models: list[ModelMappingOutput]
+    groups: list[str]
+    priority: int
+    weight: int
+    settings: dict[str, str]
+    thinking_to_content: bool
+    force_format: bool
+    has_system_prompt: bool
+    system_prompt: str | None = Field(description="For those who may change the channel.")
+    system_prompt_leads: bool
+    keeps_suffix: list[str]
+    is_paused: bool
+
+
+class ChannelList(Output):
+    """Every channel, oldest first."""
+
+    channels: list[ChannelOutput]
+
+
+@router.post("/channels", status_code=201)
+async def add_channel(desk: TheDesk, operator: Writer, given: NewChannel) -> ChannelOutput:
+    """Add a channel."""
+    command = operations.add_channel(desk, _input(given), actor=operator.actor)
+    channel_id = await desk.commands.finish(command)
+    return _output(await operations.read_channel(desk, channel_id), operator)
+
+
+@router.get("/channels")
+async def list_channels(desk: TheDesk, operator: Reader) -> ChannelList:
+    """Every channel."""
+    views = await operations.list_channels(desk)
+    return ChannelList(channels=[_output(view, operator) for view in views])
+
+
+@router.get("/channels/{channel_id}")
+async def read_channel(desk: TheDesk, operator: Reader, channel_id: UUID) -> ChannelOutput:
+    """One channel."""
+    return _output(await operations.read_channel(desk, channel_id), operator)
+
+
+@router.patch("/channels/{channel_id}")
+async def change_channel(
+    desk: TheDesk, operator: Writer, channel_id: UUID, given: ChannelChange
+) -> ChannelOutput:
+    """Change a channel."""
+    command = operations.change_channel(desk, channel_id, _input(given), actor=operator.actor)
+    return _output(await desk.commands.finish(command), operator)
+
+
+@router.delete("/channels/{channel_id}", status_code=204)
+async def remove_channel(desk: TheDesk, operator: Writer, channel_id: UUID) -> None:
+    """Remove a channel and its provider keys for ever."""
+    await desk.commands.finish(operations.remove_channel(desk, channel_id, actor=operator.actor))
+
+
+def _input(given: NewChannel | ChannelChange) -> ChannelInput:
+    return ChannelInput(
+        name=given.name,
+        type=given.type,
+        base_url=given.base_url,
+        keys=None if given.keys is None else [key.get_secret_value() for key in given.keys],
+        models=None if given.models is None else _mapping(given.models),
+        groups=given.groups,
+        priority=given.priority,
+        weight=given.weight,
+        settings=given.settings,
+        thinking_to_content=given.thinking_to_content,
+        force_format=given.force_format,
+        system_prompt=given.system_prompt,
+        system_prompt_leads=given.system_prompt_leads,
+        keeps_suffix=given.keeps_suffix,
+        is_paused=given.is_paused if isinstance(given, ChannelChange) else None,
+    )
+
+
+def _mapping(models: list[ModelName | ModelMapping]) -> dict[str, str]:
+    pairs = [(m, m) if isinstance(m, str) else (m.client, m.upstream) for m in models]
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise InvalidInput("models", "must not name a model twice")
+    return mapping
+
+
+def _output(view: ChannelView, operator: Operator) -> ChannelOutput:
+    route = view.state.route
+    shaping = route.shaping
+    unusable = view.state.unusable_keys
+    return ChannelOutput(
+        id=view.channel_id,
+        name=view.name,
+        type=route.type,
+        base_url=route.base_url,
+        keys=[
+            ProviderKeyOutput(id=key, state="unusable" if key in unusable else "usable")
+            for key in route.key_ids
+        ],
+        models=[ModelMappingOutput(client=c, upstream=u) for c, u in sorted(route.models.items())],
+        groups=list(route.groups),
+        priority=route.priority,
+        weight=route.weight,
+        settings=route.settings,
+        thinking_to_content=shaping.thinking_to_content,
+        force_format=shaping.force_format,
+        has_system_prompt=shaping.system_prompt_id is not None,
+        system_prompt=view.system_prompt if operator.may("channels:write") else None,
+        system_prompt_leads=shaping.system_prompt_leads,
+        keeps_suffix=list(shaping.keeps_suffix),
+        is_paused=view.state.is_paused,
+    )

@@ -1,0 +1,1 @@
+"""What takes longer: answering a what-if, posting a correction."""

@@ -1,0 +1,1 @@
+"""What-ifs, and corrections out of them."""

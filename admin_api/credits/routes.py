@@ -1,0 +1,58 @@
+"""/accounts/{id}/credits: money in, once per Idempotency-Key."""
+
+import uuid
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Response
+from pydantic import Field
+
+from admin_api.access.auth import Permit, TheDesk
+from admin_api.access.permissions import Operator
+from admin_api.credits.operations import Idempotency, grant_credit
+from admin_api.fields import inputs
+from admin_api.fields.bodies import Amount, Input, Output
+from admin_api.http.strict_route import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["accounts"])
+
+_ROUTE = "POST /accounts/{id}/credits"
+
+
+class NewCredit(Input):
+    """A credit. The reason is kept apart from the ledger, sealed."""
+
+    amount: Amount
+    reason: Annotated[str, Field(min_length=1, max_length=inputs.REASON_MAX)]
+
+
+class CreditOutput(Output):
+    """Where the credit stands in the log."""
+
+    position: int
+
+
+@router.post("/accounts/{account_id}/credits", status_code=201)
+async def grant(
+    desk: TheDesk,
+    operator: Annotated[Operator, Depends(Permit("credits:write"))],
+    account_id: UUID,
+    given: NewCredit,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> CreditOutput:
+    """Credit an account. The same Idempotency-Key with the same body gives the first answer.
+
+    Without one a fresh key is made. The answer tells the key in its own Idempotency-Key header.
+    """
+    key = str(uuid.uuid4()) if idempotency_key is None else inputs.idempotency_key(idempotency_key)
+    response.headers["idempotency-key"] = key
+    command = grant_credit(
+        desk,
+        account_id,
+        amount=given.amount,
+        reason=given.reason,
+        idempotency=Idempotency(operator.actor, _ROUTE, key),
+        actor=operator.actor,
+    )
+    return CreditOutput(position=await desk.commands.finish(command))

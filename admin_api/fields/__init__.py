@@ -1,0 +1,1 @@
+"""What requests and answers are made of: texts, amounts, moments, positions."""

@@ -1,0 +1,54 @@
+"""How requests ask for a time or a position, and how an answer says what it is as of."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from admin_api.fields import inputs
+from admin_api.fields.bodies import Moment, Output
+from projections.books.as_of import AsOf
+
+AsOfQuery = Annotated[
+    str | None,
+    Query(
+        alias="as_of",
+        max_length=64,
+        description="A date-time with an offset, or a position of the log; now where it is absent.",
+        examples=["2030-01-31T12:00:00Z", "4182934"],
+    ),
+]
+_DAY_OF_BOOKS = "A day of the books, included."
+_DAYS = ["2030-01-31"]
+FromDay = Annotated[
+    str | None, Query(alias="from", max_length=10, description=_DAY_OF_BOOKS, examples=_DAYS)
+]
+ToDay = Annotated[
+    str | None, Query(alias="to", max_length=10, description=_DAY_OF_BOOKS, examples=_DAYS)
+]
+AtLeast = Annotated[
+    int,
+    Query(ge=0, lt=2**63, description="Wait, for a second at most, until the log has this."),
+]
+
+
+class AsOfOutput(Output):
+    """What an answer is as of: all events up to `position`, the last recorded at `recorded_at`.
+
+    `head`: where the log ended. `beyond_head`: the log had not passed what was asked for, so that
+    the same question may have another answer later; as of `position` it never will.
+    """
+
+    position: int
+    recorded_at: Moment | None
+    head: int
+    beyond_head: bool
+
+
+def as_of_output(as_of: AsOf) -> AsOfOutput:
+    """How an answer says it."""
+    return AsOfOutput(
+        position=as_of.position,
+        recorded_at=None if as_of.recorded_at is None else inputs.format_moment(as_of.recorded_at),
+        head=as_of.head,
+        beyond_head=as_of.beyond_head,
+    )

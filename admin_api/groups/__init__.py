@@ -1,0 +1,1 @@
+"""Price groups: what their members pay."""

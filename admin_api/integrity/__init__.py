@@ -1,0 +1,1 @@
+"""Proofs: what anybody may check, and receipts of one's own."""

@@ -1,0 +1,1 @@
+"""The log itself, for whoever replays it."""

@@ -1,1 +1,0 @@
-"""What can be done at the desk, as plain functions shared by REST and the command line."""

@@ -1,0 +1,1 @@
+"""Operators: people and programs at the desk."""

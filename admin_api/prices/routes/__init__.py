@@ -1,0 +1,1 @@
+"""The routes of prices: of customers, of ours, in drafts, imported."""

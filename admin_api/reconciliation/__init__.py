@@ -1,0 +1,1 @@
+"""Reconciliation: a provider's export against what was recorded."""

@@ -1,0 +1,50 @@
+"""The list of the desk's resources: the only place that names them all.
+
+Each is a folder: `routes` are what can be asked of it, `schemas` the bodies that go in and out,
+`operations` what is done, for REST and the command line alike. Where one file of them would be too
+long, it is a folder of the same name. `jobs` are its work that takes longer than a request.
+"""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter
+
+from admin_api.accounts import routes as accounts
+from admin_api.adjustments import routes as adjustments
+from admin_api.books.routes import books, exports, replays
+from admin_api.channels.routes import channels
+from admin_api.channels.routes import types as channel_types
+from admin_api.configuration import routes as configuration
+from admin_api.corrections import routes as corrections
+from admin_api.credits import routes as credits_
+from admin_api.groups import routes as groups
+from admin_api.integrity import routes as integrity
+from admin_api.jobs import routes as jobs
+from admin_api.keys import routes as keys
+from admin_api.ledger_events import routes as ledger_events
+from admin_api.operators import routes as operators
+from admin_api.prices.routes import books as price_books
+from admin_api.prices.routes import costs, prices
+from admin_api.prices.routes import imports as price_imports
+from admin_api.reconciliation import routes as reconciliation
+from admin_api.requests import routes as requests
+
+RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
+    "accounts": (accounts.router,),
+    "credits": (credits_.router,),
+    "keys": (keys.router,),
+    "channels": (channels.router, channel_types.router),
+    "prices": (prices.router, costs.router, price_books.router, price_imports.router),
+    "groups": (groups.router,),
+    "requests": (requests.router,),
+    "ledger_events": (ledger_events.router,),
+    "books": (books.router, replays.router, exports.router),
+    "configuration": (configuration.router,),
+    "operators": (operators.router,),
+    "jobs": (jobs.router,),
+    "reconciliation": (reconciliation.router,),
+    "adjustments": (adjustments.router,),
+    "corrections": (corrections.router,),
+    "integrity": (integrity.router,),
+}
+"""The routers of each resource, by the name of its folder."""

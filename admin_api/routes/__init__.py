@@ -1,1 +1,0 @@
-"""The desk's REST routes: one file per resource."""
