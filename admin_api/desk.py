@@ -16,6 +16,7 @@ from admin_api.errors import NotCaughtUp, QueryTooSlow
 from ledger import clock
 from ledger.application import Ledger
 from ledger.errors import NotFound, OutcomeUnknown
+from ledger.store.reader import read_head
 from ledger.store.writer import Appended
 from ledger.streams.contract import Event, Stream
 from ledger.vault import Vault
@@ -24,12 +25,13 @@ from projections.configuration import Configuration
 T = TypeVar("T")
 
 SHOWN_WITHIN_S = 1.0
-"""How long an answer waits for the cache or for our own view of the log to show a change."""
+"""How long an answer waits for the cache, our own view of the log or the log to show a change."""
 
 FINISHED_WITHIN_S = 10.0
 """How long a caller waits for a command; the command itself goes on until its fate is known."""
 
 _LOOK_AGAIN_S = 0.005
+_ASK_AGAIN_S = 0.01
 _QUESTION_TIMEOUT = "set local statement_timeout = '2s'"
 
 # The conditions are those of the index event_configuration, so that only its end is read.
@@ -123,6 +125,18 @@ class Desk:
             if clock.monotonic_s() > deadline_s:
                 raise NotCaughtUp(f"configuration is at {self.configuration.position}")
             await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def wait_for_position(self, position: int) -> None:
+        """Return once the log has reached a position. Raises NotCaughtUp."""
+        deadline_s = clock.monotonic_s() + SHOWN_WITHIN_S
+        while True:
+            async with self.pool.connection() as connection:
+                head, _ = await read_head(connection)
+            if head >= position:
+                return
+            if clock.monotonic_s() > deadline_s:
+                raise NotCaughtUp(f"the log ends at {head}")
+            await asyncio.sleep(_ASK_AGAIN_S)
 
 
 def _of_its_kind(stream: Stream) -> Stream:

@@ -11,13 +11,13 @@ from fastapi import APIRouter
 
 from admin_api.accounts import routes as accounts
 from admin_api.adjustments import routes as adjustments
-from admin_api.books.routes import books, exports, replays
-from admin_api.channels.routes import channels
-from admin_api.channels.routes import types as channel_types
+from admin_api.books.routes import books, exports, replays, statements
+from admin_api.channels import routes as channels
 from admin_api.configuration import routes as configuration
 from admin_api.corrections import routes as corrections
 from admin_api.credits import routes as credits_
 from admin_api.groups import routes as groups
+from admin_api.http.envelope import BodySizes
 from admin_api.integrity import routes as integrity
 from admin_api.jobs import routes as jobs
 from admin_api.keys import routes as keys
@@ -33,12 +33,12 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "accounts": (accounts.router,),
     "credits": (credits_.router,),
     "keys": (keys.router,),
-    "channels": (channels.router, channel_types.router),
+    "channels": (channels.router,),
     "prices": (prices.router, costs.router, price_books.router, price_imports.router),
     "groups": (groups.router,),
     "requests": (requests.router,),
     "ledger_events": (ledger_events.router,),
-    "books": (books.router, replays.router, exports.router),
+    "books": (statements.router, books.router, replays.router, exports.router),
     "configuration": (configuration.router,),
     "operators": (operators.router,),
     "jobs": (jobs.router,),
@@ -48,3 +48,6 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "integrity": (integrity.router,),
 }
 """The routers of each resource, by the name of its folder."""
+
+LARGER_BODIES: BodySizes = reconciliation.LARGER_BODIES
+"""Routes that take files, and how many bytes those may have."""

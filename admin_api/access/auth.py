@@ -13,11 +13,10 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
 
-from admin_api.access.permissions import Operator, Permission
+from admin_api.access.permissions import Operator, Owner, Permission
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput, Unauthorized
 from admin_api.operators.operations import find_operator
-from admin_api.requests.operations import Owner
 from ledger import clock
 from projections.configuration import Caller
 

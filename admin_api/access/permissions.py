@@ -1,4 +1,4 @@
-"""What operators may do, by their role."""
+"""What operators may do, by their role, and API keys with what is their own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from admin_api.errors import Forbidden
+from ledger.errors import NotFound
 from ledger.streams.user import Role
 
 Permission = Literal[
@@ -70,3 +71,17 @@ class Operator:
         """For what a route cannot know before it has read the request. Raises Forbidden."""
         if not self.may(permission):
             raise Forbidden(f"the role {self.role} does not allow {permission}")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An API key that asks for what is its own."""
+
+    account_id: UUID
+    key_id: UUID
+
+
+def require_own(caller: Operator | Owner, account_id: UUID) -> None:
+    """An API key sees its own account; others do not exist for it. Raises NotFound."""
+    if isinstance(caller, Owner) and caller.account_id != account_id:
+        raise NotFound("no such account")

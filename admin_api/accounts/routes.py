@@ -6,57 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from admin_api.access.auth import Permit, PermitOrOwn, TheDesk
-from admin_api.access.permissions import Operator
+from admin_api.access.permissions import Operator, Owner, require_own
 from admin_api.accounts import operations
-from admin_api.accounts.operations import AccountView
+from admin_api.accounts.schemas import AccountOutput, AccountPage, BalanceOutput, NewAccount
 from admin_api.books.operations import books
-from admin_api.fields.as_of_queries import AsOfOutput, AsOfQuery, AtLeast, as_of_output
-from admin_api.fields.bodies import Input, Moment, Name, Output, SignedAmount
-from admin_api.fields.inputs import format_moment
+from admin_api.fields.as_of_queries import AsOfQuery, AtLeast, as_of_output
 from admin_api.http.strict_route import StrictRoute
-from admin_api.ledger_events.operations import wait_for_position
-from admin_api.requests.operations import Owner
-from ledger.money import format_usd
 
 router = APIRouter(route_class=StrictRoute, tags=["accounts"])
 
 Reader = Annotated[Operator, Depends(Permit("accounts:read"))]
-
-
-class NewAccount(Input):
-    """An account to open."""
-
-    name: Name
-
-
-class AccountOutput(Output):
-    """An account."""
-
-    id: UUID
-    name: str | None
-    group: str
-    is_suspended: bool
-    opened_at: Moment
-
-
-class AccountPage(Output):
-    """Some accounts; `next` is the `after` of the next page, null at the end."""
-
-    accounts: list[AccountOutput]
-    next: int | None
-
-
-class BalanceOutput(Output):
-    """available = posted - held, right after the account's event at `position`.
-
-    `as_of` only where it was asked for.
-    """
-
-    posted: SignedAmount
-    held: SignedAmount
-    available: SignedAmount
-    position: int
-    as_of: AsOfOutput | None = None
 
 
 @router.post("/accounts", status_code=201)
@@ -68,7 +27,7 @@ async def open_account(
     """Open an account."""
     opening = operations.open_account(desk, name=given.name, actor=operator.actor)
     account_id = await desk.commands.finish(opening)
-    return _output(await operations.read_account(desk, account_id))
+    return AccountOutput.of(await operations.read_account(desk, account_id))
 
 
 @router.get("/accounts")
@@ -81,13 +40,13 @@ async def list_accounts(
     """Accounts in the order of their opening."""
     page = await operations.list_accounts(desk, after=after, limit=limit)
     following = page[-1].position if len(page) == limit else None
-    return AccountPage(accounts=[_output(view) for view in page], next=following)
+    return AccountPage(accounts=[AccountOutput.of(view) for view in page], next=following)
 
 
 @router.get("/accounts/{account_id}")
 async def read_account(desk: TheDesk, _operator: Reader, account_id: UUID) -> AccountOutput:
     """One account."""
-    return _output(await operations.read_account(desk, account_id))
+    return AccountOutput.of(await operations.read_account(desk, account_id))
 
 
 @router.get("/accounts/{account_id}/balance", response_model_exclude_unset=True)
@@ -99,30 +58,11 @@ async def read_balance(
     at_least: AtLeast = 0,
 ) -> BalanceOutput:
     """What the account has now, from the budgets that decide; or what it had at `as_of`."""
-    books.require_own(caller, account_id)
-    await wait_for_position(desk, at_least)
+    require_own(caller, account_id)
+    await desk.wait_for_position(at_least)
     if as_of is None:
         balance = await operations.balance(desk, account_id)
-        return _balance(balance.posted_nanos, balance.held_nanos, balance.position)
+        return BalanceOutput.of(balance.posted_nanos, balance.held_nanos, balance.position)
     then, resolved = await books.balance_as_of(desk, account_id, as_of)
-    answer = _balance(then.standing.posted_nanos, then.standing.held_nanos, then.position)
+    answer = BalanceOutput.of(then.standing.posted_nanos, then.standing.held_nanos, then.position)
     return answer.model_copy(update={"as_of": as_of_output(resolved)})
-
-
-def _balance(posted_nanos: int, held_nanos: int, position: int) -> BalanceOutput:
-    return BalanceOutput(
-        posted=format_usd(posted_nanos),
-        held=format_usd(held_nanos),
-        available=format_usd(posted_nanos - held_nanos),
-        position=position,
-    )
-
-
-def _output(view: AccountView) -> AccountOutput:
-    return AccountOutput(
-        id=view.account_id,
-        name=view.name,
-        group=view.group,
-        is_suspended=view.is_suspended,
-        opened_at=format_moment(view.opened_at),
-    )

@@ -70,6 +70,8 @@ class AdjustmentView:
 
     adjustment_id: UUID
     state: Adjustment
+    row: AdjustmentRow
+    """What the read model will have of it, or has."""
     proposed: Recorded
     decided: Recorded | None
     posted: tuple[Recorded, ...]
@@ -179,11 +181,13 @@ async def read_adjustment(desk: Desk, adjustment_id: UUID) -> AdjustmentView:
     events = await desk.ledger.events(adjustment_id)
     if not events or type(events[0].event) not in adjustment.STREAM.events:
         raise NotFound("no such adjustment")
-    state = Adjustment()
+    state, row = Adjustment(), None
     for one in events:
         state = adjustment.evolve(state, one.event)  # type: ignore[arg-type]  # of its own stream
+        row = view.apply((adjustment_id,), row, one)
     decisions = (AdjustmentApproved, AdjustmentRejected)
     assert state.proposed is not None
+    assert row is not None
     reason = await _words(desk, adjustment_id, state.proposed.request_sha256, "reason")
     rejection = None
     if state.rejected is not None:
@@ -192,6 +196,7 @@ async def read_adjustment(desk: Desk, adjustment_id: UUID) -> AdjustmentView:
     return AdjustmentView(
         adjustment_id=adjustment_id,
         state=state,
+        row=row,
         proposed=events[0],
         decided=next((one for one in events if isinstance(one.event, decisions)), None),
         posted=tuple(one for one in events if isinstance(one.event, AdjustmentPosted)),

@@ -5,31 +5,17 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Response
-from pydantic import Field
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
 from admin_api.credits.operations import Idempotency, grant_credit
+from admin_api.credits.schemas import CreditOutput, NewCredit
 from admin_api.fields import inputs
-from admin_api.fields.bodies import Amount, Input, Output
 from admin_api.http.strict_route import StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["accounts"])
 
 _ROUTE = "POST /accounts/{id}/credits"
-
-
-class NewCredit(Input):
-    """A credit. The reason is kept apart from the ledger, sealed."""
-
-    amount: Amount
-    reason: Annotated[str, Field(min_length=1, max_length=inputs.REASON_MAX)]
-
-
-class CreditOutput(Output):
-    """Where the credit stands in the log."""
-
-    position: int
 
 
 @router.post("/accounts/{account_id}/credits", status_code=201)

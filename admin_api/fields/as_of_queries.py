@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import Field
 
 from admin_api.fields import inputs
 from admin_api.fields.bodies import Moment, Output
@@ -29,6 +30,14 @@ AtLeast = Annotated[
     int,
     Query(ge=0, lt=2**63, description="Wait, for a second at most, until the log has this."),
 ]
+
+_EDGE = (
+    "A position of the log, a day of the books or a date-time with an offset. A position and a day "
+    "are included, and so is a date-time as `from`; as `to` it is not."
+)
+_EDGES = ["1200", "2030-01-31", "2030-01-31T12:00:00Z"]
+Edge = Annotated[str | None, Field(max_length=64, description=_EDGE, examples=_EDGES)]
+"""Where a period of the log begins or ends, in a body."""
 
 
 class AsOfOutput(Output):

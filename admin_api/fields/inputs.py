@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from admin_api.errors import InvalidIdempotencyKey, InvalidInput
 from ledger.errors import InvalidAmount
-from ledger.money import parse_usd
+from ledger.money import NANOS_PER_USD, format_usd, parse_usd
+from ledger.pricing import Multiplier
 
 NAME_MAX = 200
 REASON_MAX = 1_000
@@ -139,6 +140,12 @@ def format_moment(moment: int | datetime) -> str:
     """RFC 3339 in UTC with microseconds, of microseconds since the epoch or of a date-time."""
     at = _EPOCH + timedelta(microseconds=moment) if isinstance(moment, int) else moment
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def format_multiplier(multiplier: Multiplier) -> str:
+    """A decimal string where that is exact, else a ratio such as "1/3"."""
+    whole, rest = divmod(multiplier.numerator * NANOS_PER_USD, multiplier.denominator)
+    return f"{multiplier.numerator}/{multiplier.denominator}" if rest else format_usd(whole)
 
 
 def base_url(field: str, value: str) -> str:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from admin_api.desk import Desk
 from admin_api.fields import inputs
-from ledger.money import NANOS_PER_USD, format_usd, parse_usd
+from ledger.money import NANOS_PER_USD, parse_usd
 from ledger.pricing import Multiplier
 from ledger.streams import group
 from ledger.streams.group import Group, SetGroup
@@ -40,12 +40,6 @@ async def list_groups(desk: Desk) -> list[Group]:
     """Every group that was ever set, by name. Raises NotCaughtUp."""
     await desk.up_to_date()
     return [held for _, held in sorted(desk.configuration.held.groups.items())]
-
-
-def format_multiplier(multiplier: Multiplier) -> str:
-    """A decimal string where that is exact, else a ratio such as "1/3"."""
-    whole, rest = divmod(multiplier.numerator * NANOS_PER_USD, multiplier.denominator)
-    return f"{multiplier.numerator}/{multiplier.denominator}" if rest else format_usd(whole)
 
 
 def _multiplier(text: str) -> Multiplier:

@@ -10,7 +10,7 @@ from admin_api.access.auth import ClientAddress, peer_address
 from admin_api.desk import Desk
 from admin_api.http import document, problems
 from admin_api.http.envelope import Envelope
-from admin_api.registry import RESOURCES
+from admin_api.registry import LARGER_BODIES, RESOURCES
 
 PREFIX = "/api/v1"
 """Where the application lives, whether it is mounted there or given whole paths."""
@@ -35,5 +35,5 @@ def build_desk(desk: Desk, client_address: ClientAddress = peer_address) -> Fast
             app.include_router(router)
     problems.install(app)
     document.install(app)
-    app.add_middleware(Envelope, prefix=PREFIX)
+    app.add_middleware(Envelope, prefix=PREFIX, larger_bodies=LARGER_BODIES)
     return app

@@ -9,19 +9,21 @@ from admin_api.http.problems import MEDIA_TYPE, problem, surrounding_headers
 from ledger.ids import charge_id
 
 BODY_MAX_BYTES = 1_000_000
-LARGER_BODIES: Mapping[tuple[str, str], int] = {("POST", "/reconciliations"): 4_000_000}
-"""Routes that take files, and how many bytes those may have."""
+BodySizes = Mapping[tuple[str, str], int]
+"""By method and path: how many bytes a body may have."""
 
 
 class Envelope:
     """Mints the request id, reads the body before anything else happens, adds headers.
 
     `prefix` is where the application lives, for a door that hands over paths as they came.
+    `larger_bodies`: what takes more than BODY_MAX_BYTES.
     """
 
-    def __init__(self, app: ASGIApp, prefix: str) -> None:
+    def __init__(self, app: ASGIApp, prefix: str, larger_bodies: BodySizes) -> None:
         self._app = app
         self._prefix = prefix
+        self._larger_bodies = larger_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -38,7 +40,7 @@ class Envelope:
             await send(message)
 
         route = (scope["method"], scope["path"].removeprefix(self._prefix))
-        most = LARGER_BODIES.get(route, BODY_MAX_BYTES)
+        most = self._larger_bodies.get(route, BODY_MAX_BYTES)
         refusal = _refused_unread(scope, most)
         if refusal is None:
             body = await _read(receive, most)

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from admin_api.access.permissions import Owner
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
-from admin_api.requests.operations import Owner
 from ledger.codec import decode
 from ledger.errors import NotFound
 from ledger.integrity import reading

@@ -6,11 +6,10 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from admin_api.access.auth import PermitOrOwn, Public, TheDesk
-from admin_api.access.permissions import Operator
+from admin_api.access.permissions import Operator, Owner
 from admin_api.http.strict_route import StrictRoute
 from admin_api.integrity import operations
 from admin_api.integrity.operations import POSITION_MAX
-from admin_api.requests.operations import Owner
 
 router = APIRouter(route_class=StrictRoute, tags=["integrity"])
 

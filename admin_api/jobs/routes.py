@@ -13,7 +13,6 @@ from psycopg_pool import PoolTimeout
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
 from admin_api.desk import Desk
-from admin_api.fields.bodies import Output
 from admin_api.http.strict_route import StrictRoute
 from admin_api.jobs.operations import (
     Job,
@@ -26,7 +25,7 @@ from admin_api.jobs.operations import (
     read_chunks,
 )
 from admin_api.jobs.registry import KINDS
-from admin_api.jobs.schemas import JobOutput
+from admin_api.jobs.schemas import JobOutput, JobPage
 
 router = APIRouter(route_class=StrictRoute, tags=["jobs"])
 
@@ -38,13 +37,6 @@ _PERMISSION_OF = {kind.name: kind.permission for kind in KINDS}
 _SERVER_SENT_EVENTS = "text/event-stream"
 
 Reader = Annotated[Operator, Depends(Permit("ledger:read"))]
-
-
-class JobPage(Output):
-    """Some jobs, the newest first, and the `before` of the next page; null at the end."""
-
-    jobs: list[JobOutput]
-    next: UUID | None
 
 
 @router.get("/jobs")

@@ -7,7 +7,11 @@ from fastapi import Response
 
 from admin_api.fields.bodies import Moment, Output
 from admin_api.fields.inputs import format_moment
-from admin_api.jobs.operations import Job, JobFile, JobState
+from admin_api.jobs.operations import (
+    Job,
+    JobFile,
+    JobState,
+)
 
 
 class JobAccepted(Output):
@@ -86,3 +90,10 @@ def accepted(response: Response, job_id: UUID) -> JobAccepted:
     """The answer to whoever started a job; the route's status is 202."""
     response.headers["location"] = f"/api/v1/jobs/{job_id}"
     return JobAccepted(job=job_id)
+
+
+class JobPage(Output):
+    """Some jobs, the newest first, and the `before` of the next page; null at the end."""
+
+    jobs: list[JobOutput]
+    next: UUID | None

@@ -1,6 +1,5 @@
 """Reading the log as it is: events by account, stream or type, in the order they were stored."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,8 +8,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, sql
 
 from admin_api.desk import Desk
-from admin_api.errors import InvalidInput, NotCaughtUp
-from ledger import clock
+from admin_api.errors import InvalidInput
 from ledger.codec import UPCASTERS
 from ledger.store.reader import read_head
 from ledger.streams.registry import EVENT_OF_TOPIC
@@ -20,8 +18,6 @@ LIMIT_MAX = 1_000
 SCANNED_MAX = 100_000
 """Positions looked through at a time when only a type is asked for: that has no index."""
 
-_CAUGHT_UP_WITHIN_S = 1.0
-_LOOK_AGAIN_S = 0.01
 _COLUMNS = sql.SQL(
     "select position, originator_id, originator_version, topic, recorded_at, state "
     "from ledger.event where position > %(after)s and position <= %(until)s "
@@ -75,19 +71,6 @@ async def list_events(desk: Desk, wanted: EventFilter) -> EventPage:
         events = await _read(connection, wanted, until)
     reached = events[-1].position if len(events) == wanted.limit else until
     return EventPage(events, head, reached if reached < head else None)
-
-
-async def wait_for_position(desk: Desk, position: int) -> None:
-    """Return once the log has reached a position. Raises NotCaughtUp after a second."""
-    deadline_s = clock.monotonic_s() + _CAUGHT_UP_WITHIN_S
-    while True:
-        async with desk.pool.connection() as connection:
-            head, _ = await read_head(connection)
-        if head >= position:
-            return
-        if clock.monotonic_s() > deadline_s:
-            raise NotCaughtUp(f"the log ends at {head}")
-        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 async def _read(

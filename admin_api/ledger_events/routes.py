@@ -8,34 +8,12 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
-from admin_api.fields.bodies import Moment, Output
 from admin_api.fields.inputs import format_moment
 from admin_api.http.strict_route import StrictRoute
 from admin_api.ledger_events.operations import LIMIT_MAX, EventFilter, EventPage, list_events
+from admin_api.ledger_events.schemas import EventPageOutput
 
 router = APIRouter(route_class=StrictRoute, tags=["ledger"])
-
-
-class EventOutput(Output):
-    """An event. `data` is its stored JSON, byte for byte."""
-
-    position: int
-    stream: UUID
-    version: int
-    type: str
-    recorded_at: Moment
-    data: dict[str, Any]
-
-
-class EventPageOutput(Output):
-    """Some events, the last position of the log, and the `after` of the next page.
-
-    A page may have no events and yet a `next`; at the end of the log it is null.
-    """
-
-    events: list[EventOutput]
-    head: int
-    next: int | None
 
 
 @router.get("/ledger/events", response_model=EventPageOutput)

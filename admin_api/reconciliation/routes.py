@@ -11,21 +11,26 @@ from fastapi.responses import StreamingResponse
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
 from admin_api.errors import InvalidInput
-from admin_api.fields.bodies import AMOUNT_PATTERN, Moment, Output, SignedAmount
-from admin_api.fields.inputs import format_moment
-from admin_api.http.envelope import LARGER_BODIES
+from admin_api.fields.bodies import AMOUNT_PATTERN
+from admin_api.http.envelope import BodySizes
 from admin_api.http.strict_route import StrictRoute
 from admin_api.reconciliation import operations
 from admin_api.reconciliation.operations import BASIS_POINTS_MAX, Asked
+from admin_api.reconciliation.schemas import (
+    ReconciledLineOutput,
+    ReconciliationLinesOutput,
+    ReconciliationOutput,
+    ReconciliationPage,
+)
 from projections.reconciliation.matching import Line, Outcome
 from projections.reconciliation.registry import FORMATS
 from projections.reconciliation.sheet import HEADER, line_as_csv, line_as_object
-from projections.reconciliation.storage import KeptReport
 
 router = APIRouter(route_class=StrictRoute, tags=["reconciliation"])
 
 _DAY = "A day in UTC, included."
-_FILE_MAX_BYTES = LARGER_BODIES["POST", "/reconciliations"]
+_FILE_MAX_BYTES = 4_000_000
+LARGER_BODIES: BodySizes = {("POST", "/reconciliations"): _FILE_MAX_BYTES}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
@@ -49,115 +54,6 @@ Reader = Annotated[Operator, Depends(Permit("ledger:read"))]
 FormatName = Annotated[
     str, Query(description="One of " + ", ".join(FORMATS) + ".", max_length=40, alias="format")
 ]
-
-
-class CaptureOutput(Output):
-    """Two sums and their ratio, ours / theirs: exact, and as a decimal with six places."""
-
-    theirs: str
-    ours: str
-    ratio: str | None
-    rate: str | None
-
-
-class ReconciledDayOutput(Output):
-    """One day in UTC. A capture is null where the export does not speak of such things."""
-
-    day: str
-    tokens: CaptureOutput | None
-    requests: CaptureOutput | None
-    amount: CaptureOutput | None
-    recorded: SignedAmount
-    estimated_requests: int
-    uncosted_requests: int
-    failed_attempts: int
-
-
-class LeftOutput(Output):
-    """Figures that are in no line."""
-
-    tokens: str
-    amount: SignedAmount
-
-
-class SummaryOutput(Output):
-    """What all lines come to. `differences`: theirs - ours, in USD, by outcome.
-
-    `suggestions`: a name of theirs that may mean a model of ours; never applied by itself.
-    """
-
-    outcomes: dict[str, int]
-    differences: dict[str, SignedAmount]
-    tokens: CaptureOutput | None
-    requests: CaptureOutput | None
-    amount: CaptureOutput | None
-    recorded: SignedAmount
-    rounding: SignedAmount
-    residue: SignedAmount
-    not_compared: LeftOutput
-    outside: LeftOutput
-    outside_rows: int
-    days: list[ReconciledDayOutput]
-    suggestions: dict[str, str]
-    notes: list[str]
-
-
-class ReconciliationOutput(Output):
-    """A report. It never changes: it is of what was recorded up to `as_of_position`.
-
-    `digest`: the SHA-256 of the file. `channels` null: all there were. `models`: the provider's
-    names of models that were taken for ours.
-    """
-
-    id: UUID
-    format: str
-    digest: str
-    size_bytes: int
-    first_day: str
-    last_day: str
-    channels: list[UUID] | None
-    models: dict[str, str]
-    tolerance_bp: int
-    tolerance_usd: SignedAmount
-    as_of_position: int
-    as_of: Moment
-    agrees: bool
-    lines: int
-    summary: SummaryOutput
-    actor: str
-    made_at: Moment
-
-
-class ReconciliationPage(Output):
-    """Some reports, the newest first, and the `before` of the next page."""
-
-    reconciliations: list[ReconciliationOutput]
-    next: UUID | None
-
-
-class ReconciledLineOutput(Output):
-    """One comparison. Null: that side does not say. Differences are theirs - ours."""
-
-    number: int
-    day: str
-    model: str
-    their_models: list[str]
-    unit: str
-    outcome: Outcome
-    their_units: str | None
-    our_units: str | None
-    difference_units: str | None
-    their_amount: SignedAmount | None
-    our_amount: SignedAmount | None
-    difference_amount: SignedAmount | None
-
-
-class ReconciliationLinesOutput(Output):
-    """A report with some of its lines, and the `after` of the next page."""
-
-    reconciliation: ReconciliationOutput
-    lines: list[ReconciledLineOutput]
-    next: int | None
 
 
 @router.post(
@@ -210,7 +106,7 @@ async def reconcile(  # noqa: PLR0913 - the question has many parts
     given = await desk.commands.finish(command)
     response.status_code = 201 if given.is_new else 200
     response.headers["location"] = f"/api/v1/reconciliations/{given.report.report_id}"
-    return _output(given.report)
+    return ReconciliationOutput.of(given.report)
 
 
 @router.get("/reconciliations")
@@ -222,7 +118,9 @@ async def list_all(
 ) -> ReconciliationPage:
     """Every report that was given, the newest first."""
     found, following = await operations.list_reconciliations(desk, before=before, limit=limit)
-    return ReconciliationPage(reconciliations=[_output(each) for each in found], next=following)
+    return ReconciliationPage(
+        reconciliations=[ReconciliationOutput.of(each) for each in found], next=following
+    )
 
 
 @router.get("/reconciliations/{reconciliation_id}")
@@ -240,8 +138,8 @@ async def read_one(
         desk, reconciliation_id, outcome=outcome, after=after, limit=limit
     )
     return ReconciliationLinesOutput(
-        reconciliation=_output(report),
-        lines=[_line(number, line) for number, line in page.lines],
+        reconciliation=ReconciliationOutput.of(report),
+        lines=[ReconciledLineOutput.of(number, line) for number, line in page.lines],
         next=page.next_after,
     )
 
@@ -262,7 +160,7 @@ async def export(
     headers = {"content-disposition": name}
     if format_ == "csv":
         return StreamingResponse(_csv(lines), media_type="text/csv", headers=headers)
-    content = _json(_output(report), lines)
+    content = _json(ReconciliationOutput.of(report), lines)
     return StreamingResponse(content, media_type="application/json", headers=headers)
 
 
@@ -288,30 +186,3 @@ def _ids(text: str | None) -> tuple[UUID, ...]:
         return tuple(UUID(each.strip()) for each in text.split(","))
     except ValueError as error:
         raise InvalidInput("channels", "must be ids separated by commas") from error
-
-
-def _output(report: KeptReport) -> ReconciliationOutput:
-    summary: dict[str, Any] = msgspec.to_builtins(report.summary)
-    return ReconciliationOutput(
-        id=report.report_id,
-        format=report.format,
-        digest=report.sha256,
-        size_bytes=report.size_bytes,
-        first_day=report.first_day.isoformat(),
-        last_day=report.last_day.isoformat(),
-        channels=report.channel_ids,
-        models=report.aliases,
-        tolerance_bp=report.tolerance_basis_points,
-        tolerance_usd=report.tolerance_text,
-        as_of_position=report.as_of_position,
-        as_of=format_moment(report.as_of),
-        agrees=report.summary.agrees,
-        lines=report.lines,
-        summary=SummaryOutput(**summary),
-        actor=report.actor,
-        made_at=format_moment(report.made_at),
-    )
-
-
-def _line(number: int, line: Line) -> ReconciledLineOutput:
-    return ReconciledLineOutput(number=number, **line_as_object(line))

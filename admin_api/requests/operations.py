@@ -10,6 +10,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from admin_api.access.permissions import Owner
 from admin_api.desk import Desk
 from ledger.errors import NotFound
 from ledger.pricing import Line
@@ -34,14 +35,6 @@ _REFUSAL = """
     select refused_at, account_id, key_id, model, status, code from operations.refusal
     where refusal_id = %(id)s and (%(key)s::uuid is null or key_id = %(key)s)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose requests may be seen: those of one key."""
-
-    account_id: UUID
-    key_id: UUID
 
 
 @dataclass(frozen=True, slots=True)

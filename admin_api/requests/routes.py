@@ -1,89 +1,17 @@
 """/requests/{id}: one call, for operators and for the key that made it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
 
 from admin_api.access.auth import PermitOrOwn, TheDesk
-from admin_api.access.permissions import Operator
-from admin_api.fields.bodies import Moment, Output, SignedAmount
-from admin_api.fields.inputs import format_moment
-from admin_api.groups.operations import format_multiplier
+from admin_api.access.permissions import Operator, Owner
 from admin_api.http.strict_route import StrictRoute
-from admin_api.ledger_events.operations import wait_for_position
-from admin_api.requests.operations import ChargeView, Owner, RefusalView, find_request
-from ledger.money import format_usd
-from ledger.pricing import Line
+from admin_api.requests.operations import RefusalView, find_request
+from admin_api.requests.schemas import RequestOutput
 
 router = APIRouter(route_class=StrictRoute, tags=["requests"])
-
-_MICROS_PER_NANO = 1_000_000
-
-
-class AttemptOutput(Output):
-    """One try at one channel; which one is told to operators only."""
-
-    channel_id: UUID | None
-    outcome: str
-    status: int
-    ttft_ms: int | None
-    duration_ms: int
-
-
-class LineOutput(Output):
-    """units x price / per_units = base, exactly; the multiplier comes on top."""
-
-    kind: str
-    units: int
-    price: SignedAmount
-    per_units: int
-    base: SignedAmount
-
-
-class AdjustmentOutput(Output):
-    """A correction after the end; positive: the customer pays more."""
-
-    position: int
-    delta: SignedAmount
-    reason: str
-
-
-class RequestOutput(Output):
-    """A call. cost = charged + adjustments; null: not known, or it never came to that."""
-
-    id: UUID
-    status: Literal["open", "settled", "refunded", "refused"]
-    account_id: UUID | None
-    key_id: UUID | None
-    model: str | None
-    group: str | None = None
-    price_version: int | None = None
-    multiplier: str | None = None
-    dialect: str | None = None
-    streaming: bool | None = None
-    admitted_at: Moment | None = None
-    closed_at: Moment | None = None
-    refused_at: Moment | None = None
-    held: SignedAmount = "0"
-    charged: SignedAmount = "0"
-    shortfall: SignedAmount = "0"
-    cost: SignedAmount = "0"
-    basis: str | None = None
-    ending: str | None = None
-    reason: str | None = None
-    http_status: int | None = None
-    channel_id: UUID | None = None
-    upstream_model: str | None = None
-    anomaly: str | None = None
-    usage: dict[str, int] | None = None
-    lines: list[LineOutput] = Field(default_factory=list)
-    attempts: list[AttemptOutput] = Field(default_factory=list)
-    adjustments: list[AdjustmentOutput] = Field(default_factory=list)
-    ttft_ms: int | None = None
-    duration_ms: int | None = None
-    positions: list[int] = Field(default_factory=list)
 
 
 @router.get("/requests/{request_id}")
@@ -95,103 +23,9 @@ async def read_request(
 ) -> RequestOutput:
     """One call, as of the end of the log; `at_least`: wait until the log has that position."""
     if at_least:
-        await wait_for_position(desk, at_least)
+        await desk.wait_for_position(at_least)
     owner = caller if isinstance(caller, Owner) else None
     found = await find_request(desk, request_id, owner)
     if isinstance(found, RefusalView):
-        return _refused(found)
-    return _admitted(found, shows_channels=owner is None)
-
-
-def _refused(view: RefusalView) -> RequestOutput:
-    return RequestOutput(
-        id=view.request_id,
-        status="refused",
-        account_id=view.account_id,
-        key_id=view.key_id,
-        model=view.model,
-        refused_at=format_moment(view.refused_at),
-        reason=view.code,
-        http_status=view.status,
-    )
-
-
-def _admitted(view: ChargeView, *, shows_channels: bool) -> RequestOutput:
-    output = RequestOutput(
-        id=view.request_id,
-        status="open",
-        account_id=view.account_id,
-        key_id=view.key_id,
-        model=view.terms.model,
-        group=view.terms.group,
-        price_version=view.terms.price_version,
-        multiplier=format_multiplier(view.terms.multiplier),
-        dialect=view.dialect,
-        streaming=view.streaming,
-        admitted_at=format_moment(view.admitted_at),
-        closed_at=None if view.closed_at is None else format_moment(view.closed_at),
-        held=format_usd(view.held_nanos),
-        cost=format_usd(view.cost_nanos),
-        attempts=[
-            AttemptOutput(
-                channel_id=attempt.channel_id if shows_channels else None,
-                outcome=attempt.outcome,
-                status=attempt.status,
-                ttft_ms=attempt.ttft_ms,
-                duration_ms=attempt.duration_ms,
-            )
-            for attempt in view.attempts
-        ],
-        adjustments=[
-            AdjustmentOutput(
-                position=position, delta=format_usd(event.delta_nanos), reason=event.reason
-            )
-            for position, event in view.adjustments
-        ],
-        ttft_ms=view.ttft_ms,
-        duration_ms=view.duration_ms,
-        positions=list(view.positions),
-    )
-    if view.refund_reason is not None:
-        return output.model_copy(update={"status": "refunded", "reason": view.refund_reason})
-    return output.model_copy(update=_settled(view, shows_channels=shows_channels))
-
-
-def _settled(view: ChargeView, *, shows_channels: bool) -> dict[str, object]:
-    """What the settlement adds; nothing while the call is open."""
-    settlement = view.settlement
-    if settlement is None:
-        return {}
-    settled: dict[str, object] = {
-        "status": "settled",
-        "charged": format_usd(settlement.charged_nanos),
-        "shortfall": format_usd(settlement.shortfall_nanos),
-        "basis": settlement.basis,
-        "ending": settlement.ending,
-        "usage": {kind: count for kind, count in settlement.usage.classes() if count},
-        "lines": [_line(line) for line in settlement.lines],
-    }
-    if shows_channels:
-        settled |= {
-            "channel_id": settlement.channel_id,
-            "upstream_model": settlement.upstream_model,
-            "anomaly": settlement.anomaly or None,
-        }
-    return settled
-
-
-def _line(line: Line) -> LineOutput:
-    micros = line.units * line.price_nanos * (_MICROS_PER_NANO // line.per_units)
-    return LineOutput(
-        kind=line.kind,
-        units=line.units,
-        price=format_usd(line.price_nanos),
-        per_units=line.per_units,
-        base=_exact_usd(micros),
-    )
-
-
-def _exact_usd(micro_nanos: int) -> str:
-    """A decimal string of millionths of a nanodollar: fifteen places, none lost."""
-    dollars, rest = divmod(micro_nanos, 10**15)
-    return f"{dollars}.{rest:015d}".rstrip("0").rstrip(".")
+        return RequestOutput.refused(found)
+    return RequestOutput.admitted(found, shows_channels=owner is None)

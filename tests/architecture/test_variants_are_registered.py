@@ -1,13 +1,10 @@
 """A variant nobody registered is dead; a registered one has its own file, or its own folder."""
 
-import inspect
 import re
 from pathlib import Path
 
 import pytest
 
-from admin_api.jobs.registry import KINDS
-from admin_api.registry import RESOURCES
 from gateway.formats.registry import PROVIDER_FORMATS
 from gateway.providers.registry import PROVIDERS
 from ledger.export.formats.registry import FORMATS as EXPORTED
@@ -18,7 +15,6 @@ from tollgate.commands.registry import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 NOT_VARIANTS = {"__init__", "contract", "registry", "values", "translator", "shared"}
-ROOMS_OF_THE_DESK = {"access", "fields", "http"}
 
 FAMILIES = [
     ("gateway/formats", set(PROVIDER_FORMATS)),
@@ -41,29 +37,6 @@ def test_every_variant_is_registered_under_its_own_name(folder: str, registered:
     files = {path.stem for path in (ROOT / folder).glob("*.py")} - NOT_VARIANTS
     folders = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")} - NOT_VARIANTS
     assert files | folders == registered
-
-
-def test_every_resource_of_the_desk_is_registered_with_all_its_routes() -> None:
-    desk = ROOT / "admin_api"
-    folders = {path.parent.name for path in desk.glob("*/__init__.py")}
-    assert folders - ROOMS_OF_THE_DESK == set(RESOURCES)
-    for name, routers in RESOURCES.items():
-        files = [*desk.glob(f"{name}/routes.py"), *desk.glob(f"{name}/routes/*.py")]
-        written = {path for path in files if path.name != "__init__.py"}
-        places = {inspect.getfile(one.endpoint) for each in routers for one in each.routes}
-        assert {str(path) for path in written} == places, name
-        assert len(routers) == len(written), name
-
-
-def test_every_resource_of_the_desk_has_its_tests() -> None:
-    folders = {path.parent.name for path in (ROOT / "tests/admin_api").glob("*/test_*.py")}
-    assert folders == set(RESOURCES) | ROOMS_OF_THE_DESK
-
-
-def test_every_kind_of_job_is_registered_under_its_own_name() -> None:
-    files = {path.stem for path in (ROOT / "admin_api").glob("*/jobs/*.py")} - NOT_VARIANTS
-    assert files == {kind.name for kind in KINDS}
-    assert len(files) == len(KINDS)
 
 
 def test_a_provider_with_a_file_of_its_own_has_its_name() -> None:

@@ -13,9 +13,7 @@ from admin_api.accounts.operations import require_account
 from admin_api.desk import Desk
 from admin_api.errors import DeskError, InvalidInput, NotCaughtUp
 from admin_api.fields.as_of import parse_as_of, parse_day, parse_day_or_moment
-from admin_api.requests.operations import Owner
 from ledger.book_days import read_days
-from ledger.errors import NotFound
 from ledger.statement import BalanceAt, Statement, StatementBroken
 from projections.books import journal as journals
 from projections.books import profit as profits
@@ -45,12 +43,6 @@ class Asked:
     since: str | None = None
     until: str | None = None
     as_of: str | None = None
-
-
-def require_own(caller: object, account_id: UUID) -> None:
-    """An API key sees its own account; others do not exist for it. Raises NotFound."""
-    if isinstance(caller, Owner) and caller.account_id != account_id:
-        raise NotFound("no such account")
 
 
 async def balance_as_of(desk: Desk, account_id: UUID, when: str | None) -> tuple[BalanceAt, AsOf]:

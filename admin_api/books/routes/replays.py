@@ -3,13 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import Field
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
 from admin_api.books.jobs import check, compare, rebuild
+from admin_api.books.schemas import NewRebuild
 from admin_api.errors import InvalidInput
-from admin_api.fields.bodies import Input
 from admin_api.http.strict_route import StrictRoute
 from admin_api.jobs.operations import start_job
 from admin_api.jobs.schemas import JobAccepted, accepted
@@ -18,13 +17,6 @@ from projections.registry import PROJECTIONS
 router = APIRouter(route_class=StrictRoute, tags=["ledger"])
 
 Reader = Annotated[Operator, Depends(Permit("ledger:read"))]
-
-
-class NewRebuild(Input):
-    """Which read models, without any: all of them; and whether only to compare."""
-
-    projections: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
-    compare_only: bool = False
 
 
 @router.post("/ledger/checks", status_code=202)

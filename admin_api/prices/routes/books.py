@@ -1,117 +1,43 @@
 """/price-books: drafts, what they would change, and putting them into force."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Response
-from pydantic import Field
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
 from admin_api.corrections.jobs import reprice
-from admin_api.fields.bodies import Input, Moment, Output
 from admin_api.fields.inputs import format_moment
 from admin_api.http.strict_route import StrictRoute
 from admin_api.jobs.operations import start_job
 from admin_api.jobs.schemas import JobAccepted, accepted
 from admin_api.prices.operations import books as price_books
 from admin_api.prices.operations import prices
-from admin_api.prices.operations.books import Compared, Kind, Outcome
 from admin_api.prices.operations.decisions import Decider, idempotency_of
+from admin_api.prices.schemas.books import (
+    ComparedOutput,
+    Period,
+    PriceBookDiff,
+    PriceBookList,
+    PriceBookOutput,
+    Publication,
+    PublicationOutput,
+    PublishedPrice,
+)
 from admin_api.prices.schemas.prices import (
     BookName,
-    ChangeOutput,
     Model,
     NewPrice,
     PriceHistoryOutput,
     PriceList,
     PriceOutput,
     PriceVersion,
-    ReasonText,
 )
 
 router = APIRouter(route_class=StrictRoute, tags=["prices"])
 
 Reader = Annotated[Operator, Depends(Permit("prices:read"))]
 Writer = Annotated[Operator, Depends(Permit("prices:write"))]
-
-
-class PriceBookOutput(Output):
-    """A book. `channel_id`: whose costs it has. newest: the price in it that begins last."""
-
-    name: str
-    kind: Kind
-    channel_id: UUID | None
-    models: int
-    versions: int
-    newest_from: Moment
-    newest_actor: str
-
-
-class PriceBookList(Output):
-    """Every book in which a price was set."""
-
-    books: list[PriceBookOutput]
-
-
-class ComparedOutput(Output):
-    """A model of a draft. before, after: the versions that are compared; before null: no price."""
-
-    model: str
-    outcome: Outcome
-    before: int | None
-    after: int
-    changes: list[ChangeOutput]
-    actor: str
-
-    @classmethod
-    def of(cls, compared: Compared) -> "ComparedOutput":
-        """As it is told."""
-        return cls(
-            model=compared.model,
-            outcome=compared.outcome,
-            before=compared.before,
-            after=compared.after,
-            changes=[ChangeOutput.of(change) for change in compared.changes],
-            actor=compared.set.actor,
-        )
-
-
-class PriceBookDiff(Output):
-    """A draft against what customers pay now, by model."""
-
-    added: int
-    changed: int
-    unchanged: int
-    models: list[ComparedOutput]
-
-
-class Period(Input):
-    """Days of the books or moments, `to` included; as for exports."""
-
-    from_: Annotated[str | None, Field(alias="from", max_length=64)] = None
-    to: Annotated[str | None, Field(max_length=64)] = None
-
-
-class Publication(Input):
-    """From when on; now where that is absent. The reason is kept apart from the ledger, sealed."""
-
-    effective_from: Moment | None = None
-    reason: ReasonText
-
-
-class PublishedPrice(Output):
-    """A price that customers pay from then on."""
-
-    model: str
-    version: int
-    effective_from: Moment
-
-
-class PublicationOutput(Output):
-    """Everything that was put into force, at once."""
-
-    prices: list[PublishedPrice]
 
 
 @router.get("/price-books")

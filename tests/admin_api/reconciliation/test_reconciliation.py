@@ -13,7 +13,7 @@ import httpx2
 import psycopg
 import pytest
 
-from admin_api.http.envelope import LARGER_BODIES
+from admin_api.registry import LARGER_BODIES
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Price, cost_nanos
 from ledger.streams import channel, price

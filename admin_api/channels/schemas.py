@@ -1,14 +1,11 @@
-"""/channels: ways to providers. Provider keys go in and never come out."""
+"""What is said of channels and their types, and what a channel may be given."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
 from pydantic import Field, SecretStr
 
-from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
-from admin_api.channels import operations
 from admin_api.channels.operations import (
     GROUPS_MAX,
     KEYS_MAX,
@@ -16,15 +13,10 @@ from admin_api.channels.operations import (
     ChannelInput,
     ChannelView,
 )
+from admin_api.channels.types import ChannelType
 from admin_api.errors import InvalidInput
 from admin_api.fields.bodies import GroupName, Input, ModelName, Name, Output
 from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
-from admin_api.http.strict_route import StrictRoute
-
-router = APIRouter(route_class=StrictRoute, tags=["channels"])
-
-Reader = Annotated[Operator, Depends(Permit("channels:read"))]
-Writer = Annotated[Operator, Depends(Permit("channels:write"))]
 
 
 class ModelMapping(Input):
@@ -151,6 +143,37 @@ class ChannelOutput(Output):
     keeps_suffix: list[str]
     is_paused: bool
 
+    @classmethod
+    def of(cls, view: ChannelView, operator: Operator) -> Self:
+        """As it is told."""
+        route = view.state.route
+        shaping = route.shaping
+        unusable = view.state.unusable_keys
+        return cls(
+            id=view.channel_id,
+            name=view.name,
+            type=route.type,
+            base_url=route.base_url,
+            keys=[
+                ProviderKeyOutput(id=key, state="unusable" if key in unusable else "usable")
+                for key in route.key_ids
+            ],
+            models=[
+                ModelMappingOutput(client=c, upstream=u) for c, u in sorted(route.models.items())
+            ],
+            groups=list(route.groups),
+            priority=route.priority,
+            weight=route.weight,
+            settings=route.settings,
+            thinking_to_content=shaping.thinking_to_content,
+            force_format=shaping.force_format,
+            has_system_prompt=shaping.system_prompt_id is not None,
+            system_prompt=view.system_prompt if operator.may("channels:write") else None,
+            system_prompt_leads=shaping.system_prompt_leads,
+            keeps_suffix=list(shaping.keeps_suffix),
+            is_paused=view.state.is_paused,
+        )
+
 
 class ChannelList(Output):
     """Every channel, oldest first."""
@@ -158,43 +181,62 @@ class ChannelList(Output):
     channels: list[ChannelOutput]
 
 
-@router.post("/channels", status_code=201)
-async def add_channel(desk: TheDesk, operator: Writer, given: NewChannel) -> ChannelOutput:
-    """Add a channel."""
-    command = operations.add_channel(desk, _input(given), actor=operator.actor)
-    channel_id = await desk.commands.finish(command)
-    return _output(await operations.read_channel(desk, channel_id), operator)
+class ChannelSettingOutput(Output):
+    """Something a channel may have to say; `pattern` is for the whole value."""
+
+    name: str
+    description: str
+    is_required: bool
+    default: str
+    pattern: str
 
 
-@router.get("/channels")
-async def list_channels(desk: TheDesk, operator: Reader) -> ChannelList:
-    """Every channel."""
-    views = await operations.list_channels(desk)
-    return ChannelList(channels=[_output(view, operator) for view in views])
+class ChannelTypeOutput(Output):
+    """A kind of provider. Without a `base_url` of its own, a channel must name one.
+
+    `{name}` in an address stands for a setting, or for what a key says. `key_format`: what a key
+    looks like; empty for any one word. `formats`: what it can speak, best first.
+    """
+
+    name: str
+    base_url: str
+    is_whole_url: bool
+    needs_key: bool
+    key_format: str
+    formats: list[str]
+    settings: list[ChannelSettingOutput]
+
+    @classmethod
+    def of(cls, name: str, kind: ChannelType) -> Self:
+        """As it is told."""
+        return cls(
+            name=name,
+            base_url=kind.base_url,
+            is_whole_url=kind.is_whole_url,
+            needs_key=kind.needs_key,
+            key_format=kind.key_format,
+            formats=list(kind.formats),
+            settings=[
+                ChannelSettingOutput(
+                    name=one.name,
+                    description=one.description,
+                    is_required=one.is_required,
+                    default=one.default,
+                    pattern=one.pattern,
+                )
+                for one in kind.settings
+            ],
+        )
 
 
-@router.get("/channels/{channel_id}")
-async def read_channel(desk: TheDesk, operator: Reader, channel_id: UUID) -> ChannelOutput:
-    """One channel."""
-    return _output(await operations.read_channel(desk, channel_id), operator)
+class ChannelTypeList(Output):
+    """Every kind, by name."""
+
+    channel_types: list[ChannelTypeOutput]
 
 
-@router.patch("/channels/{channel_id}")
-async def change_channel(
-    desk: TheDesk, operator: Writer, channel_id: UUID, given: ChannelChange
-) -> ChannelOutput:
-    """Change a channel."""
-    command = operations.change_channel(desk, channel_id, _input(given), actor=operator.actor)
-    return _output(await desk.commands.finish(command), operator)
-
-
-@router.delete("/channels/{channel_id}", status_code=204)
-async def remove_channel(desk: TheDesk, operator: Writer, channel_id: UUID) -> None:
-    """Remove a channel and its provider keys for ever."""
-    await desk.commands.finish(operations.remove_channel(desk, channel_id, actor=operator.actor))
-
-
-def _input(given: NewChannel | ChannelChange) -> ChannelInput:
+def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
+    """What is wanted. Raises InvalidInput for a model that is named twice."""
     return ChannelInput(
         name=given.name,
         type=given.type,
@@ -220,31 +262,3 @@ def _mapping(models: list[ModelName | ModelMapping]) -> dict[str, str]:
     if len(mapping) != len(pairs):
         raise InvalidInput("models", "must not name a model twice")
     return mapping
-
-
-def _output(view: ChannelView, operator: Operator) -> ChannelOutput:
-    route = view.state.route
-    shaping = route.shaping
-    unusable = view.state.unusable_keys
-    return ChannelOutput(
-        id=view.channel_id,
-        name=view.name,
-        type=route.type,
-        base_url=route.base_url,
-        keys=[
-            ProviderKeyOutput(id=key, state="unusable" if key in unusable else "usable")
-            for key in route.key_ids
-        ],
-        models=[ModelMappingOutput(client=c, upstream=u) for c, u in sorted(route.models.items())],
-        groups=list(route.groups),
-        priority=route.priority,
-        weight=route.weight,
-        settings=route.settings,
-        thinking_to_content=shaping.thinking_to_content,
-        force_format=shaping.force_format,
-        has_system_prompt=shaping.system_prompt_id is not None,
-        system_prompt=view.system_prompt if operator.may("channels:write") else None,
-        system_prompt_leads=shaping.system_prompt_leads,
-        keeps_suffix=list(shaping.keeps_suffix),
-        is_paused=view.state.is_paused,
-    )
