@@ -6,10 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from admin_api.fields.as_of_queries import (
-    AsOfOutput,
-    Edge,
-)
+from admin_api.fields.as_of_queries import AsOfOutput, Edge
 from admin_api.fields.bodies import Input, Moment, Output, SignedAmount
 from admin_api.fields.inputs import format_moment
 from ledger.money import format_usd

@@ -9,10 +9,7 @@ from admin_api.access.permissions import Operator
 from admin_api.adjustments.proposals import ProposedOutput, idempotent_id
 from admin_api.corrections.jobs import reprice
 from admin_api.corrections.operations.corrections import proposal_of, propose_correction
-from admin_api.corrections.operations.reprices import (
-    AskedReprice,
-    read_question,
-)
+from admin_api.corrections.operations.reprices import AskedReprice, read_question
 from admin_api.corrections.schemas import NewCorrection, NewReprice
 from admin_api.http.strict_route import StrictRoute
 from admin_api.jobs.operations import find_job, start_job

@@ -6,12 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from admin_api.adjustments.proposals import Words
-from admin_api.corrections.operations.reprices import (
-    ACCOUNTS_MAX,
-    ADMISSION,
-    BOOK_MAX,
-    NOW,
-)
+from admin_api.corrections.operations.reprices import ACCOUNTS_MAX, ADMISSION, BOOK_MAX, NOW
 from admin_api.fields.as_of_queries import Edge
 from admin_api.fields.bodies import Amount, GroupName, Input, ModelName
 from admin_api.prices.operations.price_inputs import SERVICES_MAX, PriceInput

@@ -7,11 +7,7 @@ from fastapi import Response
 
 from admin_api.fields.bodies import Moment, Output
 from admin_api.fields.inputs import format_moment
-from admin_api.jobs.operations import (
-    Job,
-    JobFile,
-    JobState,
-)
+from admin_api.jobs.operations import Job, JobFile, JobState
 
 
 class JobAccepted(Output):

@@ -28,13 +28,7 @@ from projections.reconciliation.contract import (
     MappingRefused,
     ParseOptions,
 )
-from projections.reconciliation.evidence import (
-    READS,
-    Evidence,
-    NoSuchChannel,
-    channels_of,
-    gather,
-)
+from projections.reconciliation.evidence import READS, Evidence, NoSuchChannel, channels_of, gather
 from projections.reconciliation.exact import plain, usd_of_nanos
 from projections.reconciliation.matching import Line, Outcome, Tolerance
 from projections.reconciliation.registry import FORMATS

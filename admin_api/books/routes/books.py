@@ -14,13 +14,7 @@ from admin_api.books.schemas import (
     ProfitOutput,
     TrialBalanceOutput,
 )
-from admin_api.fields.as_of_queries import (
-    AsOfQuery,
-    AtLeast,
-    FromDay,
-    ToDay,
-    as_of_output,
-)
+from admin_api.fields.as_of_queries import AsOfQuery, AtLeast, FromDay, ToDay, as_of_output
 from admin_api.http.strict_route import StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["ledger"])

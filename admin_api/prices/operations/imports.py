@@ -22,13 +22,7 @@ from ledger.price_book import catalogue
 from ledger.price_book.catalogue import Catalogue, Dated, Entry
 from ledger.price_book.difference import Change
 from ledger.price_book.ratio_view import RatioView, ratios_of
-from ledger.price_book.ratios import (
-    Finding,
-    Imported,
-    NotRatios,
-    import_ratios,
-    read_tables,
-)
+from ledger.price_book.ratios import Finding, Imported, NotRatios, import_ratios, read_tables
 from ledger.pricing import Multiplier, Price
 from ledger.streams import group
 

@@ -21,9 +21,7 @@ from admin_api.prices.schemas.imports import (
     NewRatioImport,
     RatioBookOutput,
 )
-from admin_api.prices.schemas.prices import (
-    BookName,
-)
+from admin_api.prices.schemas.prices import BookName
 from ledger.price_book.catalogue import PACKAGE
 from ledger.price_book.exact import write_exact
 from ledger.price_book.ratios import MODEL_TABLES

@@ -7,10 +7,7 @@ from pydantic import Field
 
 from admin_api.fields.bodies import Input, Moment, Output
 from admin_api.prices.operations.books import Compared, Kind, Outcome
-from admin_api.prices.schemas.prices import (
-    ChangeOutput,
-    ReasonText,
-)
+from admin_api.prices.schemas.prices import ChangeOutput, ReasonText
 
 
 class PriceBookOutput(Output):

@@ -9,12 +9,7 @@ from admin_api.fields.bodies import Input, Moment, Output
 from admin_api.fields.inputs import MODEL_MAX, format_moment, format_multiplier
 from admin_api.prices.operations.books import Outcome
 from admin_api.prices.operations.imports import MODELS_MAX, Plan, Planned
-from admin_api.prices.schemas.prices import (
-    ChangeOutput,
-    ReasonText,
-    ScheduleOutput,
-    services_of,
-)
+from admin_api.prices.schemas.prices import ChangeOutput, ReasonText, ScheduleOutput, services_of
 from ledger import clock
 from ledger.price_book.catalogue import Entry
 from ledger.price_book.ratios import Finding
