@@ -58,27 +58,25 @@ def stage(cores: Cores) -> Iterator[Stage]:
     """The provider, the bare proxy and `tollgate serve` with a key, a price and a channel."""
     with contextlib.ExitStack() as stack:
         os.sched_setaffinity(0, cores.others)  # what is started below inherits it
-        bare, base_url = _bare(stack, cores)
+        base_url = _provider(stack)
+        bare, port = _start(stack, "tests.bench.bare_proxy", f"{base_url}/chat/completions")
+        pin(bare, cores.gateway)
         program, billed = _billed(stack, cores, base_url, ROOT)
-        yield Stage(program, billed, bare)
+        yield Stage(program, billed, Target(port, "sk-none", bare))
 
 
-def bare_and_billed(
+def programs(
     stack: contextlib.ExitStack, cores: Cores, trees: Mapping[str, Path]
 ) -> dict[str, Target]:
-    """The bare proxy, and the program of each of these work trees, before one provider."""
-    bare, base_url = _bare(stack, cores)
-    programs = {name: _billed(stack, cores, base_url, tree)[1] for name, tree in trees.items()}
-    return {"bare": bare, **programs}
+    """The program of each of these work trees, before one provider."""
+    base_url = _provider(stack)
+    return {name: _billed(stack, cores, base_url, tree)[1] for name, tree in trees.items()}
 
 
-def _bare(stack: contextlib.ExitStack, cores: Cores) -> tuple[Target, str]:
-    """The provider and the bare proxy; the address of the provider."""
-    _, provider_port = _start(stack, "tests.bench.provider")
-    base_url = f"http://127.0.0.1:{provider_port}/v1"
-    bare, port = _start(stack, "tests.bench.bare_proxy", f"{base_url}/chat/completions")
-    pin(bare, cores.gateway)
-    return Target(port, "sk-none", bare), base_url
+def _provider(stack: contextlib.ExitStack) -> str:
+    """The provider, started; its address."""
+    _, port = _start(stack, "tests.bench.provider")
+    return f"http://127.0.0.1:{port}/v1"
 
 
 def _billed(
