@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +27,12 @@ import psutil
 import redis
 
 from gateway.http.exchange import Receive, Scope, Send
-from ledger.store.migrate import migrate
 from tests.bookkeeping import Books, LoopThread
 from tests.calling import Client
-from tests.conftest import FreshDatabase, made_database, make_data_directory
+from tests.servers import make_data_directory
 from tollgate.core import Core, open_core
 from tollgate.embedded.data_directory import DataDirectory
-from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
+from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.front import Front, build_front
 from tollgate.installation import CRYPTO_SECRET_FILE
@@ -48,7 +47,7 @@ STOPPED_WITHIN_S = 90.0
 def is_running(pid: int) -> bool:
     """Whether a process is there; one that only waits for its parent to notice is not."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
@@ -60,14 +59,6 @@ def until(is_true: Callable[[], Any], within_s: float = 10.0, what: str = "") ->
         assert time.monotonic() < deadline_s, f"not within {within_s} s: {what or is_true}"
         time.sleep(0.02)
     return found
-
-
-@contextlib.contextmanager
-def migrated_database(server: EmbeddedPostgres) -> Iterator[FreshDatabase]:
-    """As the fixture `ledger_database`, for as long as the caller wants it."""
-    with made_database(server) as database:
-        migrate(database.owner_dsn, APPLICATION)
-        yield database
 
 
 # ---------------------------------------------------------------------- in this process
@@ -122,7 +113,7 @@ def in_process(
     ready: Future[tuple[Core, Front, int]] = Future()
     stopping = asyncio.Event()
     serving = loop.start(_serve(given, ready, stopping))
-    serving.add_done_callback(lambda done: ready.done() or ready.set_exception(done.exception()))
+    serving.add_done_callback(lambda done: _fail_if_not_ready(ready, done.exception()))
     try:
         core, front, port = ready.result(30)
 
@@ -158,6 +149,11 @@ async def _serve(
             await front.close()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+def _fail_if_not_ready(ready: "Future[Any]", failure: BaseException | None) -> None:
+    if not ready.done():
+        ready.set_exception(failure)
 
 
 class _WithLifespan:
@@ -423,11 +419,11 @@ def _books_of(program: Served) -> Iterator[Books]:
         loop.close()
 
 
-async def _opened_core(dsn: str, redis_url: str, secret: str) -> AsyncIterator[Core]:
+async def _opened_core(dsn: str, redis_url: str, secret: str) -> AsyncGenerator[Core]:
     async with open_core(dsn, redis_url, secret, connections_max=3) as core:
         yield core
 
 
-async def _finish(opened: AsyncIterator[Core]) -> None:
+async def _finish(opened: AsyncGenerator[Core]) -> None:
     async for _ in opened:
         raise AssertionError("it opens once")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.admin_api.desks import Servers
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 from tollgate.embedded.postgres import OWNER, EmbeddedPostgres
 
 

@@ -16,7 +16,8 @@ from projections.registry import PROJECTIONS
 from projections.runner import Runner
 from tests.bench.serving import Cores, Stage
 from tests.ledger.building import Call, Payer, credit, payer, reserve, settle
-from tests.running import migrated_database, until
+from tests.running import until
+from tests.servers import migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 
 PRODUCERS = 256

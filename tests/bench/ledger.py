@@ -22,8 +22,8 @@ from projections.registry import PROJECTIONS
 from projections.runner import Runner
 from tests.bench.generated import generate
 from tests.bench.ledger_measures import Figures
-from tests.conftest import make_data_directory
 from tests.running import until
+from tests.servers import make_data_directory
 from tollgate.embedded.postgres import APPLICATION, OWNER, EmbeddedPostgres
 
 

@@ -10,7 +10,8 @@ from tests.bookkeeping import Payer
 from tests.conformance import node_clients
 from tests.conformance.reached import Reached, reached
 from tests.fake_provider import FakeProvider, fake_provider
-from tests.running import InProcess, in_process, migrated_database
+from tests.running import InProcess, in_process
+from tests.servers import migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 

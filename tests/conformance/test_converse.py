@@ -17,7 +17,8 @@ from tests.gateway.formats.converse_requests import complaint
 from tests.gateway.images import png
 from tests.gateway.providers.event_streams import CONVERSE, converse_frame, exception, on_the_wire
 from tests.gateway.providers.signatures import is_signed
-from tests.running import InProcess, in_process, migrated_database
+from tests.running import InProcess, in_process
+from tests.servers import migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 

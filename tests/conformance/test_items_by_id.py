@@ -22,7 +22,8 @@ from tests.conformance.keeping import (
     translated,
 )
 from tests.fake_provider import FakeProvider, Received, Script, stream, whole
-from tests.running import InProcess, in_process, migrated_database
+from tests.running import InProcess, in_process
+from tests.servers import migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 

@@ -12,7 +12,8 @@ from gateway.http.upstream import UpstreamTimeouts
 from tests.bookkeeping import Books, Payer
 from tests.calling import Client
 from tests.fake_provider import FakeProvider, fake_provider
-from tests.running import InProcess, Served, in_process, migrated_database, served
+from tests.running import InProcess, Served, in_process, served
+from tests.servers import migrated_database
 from tollgate import front
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey

@@ -27,7 +27,8 @@ from tests.fake_provider import (
     whole,
 )
 from tests.faults.conftest import IN_NANOS, MODEL, OUT_NANOS, PROVIDER_KEY, Stage
-from tests.running import in_process, migrated_database, until
+from tests.running import in_process, until
+from tests.servers import migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 

@@ -12,7 +12,8 @@ from tests.bookkeeping import Payer
 from tests.calling import Answer
 from tests.fake_provider import FakeProvider, fake_provider, whole
 from tests.gateway import images
-from tests.running import InProcess, in_process, migrated_database
+from tests.running import InProcess, in_process
+from tests.servers import migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 

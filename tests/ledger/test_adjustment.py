@@ -41,8 +41,8 @@ from ledger.streams.charge import rules as charge
 from ledger.streams.contract import Event
 from ledger.usage import Usage
 from tests.builders import append_events
-from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, credit, payer, reserve, settle
+from tests.servers import FreshDatabase
 
 ACCOUNTS = [UUID(int=1), UUID(int=2)]
 PEOPLE = ["operator:a", "operator:b", "operator:c"]

@@ -12,8 +12,8 @@ from ledger.ids import derived_id, entity_id
 from ledger.store.writer import Writer
 from ledger.streams import account, credit, setting
 from ledger.streams.account import SpendingLimits
-from tests.conftest import FreshDatabase
 from tests.ledger.store.appending import connect, head, log
+from tests.servers import FreshDatabase
 
 
 def with_ledgers(dsn: str, count: int, work: Callable[[list[Ledger]], Awaitable[None]]) -> None:

@@ -24,8 +24,8 @@ from ledger.streams.credit import CreditGranted
 from ledger.streams.registry import STREAM_OF
 from ledger.usage import Usage
 from tests.builders import LawfulLog, append_events
-from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, credit, payer, reserve, settle
+from tests.servers import FreshDatabase
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from ledger.leaf import leaf
 from ledger.pricing import Multiplier
 from ledger.store.append import NewEvent
 from ledger.streams.group import GroupSet
-from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, credit, payer, reserve
 from tests.ledger.store.appending import connect, kept, stored
+from tests.servers import FreshDatabase
 
 STREAM = UUID("01890000-0000-7000-8000-000000000001")
 ACCOUNT = UUID("00000000-0000-5000-8000-000000000002")

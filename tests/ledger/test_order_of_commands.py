@@ -14,11 +14,11 @@ from ledger.pricing import Price
 from ledger.store.append import NewEvent, prepare
 from ledger.streams.charge import rules
 from ledger.usage import Usage
-from tests.conftest import FreshDatabase
 from tests.ledger.books import Budget
 from tests.ledger.building import Call, Payer, credit, payer, refund, reserve, settle
 from tests.ledger.logs import DatabaseLog, Log, PureLog
 from tests.ledger.store.appending import connect
+from tests.servers import FreshDatabase
 
 PRICE = Price(rates={"input": 1_000_000, "output": 2_000_000})
 PAYERS = 2
@@ -42,7 +42,9 @@ class Story(NamedTuple):
             return [[credit(one.account_id, self.amount_nanos)]]
         call = Call()
         # What caps refuse depends on the order, and is another test's affair.
-        groups = [call.next(reserve(one.cover(overdraft_nanos=10**9), self.amount_nanos))]
+        groups: list[Group] = [
+            call.next(reserve(one.cover(overdraft_nanos=10**9), self.amount_nanos))
+        ]
         if self.ending == "refunded":
             return [*groups, call.next(refund())]
         groups.append(call.next(settle(self.usage, PRICE)))

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     invariant,
     multiple,
@@ -35,11 +36,11 @@ from ledger.streams.charge import rules
 from ledger.streams.charge.events import Terms, Window
 from ledger.streams.credit import CreditGranted
 from ledger.usage import Usage
-from tests.conftest import FreshDatabase
 from tests.ledger.books import Books
 from tests.ledger.building import Call, Payer, refund, reserve, settle
 from tests.ledger.logs import DatabaseLog, Log, PureLog
 from tests.ledger.store.appending import connect
+from tests.servers import FreshDatabase
 
 AMOUNTS = st.integers(1, 120)
 HOLDS = st.integers(0, 90)
@@ -64,6 +65,9 @@ USAGES = st.builds(
 )
 
 
+Groups = Sequence[NewEvent] | MultipleResults[Sequence[NewEvent]]
+
+
 class ChargeMachine(RuleBasedStateMachine):
     """Accounts, calls and outside facts, driven in any order."""
 
@@ -81,7 +85,7 @@ class ChargeMachine(RuleBasedStateMachine):
         self.namespace = entity_id()
 
     @rule(target=groups, who=PAYERS, amount=AMOUNTS, fact=st.integers(0, 3))
-    def credit_once_per_fact(self, who: int, amount: int, fact: int) -> Sequence[NewEvent]:
+    def credit_once_per_fact(self, who: int, amount: int, fact: int) -> Groups:
         """I-21: same key and request, same result; another request, a conflict."""
         stream_id = derived_id("fact", f"{self.namespace}:{fact}")
         command = credit.Grant(
@@ -124,7 +128,7 @@ class ChargeMachine(RuleBasedStateMachine):
         overdraft: int,
         key_limit: int | None,
         window_cap: int | None,
-    ) -> Call:
+    ) -> Call | MultipleResults[Call]:
         windows = () if window_cap is None else (Window(self.windows[who], window_cap),)
         cover = self.payers[who].cover(
             overdraft_nanos=overdraft, key_limit_nanos=key_limit, windows=windows
@@ -137,7 +141,7 @@ class ChargeMachine(RuleBasedStateMachine):
         outcome = self._try(call, reserve(cover, hold, terms))
         assert (outcome.refusal is None) == (fits or hold == 0)
         assert outcome.refusal is None or isinstance(outcome.refusal, OverBudget)
-        return call if outcome.refusal is None else multiple()  # type: ignore[return-value]
+        return call if outcome.refusal is None else multiple()
 
     @rule(call=calls, hold=st.integers(1, 60))
     def grow(self, call: Call, hold: int) -> None:
@@ -325,8 +329,12 @@ class ChargeMachine(RuleBasedStateMachine):
 
 
 def run(make_log: Callable[[], Log], examples: int, steps: int) -> None:
+    class Machine(ChargeMachine):
+        def __init__(self) -> None:
+            super().__init__(make_log())
+
     run_state_machine_as_test(
-        lambda: ChargeMachine(make_log()),
+        Machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

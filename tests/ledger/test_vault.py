@@ -14,7 +14,7 @@ from ledger import vault
 from ledger.errors import VaultRefused
 from ledger.ids import entity_id
 from ledger.vault import Place, Vault
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 
 CANARY = "sk-canary-7f3a9c"
 Connection = psycopg.AsyncConnection[Any]

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,8 @@ from ledger.streams import account, api_key, group, setting
 from ledger.streams.charge import rules as charge
 from ledger.streams.registry import EVENT_OF_TOPIC
 from tests.builders import LawfulLog
-from tests.conftest import make_data_directory
 from tests.projections.golden import EVENTS, FIXTURES, FOLDED, HASHES, LOG, GoldenEvent, hashes
-from tests.running import migrated_database
+from tests.servers import make_data_directory, migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 
 
@@ -60,7 +59,10 @@ def _read(connection: psycopg.Connection[Any]) -> list[GoldenEvent]:
         binary=True,
     ).fetchall()
     return [
-        GoldenEvent(*row[:4], row[5], row[6], row[7], row[4].decode(), row[8].hex()) for row in rows
+        GoldenEvent(
+            position, stream_id, version, topic, at, account, seq, state.decode(), leaf.hex()
+        )
+        for position, stream_id, version, topic, state, at, account, seq, leaf in rows
     ]
 
 

@@ -16,8 +16,8 @@ from ledger.store.migrate import migrate
 from ledger.streams.registry import EVENT_OF_TOPIC
 from ledger.vault import Place, Vault
 from tests.builders import LawfulLog
-from tests.conftest import make_data_directory
 from tests.releases.dumps import FOLDER, SECRET, facts, write_facts
+from tests.servers import make_data_directory
 from tollgate.backup.dump import dump
 from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
 from tollgate.installation import Installation, describe

@@ -13,8 +13,8 @@ from ledger.vault import Vault
 from projections.fsck import check_everything
 from projections.rebuild import rebuild
 from projections.registry import PROJECTIONS
-from tests.conftest import FreshDatabase
 from tests.releases.dumps import FOLDER, SECRET, facts, read_facts
+from tests.servers import FreshDatabase
 from tollgate.backup.load import load, read_manifest
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.postgres import APPLICATION

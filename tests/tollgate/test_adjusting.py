@@ -8,7 +8,7 @@ import pytest
 
 from admin_api.operators.operations import register_operator
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 from tests.tollgate.test_cli import Tool, tool
 from tests.tollgate.test_ledger_reports import one_line
 from tollgate.commands.at_the_desk import perform

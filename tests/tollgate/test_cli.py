@@ -17,7 +17,7 @@ from admin_api.channels import operations as channels
 from admin_api.desk import Desk
 from admin_api.operators.operations import find_operator
 from ledger.streams import channel
-from tests.conftest import FreshDatabase, made_database
+from tests.servers import FreshDatabase, made_database
 from tollgate import installation
 from tollgate.backup.load import read_manifest
 from tollgate.cli import main

@@ -7,8 +7,8 @@ import pypdf
 import pytest
 from beancount import loader
 
-from tests.conftest import FreshDatabase
 from tests.ledger.export.exporting import folded
+from tests.servers import FreshDatabase
 from tests.tollgate.test_cli import Tool
 
 

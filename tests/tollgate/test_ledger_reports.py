@@ -7,8 +7,8 @@ import pytest
 
 from projections.registry import PROJECTIONS
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
 from tests.projections.driving import run_to_head
+from tests.servers import FreshDatabase
 from tests.tollgate.test_cli import Tool, tool
 
 __all__ = ["tool"]

@@ -18,7 +18,7 @@ from ledger.streams.charge.events import Attempt, Cost, QuotaReserved, Terms, Us
 from ledger.streams.price import COST, PriceSet, price_stream_id
 from ledger.usage import Usage
 from tests.builders import append_events
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 from tests.tollgate.test_cli import Tool
 
 PRICE = Price(rates={"input": 2_500_000_000, "output": 10_000_000_000})

@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
-from tests.running import migrated_database
+from tests.servers import FreshDatabase, migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
 
 SEEDS = (11, 12)

@@ -20,9 +20,9 @@ from ledger.export.tables import TABLES
 from ledger.integrity.checkpoint import parse_checkpoint
 from ledger.streams.seal import CheckpointSealed
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
 from tests.ledger.export.conftest import Books
 from tests.ledger.export.exporting import export, folded, unwatched
+from tests.servers import FreshDatabase
 
 
 @pytest.mark.parametrize("file_format", list(FORMATS))

@@ -15,9 +15,9 @@ from ledger.export.selection import Selection
 from ledger.export.source import open_snapshot
 from ledger.export.writing import export as export_into
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
 from tests.ledger.export.conftest import Books
 from tests.ledger.export.exporting import export_while, folded, sums_said
+from tests.servers import FreshDatabase
 
 
 @pytest.mark.parametrize("file_format", list(FORMATS))

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
 from tests.ledger.integrity.sealed_logs import SealedLog
+from tests.servers import FreshDatabase
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ledger.integrity.sealing import Sealer
 from ledger.integrity.signing import AnySigner, SignerFolder
 from ledger.store.writer import Writer
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from ledger.integrity.note import SigningKey, encode64
 from ledger.integrity.sealing import Sealer
 from ledger.streams.seal import CheckpointSealed
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
 from tests.ledger.integrity.sealed_logs import SealedLog
+from tests.servers import FreshDatabase
 
 Superuser = psycopg.Connection[Any]
 

@@ -24,10 +24,10 @@ from ledger.integrity.signing import SignerFolder
 from ledger.integrity.tiles import WIDTH, Tile
 from ledger.streams.seal import CheckpointSealed
 from tests.builders import LawfulLog
-from tests.conftest import FreshDatabase
 from tests.ledger.integrity.sealed_logs import SealedLog
 from tests.ledger.integrity.trees import in_memory
 from tests.running import ROOT
+from tests.servers import FreshDatabase
 
 
 def seals(log: SealedLog) -> list[SealedAt]:

@@ -16,7 +16,6 @@ from ledger.streams.account import AccountOpened
 from ledger.streams.charge.events import Window
 from ledger.streams.group import GroupSet, group_stream_id
 from ledger.usage import Usage
-from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, credit, payer, refund, reserve, samples, settle
 from tests.ledger.store.appending import (
     Connection,
@@ -30,6 +29,7 @@ from tests.ledger.store.appending import (
     refused,
     stored,
 )
+from tests.servers import FreshDatabase
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 
 from ledger.ids import entity_id
 from ledger.streams.registry import CLOSING_TOPICS
-from tests.conftest import FreshDatabase
 from tests.ledger.building import credit
 from tests.ledger.store.appending import Connection, connect, kept, stored
+from tests.servers import FreshDatabase
 
 FORBIDDEN = [
     "update ledger.event set state = 'x'",

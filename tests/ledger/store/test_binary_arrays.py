@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from ledger.store.binary_arrays import copied
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 
 TYPES = ("uuid", "bigint", "bigint", "bigint", "text", "bigint", "boolean", "bigint", "bigint")
 EPOCH = datetime(2026, 11, 30, tzinfo=UTC)

@@ -22,9 +22,9 @@ from ledger.ids import charge_id, entity_id
 from ledger.store.append import NewEvent
 from ledger.store.reader import Balance
 from ledger.store.recorder import LedgerRecorder
-from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, credit, payer, reserve
 from tests.ledger.store.appending import balance, connect, head, kept, stored
+from tests.servers import FreshDatabase
 
 
 def open_datastore(dsn: str, schema: str = "ledger") -> PostgresDatastore:

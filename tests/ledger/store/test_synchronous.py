@@ -8,10 +8,10 @@ import pytest
 from ledger.errors import OutcomeUnknown, OverBudget, StoreUnavailable, VersionConflict
 from ledger.ids import entity_id
 from ledger.store.synchronous import SynchronousWriter
-from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, credit, payer, refund, reserve
 from tests.ledger.store.appending import connect, head
 from tests.ledger.store.cutting_proxy import CuttingProxy, Fate, cutting
+from tests.servers import FreshDatabase
 
 
 def through_proxy(dsn: str, fates: Iterable[Fate], work: Callable[[CuttingProxy], None]) -> None:

@@ -14,10 +14,10 @@ from ledger.store.append import NewEvent, ScopeBalance
 from ledger.store.reader import Balance
 from ledger.store.writer import Writer, WriterLimits
 from ledger.usage import Usage
-from tests.conftest import FreshDatabase
 from tests.ledger.building import Call, Payer, credit, payer, refund, reserve, settle
 from tests.ledger.store.appending import balance, connect, head, log
 from tests.ledger.store.cutting_proxy import Fate, cutting
+from tests.servers import FreshDatabase
 
 QUICK = WriterLimits(reconnect_pause_s=0.001, reconnect_pause_max_s=0.01)
 
@@ -188,7 +188,7 @@ def test_what_queues_during_a_commit_is_one_batch_with_releases_first(
                 writer.append(known),
             ]
         answers = await asyncio.gather(*futures, return_exceptions=True)
-        kinds = [type(a) if isinstance(a, Exception) else a.positions for a in answers]
+        kinds = [type(a) if isinstance(a, BaseException) else a.positions for a in answers]
         assert kinds == [(3,), (5,), OverBudget, VersionConflict, (4,), (3,)]
         assert writer.batches == 4
 

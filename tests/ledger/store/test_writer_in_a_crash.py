@@ -12,9 +12,9 @@ from ledger.store.append import NewEvent
 from ledger.store.migrate import migrate
 from ledger.store.writer import Writer
 from ledger.usage import Usage
-from tests.conftest import make_data_directory
 from tests.ledger.building import Call, Payer, credit, payer, refund, reserve, settle
 from tests.ledger.store.appending import balance, connect, log
+from tests.servers import make_data_directory
 from tollgate.embedded import processes
 from tollgate.embedded.postgres import APPLICATION, EmbeddedPostgres
 

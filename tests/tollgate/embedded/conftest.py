@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from tests.conftest import make_data_directory
+from tests.servers import make_data_directory
 from tollgate.embedded.data_directory import DataDirectory
 
 _SUPERVISOR = """

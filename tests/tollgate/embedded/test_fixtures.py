@@ -3,7 +3,7 @@
 import psycopg
 import redis
 
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 
 
 def test_a_fresh_database_is_empty_and_open_to_both_roles(database: FreshDatabase) -> None:

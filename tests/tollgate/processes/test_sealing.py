@@ -15,8 +15,8 @@ import pytest
 
 from ledger.integrity.checkpoint import parse_checkpoint
 from ledger.integrity.signer import read_last
-from tests.conftest import make_data_directory
 from tests.running import ROOT, Served, served, until
+from tests.servers import make_data_directory
 from tests.tollgate.serving import clean_environment
 from tollgate.cli import main
 from tollgate.embedded.data_directory import DataDirectory

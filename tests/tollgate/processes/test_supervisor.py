@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_data_directory
 from tests.running import is_running
+from tests.servers import make_data_directory
 from tests.tollgate.serving import Serving, await_that, clean_environment, clean_up
 from tollgate.cli import main
 from tollgate.embedded.postgres import EmbeddedPostgres

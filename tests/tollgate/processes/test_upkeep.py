@@ -15,7 +15,7 @@ from admin_api.keys import operations as api_keys
 from gateway.stored_responses.store import StoredResponse, StoredResponses
 from ledger import vault
 from ledger.vault import Place
-from tests.conftest import FreshDatabase
+from tests.servers import FreshDatabase
 from tollgate.core import Core, open_core
 from tollgate.processes.upkeep import ORPHANED_FOR_S, Upkeep
 
