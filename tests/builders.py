@@ -124,9 +124,9 @@ class LawfulLog:
             self._payers = self._random.choice([self.accounts[1:]] * 9 + [self.accounts])
             commands = dict(self._command() for _ in range(batch_groups))
             self.carry_out(commands)
-        if self._seals is not None and (events := self._seals.next()):
-            append_groups(self._connection, [[each] for each in events])
-            self.stored += len(events)
+        if self._seals is not None and (sealed := self._seals.next()):
+            append_groups(self._connection, [[each] for each in sealed])
+            self.stored += len(sealed)
         return self.stored - before
 
     def close_all(self) -> None:
@@ -260,7 +260,7 @@ class LawfulLog:
         payer_state = self._streams[payer][1]
         key = self._pick(self.keys[payer])
         key_state = self._streams[key][1]
-        windows = ()
+        windows: tuple[Window, ...] = ()
         if payer_state.limits.day_nanos is not None:
             windows = (Window(window_id(payer, "day", 0), payer_state.limits.day_nanos),)
         name = self._pick(list(GROUPS))

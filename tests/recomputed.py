@@ -68,7 +68,8 @@ def _moved(topic: str, event: Any) -> int:  # noqa: ANN401 - any event
             return event.released_nanos  # type: ignore[no-any-return]
         case "charge.ChargeAdjusted.v1":
             return -event.delta_nanos  # type: ignore[no-any-return]
-    return 0
+        case _:
+            return 0
 
 
 def _half_up(exact: Fraction) -> int:

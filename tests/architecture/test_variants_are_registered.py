@@ -50,7 +50,7 @@ def listed(offered: Modules | Group) -> list[tuple[str, Command]]:
     if not isinstance(offered, Modules):
         within = offered.actions
         return listed(within) if isinstance(within, Modules) else []
-    found = [(word, *offered.meant_by(word)) for word in offered.names]
+    found = [(word, command) for word in offered.names for command in offered.meant_by(word)]
     deeper = [one for _, command in found if isinstance(command, Group) for one in listed(command)]
     return [*found, *deeper]
 

@@ -168,8 +168,13 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
     cover = Cover(
         account_id=account, key_id=key, overdraft_nanos=100, key_limit_nanos=99, windows=(window,)
     )
-    common = {"account_id": account, "key_id": key, "windows": (window.scope,), "terms": terms}
-    place = {"node": "node", "boot": BOOT, "attempts": (attempt,), "duration_ms": 9}
+    common: dict[str, Any] = {
+        "account_id": account,
+        "key_id": key,
+        "windows": (window.scope,),
+        "terms": terms,
+    }
+    place: dict[str, Any] = {"node": "node", "boot": BOOT, "attempts": (attempt,), "duration_ms": 9}
     (reserved,) = rules.decide(rules.Charge(), reserve(cover, 10, terms))
     return [
         msgspec.structs.replace(reserved, tool_calls_max={"web_search": 8}),

@@ -136,10 +136,9 @@ def test_calls_of_a_tool_are_priced_by_the_thousand_and_rounded_with_the_rest() 
     # 0.5 + 30,000,000 + 0.499: three lines below the half, and one rounding
     assert charge_nanos(lines, Multiplier()) == 30_000_001
     assert charge_nanos(price_lines(Usage(file_search=1), price), Multiplier()) == 0
-    bound = {"input_tokens": 1, "output_tokens": 0}
-    assert (
-        worst_case_nanos(price, Multiplier(), **bound, tool_calls={"web_search": 2}) == 20_000_001
-    )
+    two = {"web_search": 2}
+    worst = worst_case_nanos(price, Multiplier(), input_tokens=1, output_tokens=0, tool_calls=two)
+    assert worst == 20_000_001
 
 
 def test_exactly_half_a_nanodollar_is_rounded_up() -> None:
@@ -229,10 +228,13 @@ def test_the_worst_case_is_that_of_a_schedule_that_can_apply(
     reachable = [price.rates] + [
         price.rates | tier.rates for tier in price.long_context if tier.above_tokens < input_tokens
     ]
-    flat = [Price(rates=rates) for rates in reachable]
-    bounds = {"input_tokens": input_tokens, "output_tokens": output_tokens}
-    expected = max(worst_case_nanos(each, Multiplier(), **bounds) for each in flat)
-    assert worst_case_nanos(price, Multiplier(), **bounds) == expected
+
+    def worst(of: Price) -> int:
+        return worst_case_nanos(
+            of, Multiplier(), input_tokens=input_tokens, output_tokens=output_tokens
+        )
+
+    assert worst(price) == max(worst(Price(rates=rates)) for rates in reachable)
 
 
 @given(TIERED, USAGES)

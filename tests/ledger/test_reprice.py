@@ -91,12 +91,12 @@ def test_a_repricing_counts_as_billed_and_is_not_undone_by_others() -> None:
 
 def test_what_was_given_back_is_not_collected_and_not_given_twice() -> None:
     for reason in ("refund", "dispute"):
-        part = call(adjust(-200, reason))  # type: ignore[arg-type]
+        part = call(adjust(-200, reason))
         assert part is not None
         assert part.paid_nanos == 100
         assert delta(part, prices(TWICE)) == 0
         assert delta(part, prices(HALF)) == -100
-        whole = call(adjust(-300, reason))  # type: ignore[arg-type]
+        whole = call(adjust(-300, reason))
         assert delta(whole, prices(HALF)) == 0
 
 
@@ -225,13 +225,13 @@ def test_totals_are_those_of_any_split_and_any_order(
         other.by_account,
     )
     for direction in ("both", "customer"):
-        one, two = whole.correction(direction), other.correction(direction)  # type: ignore[arg-type]
+        one, two = whole.correction(direction), other.correction(direction)
         assert (one.charges, one.accounts, one.delta_nanos) == (
             two.charges,
             two.accounts,
             two.delta_nanos,
         )
-        split = [part.correction(direction) for part in parts]  # type: ignore[arg-type]
+        split = [part.correction(direction) for part in parts]
         assert sum(each.delta_nanos for each in split) == one.delta_nanos
         assert sum(each.before_nanos for each in split) == one.before_nanos
     assert whole.correction("both").delta_nanos == whole.total.delta_nanos

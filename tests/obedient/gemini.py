@@ -21,6 +21,7 @@ from tests.obedient.contract import (
 from tests.obedient.shapes import check
 
 _KIND_OF_STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}
+_SCHEMAS = ("parametersJsonSchema", "parameters_json_schema", "parameters")
 _UNSIGNED = "skip_thought_signature_validator"
 
 
@@ -49,12 +50,11 @@ class Gemini:
         require(not open_calls, "calls without their results")
         for tool in document.get("tools") or ():
             for function in tool.get("functionDeclarations") or ():
-                names = ("parametersJsonSchema", "parameters_json_schema", "parameters")
-                schemas = [function[name] for name in names if function.get(name)]
+                schemas = [function[name] for name in _SCHEMAS if function.get(name)]
                 asked.tools[function["name"]] = schemas[0] if schemas else {}
                 asked.descriptions[function["name"]] = function.get("description") or ""
         choice = (document.get("toolConfig") or {}).get("functionCallingConfig") or {}
-        names = choice.get("allowedFunctionNames") or ()
+        names: list[str] = choice.get("allowedFunctionNames") or []
         asked.must_call = choice.get("mode") == "ANY"
         asked.forced = names[0] if asked.must_call and len(names) == 1 else None
         options = document.get("generationConfig") or {}

@@ -50,6 +50,8 @@ class OpenAIChat:
                 case "tool":
                     results.append(Result(message["tool_call_id"], _text_of(message["content"])))
                     asked.results.append(results[-1])
+                case role:
+                    require(False, f"no such role: {role}")
         require_answered(open_calls, results)
         for tool in document.get("tools") or ():
             function = tool["function"]

@@ -62,7 +62,9 @@ class OpenAIResponses:
 
     def events(self, said: Said) -> Iterator[bytes]:
         begun_response = {"response": self._response(said, "in_progress", [])}
-        told = [(kind, begun_response) for kind in ("created", "in_progress")]
+        told: list[tuple[str, dict[str, Any]]] = [
+            (kind, begun_response) for kind in ("created", "in_progress")
+        ]
         for index, (item, pieces) in enumerate(_items(said)):
             begun = {**item, **_EMPTY[item["type"]]}
             told.append(("output_item.added", {"output_index": index, "item": begun}))
@@ -128,6 +130,8 @@ def _read_item(item: Mapping[str, Any], asked: Asked) -> None:
             require(item["id"].startswith("rs_"), "an id of a thought that is none")
             encrypted = item.get("encrypted_content") or "sealed-"
             require(encrypted.startswith("sealed-"), "a thought that was sealed by another")
+        case _:
+            pass  # its shape has been checked, and there is nothing to answer to it
 
 
 def _text_of(content: Any) -> str:  # noqa: ANN401 - JSON

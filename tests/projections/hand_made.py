@@ -55,7 +55,8 @@ class Log:
             "select recorded_at from ledger.event where position = %s", (position,)
         ).fetchone()
         assert row is not None
-        return row[0]
+        recorded_at: datetime = row[0]
+        return recorded_at
 
 
 def show(books: Books, query: Callable[..., Awaitable[T]], *args: object, **kwargs: object) -> T:

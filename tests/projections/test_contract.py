@@ -1,6 +1,7 @@
 """What every registered projection has to be, and how its rows travel to the database and back."""
 
 import dataclasses
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -81,7 +82,7 @@ def test_rows_come_back_as_they_went(books: Books) -> None:
         store = TableStore(EVERY_TYPE, "somewhere")
         store.create(connection)
         store.write(connection, Changes(born=rows, changed=[], gone=[]))
-        keys = [(row.key,) for row in rows]
+        keys: list[Key] = [(row.key,) for row in rows]
         assert store.read(connection, [*keys, (entity_id(),)]) == dict(zip(keys, rows, strict=True))
         changed = [sample(key=row.key, text="other", numbers=(), no_flag=True) for row in rows]
         store.write(connection, Changes(born=[], changed=changed, gone=[]))
@@ -154,7 +155,7 @@ def test_the_cache_forgets_what_nobody_asks_for() -> None:
     cache = RowCache(half_max=2)
 
     def put(*names: str) -> None:
-        rows: dict[Key, CountRow] = {(name,): CountRow(name, 1) for name in names}
+        rows: dict[Hashable, CountRow] = {(name,): CountRow(name, 1) for name in names}
         cache.put(FoldedTable(Changes([], [], []), rows, []))
 
     def known() -> str:

@@ -1,6 +1,7 @@
 """A log made long ago folds to the states it folded to then: here, and on any machine."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -69,7 +70,7 @@ def test_what_a_read_model_does_not_look_at_changes_none_of_its_rows(
     """However the log is cut into batches."""
     whole = [event.recorded() for event in log]
     decoders = Interest([projection]).decoders
-    unseen = dict.fromkeys(PLACES - projection.uses_places)
+    unseen: dict[str, Any] = dict.fromkeys(PLACES - projection.uses_places)
     parts = [event.recorded(decoders)._replace(**unseen) for event in log]
     assert {event.topic for event in parts} >= {event.TOPIC for event in projection.looks_at}
     assert rows(projection, parts, batch) == rows(projection, whole, EVENTS)

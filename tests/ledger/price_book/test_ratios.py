@@ -1,7 +1,6 @@
 """Ratios into prices and back: exact, or told."""
 
 import json
-from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -31,7 +30,7 @@ def imported(**tables: Any) -> Imported:  # noqa: ANN401 - JSON
     return import_ratios(read_tables(json.loads(json.dumps(tables), parse_float=Decimal)))
 
 
-def rates(**tables: Any) -> Mapping[str, int]:  # noqa: ANN401 - JSON
+def rates(**tables: Any) -> dict[str, int]:  # noqa: ANN401 - JSON
     """The rates of the one model that the tables price, with nothing left out."""
     found = imported(**tables)
     assert found.problems == ()

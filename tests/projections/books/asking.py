@@ -48,7 +48,10 @@ def stored(books: Books) -> list[Stored]:
         "select position, topic, originator_version, recorded_at, account_id, state "
         "from ledger.event order by position"
     ).fetchall()
-    return [Stored(*row[:5], msgspec.json.decode(row[5]), row[5]) for row in rows]
+    return [
+        Stored(position, topic, version, at, account_id, msgspec.json.decode(state), state)
+        for position, topic, version, at, account_id, state in rows
+    ]
 
 
 def legs(event: Stored) -> Iterator[tuple[str, int]]:

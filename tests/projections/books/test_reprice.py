@@ -9,6 +9,7 @@ from math import floor
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
 from psycopg import AsyncConnection
 
 from ledger.alternative import Alternative, Question
@@ -60,9 +61,8 @@ def set_price(books: Books, model: str, each: Price, version: int = 1, from_us: 
 
 def question(books: Books, alternative: Alternative, **changes: Any) -> Question:  # noqa: ANN401
     position = head(books)
-    return Question(
-        **{"alternative": alternative, "first": 1, "last": position, "as_of": position} | changes
-    )
+    whole = Question(alternative=alternative, first=1, last=position, as_of=position)
+    return replace(whole, **changes)
 
 
 def raw_cost(usage: Usage, rates: dict[str, int], multiplier: Multiplier) -> int:

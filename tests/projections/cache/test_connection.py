@@ -5,6 +5,8 @@ import os
 import random
 import time
 import urllib.parse
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 import uvloop
@@ -135,7 +137,7 @@ def test_a_cancelled_call_that_is_not_answered_still_counts_as_overdue(redis_url
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 def test_an_event_loop_that_stood_still_is_not_taken_for_a_slow_server(
-    run: type[asyncio.Runner], redis_url: str
+    run: Callable[[Coroutine[Any, Any, object]], object], redis_url: str
 ) -> None:
     async def scenario() -> object:
         connection = RedisConnection(redis_url, deadline_ms=50)
