@@ -14,7 +14,6 @@ GatewayError
 ├── RequestTooLarge           413
 ├── UnsupportedMediaType      415
 ├── InsufficientQuota         429  not covered; names scope, available and needed; never retried
-├── RateLimited               429
 ├── Overloaded                503  shed, draining, or the ledger cannot be reached; retry later
 ├── UpstreamFailed            502  every candidate failed
 │   ├── UpstreamRateLimited   429  every candidate is rate limited
@@ -157,14 +156,6 @@ class InsufficientQuota(GatewayError):
     kind = "insufficient_quota"
     code = "insufficient_quota"
     should_retry = False
-
-
-class RateLimited(GatewayError):
-    """Too many requests for the moment."""
-
-    status = 429
-    kind = "rate_limit_error"
-    code = "rate_limit_exceeded"
 
 
 class Overloaded(GatewayError):

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
-from psycopg import IsolationLevel
 
 from ledger.store.append import adapt
 from ledger.store.reader import RECORDED_COLUMNS, Balance, Recorded, recorded
@@ -96,19 +95,6 @@ def effects(event: Recorded) -> Sequence[Effect]:
     if account_id is None or any(effect.scope == account_id for effect in own):
         return own
     return (Effect(account_id, 0, 0), *own)
-
-
-def compare_budget(dsn: str) -> list[BudgetDifference]:
-    """Every scope whose budget is not the fold of the log, both in one snapshot.
-
-    Raises UnknownTopic.
-    """
-    with _connection(dsn) as connection:
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        with connection.transaction():
-            fold = BudgetFold()
-            _fold_to(connection, fold, 0, _head(connection))
-            return list(fold.differences(connection))
 
 
 def rebuild_budget(owner_dsn: str) -> list[BudgetDifference]:

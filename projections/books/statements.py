@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from ledger.statement import BalanceAt, Statement, StatementLine, lines
+from ledger.statement import BalanceAt, Statement, lines
 from ledger.store.reader import Recorded
 from ledger.streams.contract import AccountEvent, no_effects
 from ledger.streams.registry import STREAM_OF
@@ -78,26 +78,6 @@ async def statement(
     )
     answer.check()
     return answer
-
-
-async def statement_pages(
-    connection: AsyncConnection[Any], account_id: UUID, period: Period
-) -> AsyncIterator[Statement]:
-    """All pages, each checked: together they have every line of the period, in order."""
-    after: int | None = 0
-    while after is not None:
-        page = await statement(connection, account_id, period, after=after)
-        yield page
-        after = page.next_after
-
-
-async def statement_lines(
-    connection: AsyncConnection[Any], account_id: UUID, period: Period
-) -> AsyncIterator[StatementLine]:
-    """Every line of the period, in order, however many there are."""
-    async for page in statement_pages(connection, account_id, period):
-        for line in page.lines:
-            yield line
 
 
 async def _ends(

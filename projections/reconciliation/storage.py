@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 
-from projections.reconciliation.contract import Entry, Export, MappingFile
+from projections.reconciliation.contract import Export, MappingFile
 from projections.reconciliation.exact import plain
 from projections.reconciliation.matching import Figures, Line, Outcome
 from projections.reconciliation.report import Report, Summary
@@ -52,10 +52,6 @@ _LINES = """
     from operations.reconciliation_report_line
     where report_id = %s and number > %s and (%s::text is null or outcome = %s)
     order by number limit %s
-"""
-_ENTRIES = """
-    select place, day, model, unit, units, amount_usd from operations.reconciliation_import_entry
-    where import_id = %s order by number
 """
 
 
@@ -198,12 +194,6 @@ async def list_lines(
     """Lines of a report with their numbers, beginning behind the number `after`."""
     cursor = await connection.execute(_LINES, (report_id, after, outcome, outcome, limit))
     return [(row[0], _line(row[1:])) for row in await cursor.fetchall()]
-
-
-async def list_entries(connection: AsyncConnection[Any], import_id: UUID) -> list[Entry]:
-    """The figures of an import, in the order of the file."""
-    cursor = await connection.execute(_ENTRIES, (import_id,))
-    return [Entry(*row) for row in await cursor.fetchall()]
 
 
 def _report(row: Sequence[Any]) -> KeptReport:

@@ -19,7 +19,7 @@ import psycopg
 from ledger.fsck import check_ledger
 from projections.books.as_of import resolve_as_of
 from projections.books.balances import balance_at
-from projections.books.statements import Period, statement_lines
+from projections.books.statements import Period, statement
 from projections.books.trial_balance import trial_balance
 from projections.rebuild import rebuild
 from projections.registry import chosen
@@ -84,8 +84,12 @@ def _statement(dsn: str, _argument: str) -> Figures:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
             account_id = _busiest(dsn)
             as_of = await resolve_as_of(connection, None)
-            lines = [line async for line in statement_lines(connection, account_id, Period(as_of))]
-            return {"lines": len(lines)}
+            lines = 0
+            after: int | None = 0
+            while after is not None:
+                page = await statement(connection, account_id, Period(as_of), after=after)
+                lines, after = lines + len(page.lines), page.next_after
+            return {"lines": lines}
 
     return asyncio.run(read())
 

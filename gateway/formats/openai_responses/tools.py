@@ -44,11 +44,6 @@ def counted(items: list[Item] | None) -> Usage:
     return Usage(**calls)
 
 
-def tools_in(output: object) -> Usage:
-    """The billed calls in a decoded `output`."""
-    return counted(items_of(output))
-
-
 def ids_of(items: list[Item] | None) -> tuple[str, ...]:
     """The ids by which items may be named later."""
     return tuple(item.id for item in items or () if type(item.id) is str)

@@ -69,11 +69,6 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def retryable(status: int) -> bool:
-    """True when another channel may do better than the one that answered `status`."""
-    return status not in _REFUSED
-
-
 def failure(
     status: int,
     *,

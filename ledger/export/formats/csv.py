@@ -2,7 +2,7 @@
 
 A spreadsheet takes a cell that begins with = + - or @ for a formula. Such a text is written with
 an apostrophe before it, and so is one that begins with an apostrophe itself: whoever takes one
-leading apostrophe away, as `read` does, has exactly what the ledger has. Numbers and amounts are
+leading apostrophe away has exactly what the ledger has. Numbers and amounts are
 written as they are; they are digits, a sign and a point. An empty cell of a column that is not a
 text means that there is no value.
 """
@@ -10,19 +10,16 @@ text means that there is no value.
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import BinaryIO
-from uuid import UUID
 
-from ledger.errors import InvalidAmount
 from ledger.export.formats.contract import Heading
-from ledger.export.tables import Kind, Row, Table, moment_text
-from ledger.money import NANOS_PER_USD, format_usd
+from ledger.export.tables import Kind, Row, moment_text
+from ledger.money import format_usd
 
 # The last four are the full-width forms, which some spreadsheets read like the others.
 _TAKEN_FOR_A_FORMULA = re.compile(r"\s*['=+\-@＝＋－＠]|[\t\r\n]")
-_USD = re.compile(r"(-?)([0-9]+)(?:\.([0-9]{1,9}))?", re.ASCII)
 
 
 def harmless(text: str) -> str:
@@ -50,15 +47,6 @@ def _usd(value: object) -> str:
     return format_usd(value)
 
 
-def _nanos(cell: str) -> int:
-    match = _USD.fullmatch(cell)
-    if match is None:
-        raise InvalidAmount(cell)
-    sign, dollars, fraction = match.groups()
-    nanos = int(dollars) * NANOS_PER_USD + int((fraction or "").ljust(9, "0"))
-    return -nanos if sign else nanos
-
-
 _TO_CELL: Mapping[Kind, Callable[[object], str]] = {
     "integer": str,
     "nanos": str,
@@ -70,18 +58,6 @@ _TO_CELL: Mapping[Kind, Callable[[object], str]] = {
     "json": _text,
     "digest": _digest,
 }
-_FROM_CELL: Mapping[Kind, Callable[[str], object]] = {
-    "integer": int,
-    "nanos": int,
-    "usd": _nanos,
-    "moment": datetime.fromisoformat,
-    "word": lambda cell: cell.removeprefix("'"),
-    "text": lambda cell: cell.removeprefix("'"),
-    "id": UUID,
-    "json": lambda cell: cell.removeprefix("'"),
-    "digest": bytes.fromhex,
-}
-_TEXTS = frozenset[Kind]({"word", "text", "json"})
 
 
 class CsvWriter:
@@ -114,22 +90,6 @@ class CsvWriter:
         self._file.write(self._text.getvalue().encode())
         self._text.seek(0)
         self._text.truncate()
-
-
-def read(file: BinaryIO, table: Table) -> Iterator[Row]:
-    """The rows of a file that was written here, as they were.
-
-    Raises ValueError or InvalidAmount where it is not such a file.
-    """
-    lines = csv.reader((line.decode() for line in file), strict=True)
-    if next(lines, None) != [column.name for column in table.columns]:
-        raise ValueError("the first line does not have the names of this table's columns")
-    kinds = [column.kind for column in table.columns]
-    for cells in lines:
-        yield tuple(
-            None if cell == "" and kind not in _TEXTS else _FROM_CELL[kind](cell)
-            for kind, cell in zip(kinds, cells, strict=True)
-        )
 
 
 def begin(file: BinaryIO, heading: Heading) -> CsvWriter:

@@ -16,10 +16,10 @@ from beancount import loader
 
 from admin_api.books.jobs import export, statement
 from admin_api.books.operations import statement_files
-from ledger.export.formats import csv
 from ledger.export.tables import TABLES
 from tests.admin_api.desks import OpenDesk, Servers, at_desk
 from tests.admin_api.jobs.test_jobs import carry_out, told
+from tests.ledger.export.csv_reading import read as read_csv
 from tests.ledger.export.exporting import folded
 
 
@@ -97,7 +97,7 @@ def test_only_what_was_selected_is_in_it(servers: Servers) -> None:
             desk, servers, format="csv", what="events", account=account_id, type=topic
         )
         name, content, manifest = file_and_manifest(files)
-        rows = list(csv.read(io.BytesIO(content), TABLES["events"]))
+        rows = list(read_csv(io.BytesIO(content), TABLES["events"]))
         assert len(rows) == manifest["rows"] == 2
         assert {row[4] for row in rows} == {topic}
         assert {str(row[5]) for row in rows} == {account_id}

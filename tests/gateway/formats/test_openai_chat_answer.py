@@ -19,7 +19,6 @@ from gateway.formats.registry import FORMATS
 from gateway.formats.shared.provider_failures import (
     MESSAGE_MAX_CHARACTERS,
     retry_after_s,
-    retryable,
     scrub,
 )
 from tests.recorded import Recording, recordings
@@ -150,7 +149,6 @@ def test_any_other_failure_is_the_providers(status: int) -> None:
     assert type(error) is UpstreamFailed
     assert error.status == 502
     assert "10.0.0.1" not in error.message
-    assert retryable(status)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +171,6 @@ def test_a_rate_limit_says_when_to_come_back_within_a_minute(header: str, expect
     assert type(error) is UpstreamRateLimited
     assert (error.status, error.retry_after_s) == (429, expected)
     assert error.code == "rate_limit_exceeded"
-    assert retryable(429)
 
 
 def test_no_retry_after_is_no_number() -> None:
@@ -191,7 +188,6 @@ def test_recorded_failures_are_told_in_the_providers_words(recording: Recording)
         assert "user_2wT5ElBE4Es3R4QrNLpZiXICmQP" not in error.message
         return
     assert type(error) is UpstreamRefused
-    assert not retryable(recording.status)
     assert (error.message, error.code, error.param) == (
         told["message"],
         told["code"],

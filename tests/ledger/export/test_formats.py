@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.book_days import BookDays
-from ledger.export.formats import csv
 from ledger.export.formats.contract import Heading
 from ledger.export.formats.registry import FORMATS
 from ledger.export.selection import What
 from ledger.export.tables import TABLES, Kind, Row
 from ledger.leaf import leaf
 from tests.ledger.export.conftest import Books
+from tests.ledger.export.csv_reading import read as read_csv
 from tests.ledger.export.exporting import export, file_of, stored_events
 
 WHATS: tuple[What, ...] = ("events", "postings", "charges")
@@ -75,7 +75,7 @@ def plain(kind: Kind, value: object) -> object:
 def test_csv_is_read_back_as_it_was(what: What, data: st.DataObject) -> None:
     rows = data.draw(rows_of(what))
     file = file_of("csv", heading(what), rows)
-    assert list(csv.read(file, TABLES[what])) == rows
+    assert list(read_csv(file, TABLES[what])) == rows
 
 
 @pytest.mark.parametrize("what", WHATS)
@@ -173,7 +173,7 @@ def _events(path: Path) -> list[dict[str, Any]]:
         with path.open("rb") as file:
             return [
                 dict(zip([one.name for one in columns], row, strict=True))
-                for row in csv.read(file, TABLES["events"])
+                for row in read_csv(file, TABLES["events"])
             ]
     if path.suffix == ".parquet":
         found: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()

@@ -16,7 +16,6 @@ from beancount.core.data import Balance, Open, Transaction
 from beancount.core.realization import compute_balance, get, realize
 
 from ledger.book_days import calendar
-from ledger.export.formats import csv
 from ledger.export.formats.beancount import account_name
 from ledger.export.formats.contract import Heading
 from ledger.export.selection import Selection
@@ -30,6 +29,7 @@ from ledger.streams.setting import ChangeSetting, setting_stream_id
 from tests.builders import LawfulLog
 from tests.ledger.building import credit
 from tests.ledger.export.conftest import Books
+from tests.ledger.export.csv_reading import read as read_csv
 from tests.ledger.export.exporting import Exported, Sums, export, file_of, folded, stored_events
 
 READERS = ("csv", "jsonl", "parquet", "beancount")
@@ -47,7 +47,7 @@ def read_postings(exported: Exported) -> list[dict[str, Any]]:
     if path.suffix == ".csv":
         with path.open("rb") as file:
             names = [one.name for one in TABLES["postings"].columns]
-            rows = list(csv.read(file, TABLES["postings"]))
+            rows = list(read_csv(file, TABLES["postings"]))
         return [dict(zip(names, row, strict=True)) for row in rows]
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_text().splitlines()]
