@@ -125,7 +125,7 @@ class OpenDesk:
         handle, stream_id = self.desk.ledger.handle, charge_id()
         cover = Cover(account_id=UUID(account_id), key_id=UUID(key_id))
         terms = Terms(model="m", group="default", price_version=1, multiplier=Multiplier(3, 2))
-        node = {"node": "n", "boot": entity_id()}
+        node: dict[str, Any] = {"node": "n", "boot": entity_id()}
         channel_id = entity_id()
         opening = charge.Reserve(
             hold_nanos=5_000_000,

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from tests.fake_provider import FakeProvider, Script, event_chunk, opened, whole
 from tests.obedient.contract import Figures, Said
@@ -22,7 +23,7 @@ WHOLE = (*map(str, STATUSES), "html-page", "html-200", "empty-200")
 STREAMED = ("error-inside", "cut-inside")
 
 _OVERLOADED = {"type": "overloaded_error", "message": LEAK}
-_ERROR_EVENTS = {
+_ERROR_EVENTS: dict[str, dict[str, Any]] = {
     "openai_chat": {"error": {"message": LEAK, "type": "server_error", "code": 502}},
     "openai_responses": {"type": "response.failed", "response": {"error": {"message": LEAK}}},
     "anthropic_messages": {"type": "error", "error": _OVERLOADED},

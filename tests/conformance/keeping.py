@@ -18,7 +18,7 @@ from tests.fake_provider import (
     whole,
 )
 
-USAGE = {
+USAGE: dict[str, Any] = {
     "input_tokens": 700,
     "input_tokens_details": {"cached_tokens": 100},
     "output_tokens": 300,

@@ -30,7 +30,7 @@ REPORT = {
     "required": ["city", "degrees", "sky"],
     "additionalProperties": False,
 }
-WEATHER = {"name": "weather", "description": "of a city"}
+WEATHER: dict[str, Any] = {"name": "weather", "description": "of a city"}
 CALLS = 'CALL weather {"city":"Riga"}\nCALL weather {"city":"Oslo"}'
 PICTURE = f"data:image/png;base64,{PNG}"
 
@@ -119,7 +119,7 @@ class _Chat(_Api):
         if not is_stream:
             return self.sdk.chat.completions.create(**request)
         options = {"include_usage": True}
-        with self.sdk.chat.completions.stream(**request, stream_options=options) as stream:  # type: ignore[arg-type]
+        with self.sdk.chat.completions.stream(**request, stream_options=options) as stream:
             return stream.get_final_completion()
 
     def text(self, model: str, mark: str, is_stream: bool) -> Told:

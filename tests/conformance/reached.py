@@ -137,12 +137,11 @@ def _run_script(everywhere: Reached, script: str) -> list[dict[str, Any]]:
 def _line(everywhere: Reached, line: dict[str, Any], exchanges: Sequence[Exchange]) -> Line:
     mark = f"{line['scenario']}@{line['model']}"
     stories = [everywhere.gateway.books.story(request_id) for request_id in line["requests"]]
-    usages = [story.settled.usage for story in stories]
     return Line(
         model=line["model"],
         scenario=line["scenario"],
         told=line.get("told", {}),
         error=line.get("error"),
         exchanges=[one for one in exchanges if one.asked.marker == mark],
-        billed=[usage for usage in usages if isinstance(usage, Usage)],
+        billed=[story.settled.usage for story in stories],
     )

@@ -54,7 +54,7 @@ def test_a_turn_with_a_call_of_a_tool(
     assert word in result.text
     billed = [story.settled.usage for story in everywhere.stories()[charges_before:]]
     assert len(billed) == len(exchanges) >= 2
-    assert turn.counts == summed([usage for usage in billed if isinstance(usage, Usage)])
+    assert turn.counts == summed(billed)
 
 
 def summed(billed: list[Usage]) -> Counts:

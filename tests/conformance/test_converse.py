@@ -287,8 +287,8 @@ def _message(body: bytes) -> list[dict[str, Any]]:
             case "content_block_delta", {"type": "input_json_delta", "partial_json": more}:
                 arguments += more
                 blocks[-1]["input"] = {}
-            case "content_block_delta", {"type": _, **more}:
-                for name, text in more.items():
+            case "content_block_delta", dict(delta):
+                for name, text in delta.items() - {("type", delta["type"])}:
                     blocks[-1][name] = blocks[-1].get(name, "") + text
             case _:
                 pass

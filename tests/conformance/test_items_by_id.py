@@ -28,7 +28,7 @@ from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 
 MODEL, TRANSLATED = "items-behind", "items-elsewhere"
-OUTPUT_TOKENS = USAGE["output_tokens"]
+OUTPUT_TOKENS: int = USAGE["output_tokens"]
 numbers = itertools.count()
 
 

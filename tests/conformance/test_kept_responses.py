@@ -160,7 +160,7 @@ def test_what_is_not_kept_is_not_remembered(
 ) -> None:
     response_id = "resp_unkept"
     answers(provider, response(response_id, store=fields.get("told", True)))
-    asked = {"store": False} if "store" in fields else {}
+    asked: dict[str, Any] = {"store": False} if "store" in fields else {}
     assert sdk.responses.create(model=OWN, input="x", **asked).id == response_id
     assert rows(gateway, response_id) == []
     with pytest.raises(openai.NotFoundError):
@@ -261,7 +261,13 @@ def test_it_is_seen_again_at_the_channel_and_key_that_made_it(
 
 def test_its_input_is_listed(sdk: OpenAI, provider: FakeProvider) -> None:
     there = place(made(sdk, provider, "resp_items"))
-    listed = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    listed: dict[str, Any] = {
+        "object": "list",
+        "data": [],
+        "first_id": None,
+        "last_id": None,
+        "has_more": False,
+    }
     answers(provider, listed)
     assert sdk.responses.input_items.list("resp_items", limit=3, order="asc").data == []
     received = provider.received[-1]

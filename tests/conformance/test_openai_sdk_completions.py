@@ -72,7 +72,7 @@ def test_a_provider_that_speaks_it_gets_and_gives_the_bytes(
     assert billed(gateway, raw) == Usage(input=5, output=2, calls=1)
     story = gateway.books.story(raw.headers["x-request-id"])
     assert story.opening.output_tokens_max == 3 * 2 * 4_096
-    assert story.opening.format_name == "openai_completions"
+    assert story.opening.dialect == "openai_completions"
 
 
 @pytest.mark.parametrize("asks", [True, False])

@@ -1,7 +1,8 @@
 """The real OpenAI SDK's Responses against the running gateway, over providers of three kinds."""
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import openai
 import pytest
@@ -252,7 +253,7 @@ def test_a_failed_response_is_not_billed_where_another_channel_answers(
         model=model, input="x", stream=failed_script, metadata={"script": "failed"}
     )
     if failed_script:
-        assert list(raw.parse())[-1].type == "response.completed"
+        assert list(cast("Iterable[Any]", raw.parse()))[-1].type == "response.completed"
     settled = gateway.books.story(raw.headers["x-request-id"]).settled
     assert settled.channel_id == second
     assert [attempt.outcome for attempt in settled.attempts] == ["failed", "answered"]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_the_state_of_key_and_account_counts_within_a_second_of_its_change(stage
         assert call(stage, payer).status == 200
         change(payer)
         changed_s = time.monotonic()
-        answer = until(lambda one=payer: refusal(stage, one), 5, code)
+        answer = until(partial(refusal, stage, payer), 5, code)
         assert time.monotonic() - changed_s < 1.5
         assert (answer.status, answer.code) == (status, code)
 

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from typing import Any
 
 from tests.bookkeeping import ChargeStory, assert_counted_input
 from tests.calling import CHAT, chat_request
@@ -89,7 +90,7 @@ def test_many_leave_at_once_and_each_is_charged_once(stage: Stage) -> None:
     payer = stage.books.payer(100)
 
     def call_and_leave() -> None:
-        fields = {"metadata": {"script": "crowd"}}
+        fields: dict[str, Any] = {"metadata": {"script": "crowd"}}
         with stage.gateway.client(payer.key).stream(MODEL, **fields) as live:
             live.read_until(b"one")
             live.leave()
@@ -151,11 +152,11 @@ def left_at(stage: Stage, script: Script, mark: bytes) -> ChargeStory:
 
 
 def settled_story(stage: Stage, request_id: str) -> ChargeStory:
-    story: ChargeStory = until(
-        lambda: (found := stage.books.story(request_id)) and len(found.events) > 1 and found,
-        10,
-        "closed",
-    )
+    def closed() -> ChargeStory | None:
+        found = stage.books.story(request_id)
+        return found if len(found.events) > 1 else None
+
+    story: ChargeStory = until(closed, 10, "closed")
     assert (
         story.settled.released_nanos
         == sum(

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import psutil
@@ -72,7 +74,7 @@ def test_a_killed_worker_is_replaced_and_its_neighbours_serve_on(
         with calling(scene):
             victim = until(lambda: busy_worker(program), 30, "enough calls in flight")
             os.kill(victim, signal.SIGKILL)
-            until(lambda pid=victim: pid not in program.worker_pids, 10, "it is noticed")
+            until(partial(_is_not_a_worker, program, victim), 10, "it is noticed")
             until(lambda: len(program.worker_pids) == 2, 10, "it is replaced")
         program.await_ready()
         assert call(scene).status == 200
@@ -232,7 +234,11 @@ def test_in_the_end_everything_is_closed_once_and_explained(scene: Scene) -> Non
 # ---------------------------------------------------------------------- callers
 
 
-def call(scene: Scene, **fields: object) -> Answer:
+def _is_not_a_worker(program: Served, pid: int) -> bool:
+    return pid not in program.worker_pids
+
+
+def call(scene: Scene, **fields: Any) -> Answer:  # noqa: ANN401 - JSON
     """One call whose end is written down."""
     echo = fields.pop("echo", None)
     client = scene.program.client(scene.payer.key)

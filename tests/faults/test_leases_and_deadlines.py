@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import psycopg
 import pytest
@@ -162,14 +163,15 @@ def has_read_models(dsn: str) -> bool:
         return row is not None and bool(row[0])
 
 
-def swept_meanwhile(stage: Stage, payer: Payer, **fields: int) -> tuple[Answer, list[str]]:
+def swept_meanwhile(stage: Stage, payer: Payer, **fields: object) -> tuple[Answer, list[str]]:
     """A call whose charge is swept while the provider thinks; its answer, and its events."""
     stage.provider.scripts["slow"] = (1.0, *whole(completion(usage=DEAR)))
     answers: Future[Answer] = Future()
     client = stage.gateway.client(payer.key)
 
     def call() -> None:
-        answers.set_result(client.chat(MODEL, metadata={"script": "slow"}, **fields))
+        request: dict[str, Any] = {"metadata": {"script": "slow"}, **fields}
+        answers.set_result(client.chat(MODEL, **request))
 
     calls = len(stage.provider.received)
     threading.Thread(target=call).start()
@@ -189,7 +191,7 @@ def swept_meanwhile(stage: Stage, payer: Payer, **fields: int) -> tuple[Answer, 
 def test_a_provider_that_ignores_the_limit_of_output_tokens_is_stopped(stage: Stage) -> None:
     """B-117: beyond the client's own limit, and half as much again, nobody listens any more."""
     stage.provider.scripts["limitless"] = stream([" word"] * 2_000, usage=None)
-    request = {"max_tokens": 100, "metadata": {"script": "limitless"}}
+    request: dict[str, Any] = {"max_tokens": 100, "metadata": {"script": "limitless"}}
     with stage.client.stream(MODEL, **request) as answer:
         body = answer.read_all()
     story = stage.books.story(answer.request_id)

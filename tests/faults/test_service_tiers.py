@@ -50,13 +50,13 @@ class Tiers:
             price.STREAM, price.price_stream_id(model, book), command, seen=True
         )
 
-    def call(self, answered: object, *, is_stream: bool = False, **fields: object) -> Answer:
+    def call(self, answered: object, *, is_stream: bool = False, **fields: Any) -> Answer:  # noqa: ANN401 - JSON
         self.stage.provider.scripts["tier"] = _answering(answered, is_stream)
         return self.stage.client.chat(
             self.model, stream=is_stream, metadata={"script": "tier"}, **fields
         )
 
-    def story(self, answered: object, *, is_stream: bool = False, **fields: object) -> ChargeStory:
+    def story(self, answered: object, *, is_stream: bool = False, **fields: Any) -> ChargeStory:  # noqa: ANN401 - JSON
         answer = self.call(answered, is_stream=is_stream, **fields)
         assert answer.status == 200, answer.body
         return self.stage.books.story(answer.request_id)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -33,9 +34,9 @@ def shaped(stage: Stage) -> Shaped:
     return sell
 
 
-def sent(stage: Stage, model: str) -> dict[str, object]:
+def sent(stage: Stage, model: str) -> dict[str, Any]:
     (received,) = stage.provider.calls_of(model)
-    document: dict[str, object] = received.json()
+    document: dict[str, Any] = received.json()
     return document
 
 
@@ -47,8 +48,9 @@ def test_a_channels_prompt_is_read_by_the_provider_and_covered_by_the_hold(
     own = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "x"}]
     answer = stage.client.chat(model, messages=own, max_tokens=1)
     assert answer.status == 200
-    (first, _) = sent(stage, model)["messages"]  # type: ignore[misc]
-    assert first["content"] == (f"{PROMPT}\nBe brief." if leads else "Be brief.")
+    messages = sent(stage, model)["messages"]
+    assert len(messages) == 2
+    assert messages[0]["content"] == (f"{PROMPT}\nBe brief." if leads else "Be brief.")
     plain = stage.client.chat(shaped(), messages=own, max_tokens=1)
     with_prompt, without = (stage.books.story(each.request_id) for each in (answer, plain))
     added = with_prompt.opening.input_tokens_estimated - without.opening.input_tokens_estimated

@@ -6,6 +6,7 @@ Runs last of them (the files of a folder run in the order of their names), on th
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 
@@ -83,8 +84,8 @@ def topics(connection: psycopg.Connection) -> set[str]:
     return {row[0] for row in rows}
 
 
-def one(connection: psycopg.Connection, query: str) -> tuple:  # type: ignore[type-arg]
-    row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+def one(connection: psycopg.Connection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query.encode()).fetchone()
     assert row is not None
     return row
 

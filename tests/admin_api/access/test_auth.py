@@ -16,8 +16,9 @@ from tests.admin_api.desks import ROOT_TOKEN, OpenDesk, Servers, at_desk
 
 ID = str(uuid4())
 MOVE = {"code": "other", "reason": "r"}
+Asked = tuple[str, str, object]
 CHANNEL = {"name": "c", "type": "echo", "models": ["m"]}
-READS = (
+READS: tuple[Asked, ...] = (
     ("GET", "/accounts", None),
     ("GET", f"/accounts/{ID}", None),
     ("GET", f"/accounts/{ID}/balance", None),
@@ -65,7 +66,7 @@ READS = (
     ("GET", "/price-books/draft/ratios", None),
     ("POST", "/price-books/draft/preview", {}),
 )
-WRITES = (
+WRITES: tuple[Asked, ...] = (
     ("POST", "/accounts", {"name": "a"}),
     ("POST", f"/accounts/{ID}/credits", {"amount": "1", "reason": "r"}),
     ("POST", f"/accounts/{ID}/keys", {"name": "k"}),
@@ -119,7 +120,7 @@ def test_every_route_declares_its_permission() -> None:
 
 
 def test_the_tables_above_name_every_route() -> None:
-    declared = {(method, route.path) for route in _routes() for method in route.methods}
+    declared = {(method, route.path) for route in _routes() for method in route.methods or ()}
     assert len(declared) == len(ALL) + len(PUBLIC)
 
 
@@ -221,7 +222,7 @@ async def _raw(
     headers: list[tuple[str, str]],
     body: object = None,
 ) -> httpx2.Response:
-    encoded = [(name, value.encode("latin-1")) for name, value in headers]
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     return await desk.client.request(method, PREFIX + path, headers=encoded, json=body)
 
 

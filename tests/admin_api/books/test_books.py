@@ -112,7 +112,8 @@ def test_a_statement_leads_from_its_opening_to_its_closing(servers: Servers) -> 
         }
         assert (whole["opening"]["posted"], whole["closing"]["posted"]) == ("0", "12.9982")
         assert whole["next"] is whole["since"] is whole["until"] is None
-        lines, after = [], 0
+        lines: list[dict[str, Any]] = []
+        after: int | None = 0
         while after is not None:
             page = (await desk.get(f"{path}?limit=1&after={after}")).json()
             lines += page["lines"]

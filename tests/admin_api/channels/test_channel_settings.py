@@ -58,7 +58,7 @@ def test_the_kinds_of_providers_are_told_with_all_they_need(servers: Servers) ->
 
 
 def test_settings_are_kept_and_what_they_cannot_be_is_refused_by_name(servers: Servers) -> None:
-    refused = (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "settings.region"),
         ({"region": "EU 1"}, "settings.region"),
         ({"region": "eu-1", "login_url": "ftp://x"}, "settings.login_url"),

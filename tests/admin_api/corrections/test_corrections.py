@@ -351,7 +351,7 @@ async def _cut_off_after(desk: OpenDesk, appends: int, adjustment: UUID, actor: 
     except Killed:
         return
     finally:
-        del desk.desk.ledger.handle_together  # type: ignore[method-assign]
+        del desk.desk.ledger.handle_together
     raise AssertionError("it was to be cut off")
 
 

@@ -80,7 +80,8 @@ def test_a_rare_type_is_found_by_following_empty_pages(
             await desk.credit(account_id, "1")
         await desk.ask("PUT", "/groups/g", json={"multiplier": "1"})
         found: list[str] = []
-        pages, after = 0, 0
+        pages = 0
+        after: int | None = 0
         while after is not None:
             page = (await desk.get(f"/ledger/events?type=group.GroupSet.v1&after={after}")).json()
             found += [event["type"] for event in page["events"]]

@@ -74,7 +74,10 @@ def test_the_catalogue_comes_in_pages(servers: Servers) -> None:
 def test_a_dry_run_shows_what_an_import_would_set_and_sets_nothing(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         before = await events(servers)
-        body = {"models": [SONNET, "deepseek:deepseek-reasoner"], "dry_run": True}
+        body: dict[str, Any] = {
+            "models": [SONNET, "deepseek:deepseek-reasoner"],
+            "dry_run": True,
+        }
         told = await imported(desk, "catalogue", **body)
         assert await events(servers) == before
         outcomes = {each["model"]: (each["outcome"], each["version"]) for each in told["models"]}

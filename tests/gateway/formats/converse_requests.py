@@ -109,7 +109,7 @@ def _parts(blocks: list[dict[str, Any]]) -> tuple[Part, ...]:
         ((kind, told),) = block.items()
         if kind == "cachePoint":
             mark = CacheMark(ttl=told.get("ttl") or "5m")
-            parts[-1] = msgspec.structs.replace(parts[-1], cache=mark)  # type: ignore[type-var]
+            parts[-1] = msgspec.structs.replace(parts[-1], cache=mark)
         else:
             parts.append(_part(kind, told))
     return tuple(parts)
@@ -139,7 +139,8 @@ def _part(kind: str, told: Any) -> Part:  # noqa: ANN401 - JSON
                 content=_parts(content),  # type: ignore[arg-type]  # what results may hold
                 is_error=told.get("status") == "error",
             )
-    raise AssertionError(kind)
+        case _:
+            raise AssertionError(kind)
 
 
 def _document(told: dict[str, Any]) -> Part:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -319,6 +320,7 @@ def test_a_delta_of_a_call_that_has_not_begun_is_unreadable() -> None:
 def test_signatures_come_back_through_clients_of_other_formats(client: str) -> None:
     translation = FORMATS[client].translation
     answer = json.loads(translation.answer(CALL, TRANSLATION.turn(ANSWER), Usage()))
+    messages: dict[str, Any]
     if client == "openai_chat":
         messages = {"messages": [*SAID, answer["choices"][0]["message"]]}
     elif client == "openai_responses":

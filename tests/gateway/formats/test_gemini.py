@@ -174,7 +174,7 @@ def test_what_is_no_answer_is_not_read_as_one(body: bytes) -> None:
 def test_a_malformed_request_is_refused_by_its_parameter(members: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         call(**members)
-    assert refusal.value.param.startswith(next(iter(members)))
+    assert (refusal.value.param or "").startswith(next(iter(members)))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_a_schema_of_geminis_becomes_a_json_schema() -> None:
 def test_a_chat_with_tools_goes_through_and_back() -> None:
     """Chat -> Gemini -> Chat: text beside calls, results, what is forced, and the schema."""
     chat = OpenAIChat()
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "what?"},
         {

@@ -50,7 +50,7 @@ def again(**members: object) -> tuple[dict[str, Any], tuple[str, ...]]:
     return written.document, written.losses
 
 
-def conversed(*messages: Message, **members: object) -> Conversation:
+def conversed(*messages: Message, **members: Any) -> Conversation:  # noqa: ANN401 - any
     return Conversation(format="anthropic_messages", messages=messages, **members)
 
 

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from gateway.conversation.parts import Text, Thinking
 from gateway.conversation.reasoning_suffixes import Suffix
+from gateway.conversation.turn import PartBegun, TextDelta
 from gateway.formats.registry import FORMATS
 from gateway.formats.translator import Asking, Translators
 from gateway.formats.values import Piece
@@ -103,18 +105,20 @@ def words_of(client: str, body: bytes, is_stream: bool) -> str:
     if not is_stream:
         turn = FORMATS[client].translation.turn(json.loads(body))
         parts = [part for choice in turn.choices for part in choice.parts]
-        return "".join(part.text for part in parts if type(part).__name__ == "Text")
+        return "".join(part.text for part in parts if isinstance(part, Text))
     words: list[str] = []
     thoughts: set[tuple[int, int]] = set()
     reader = FORMATS[client].translation.reader()
     plain = FORMATS[client].stream(asking(client, is_stream=True), count_words)
     for piece in [*plain.feed(body), *plain.finish()]:
         for event in reader.read(piece.data) if piece.data else ():
-            part = getattr(event, "part", None)
-            if type(part).__name__ == "Thinking":
-                thoughts.add((event.choice, event.number))
-            elif hasattr(event, "text") and (event.choice, event.number) not in thoughts:
-                words.append(event.text)
+            match event:
+                case PartBegun(choice=choice, number=number, part=Thinking()):
+                    thoughts.add((choice, number))
+                case TextDelta(choice=choice, number=number, text=text):
+                    words += [] if (choice, number) in thoughts else [text]
+                case _:
+                    pass
     return "".join(words)
 
 
@@ -144,19 +148,21 @@ def has_readable_thoughts(format_name: str, recording: Recording) -> bool:
     if not recording.is_stream:
         turn = FORMATS[format_name].translation.turn(json.loads(recording.response))
         parts = [part for choice in turn.choices for part in choice.parts]
-        return any(type(part).__name__ == "Thinking" and part.text for part in parts)  # type: ignore[union-attr]
+        return any(isinstance(part, Thinking) and part.text for part in parts)
     plain = FORMATS[format_name].stream(asking(format_name, is_stream=True), count_words)
     thoughts: set[tuple[int, int]] = set()
+    has_words = False
     for piece in [*plain.feed(recording.response), *plain.finish()]:
         for event in reader.read(piece.data) if piece.data else ():
-            part = getattr(event, "part", None)
-            if type(part).__name__ == "Thinking":
-                thoughts.add((event.choice, event.number))
-                if part.text:
-                    return True
-            elif getattr(event, "text", "") and (event.choice, event.number) in thoughts:
-                return True
-    return False
+            match event:
+                case PartBegun(choice=choice, number=number, part=Thinking(text=text)):
+                    thoughts.add((choice, number))
+                    has_words |= bool(text)
+                case TextDelta(choice=choice, number=number, text=text):
+                    has_words |= bool(text) and (choice, number) in thoughts
+                case _:
+                    pass
+    return has_words
 
 
 @each([pair for pair in SAME if not pair[2].is_stream])

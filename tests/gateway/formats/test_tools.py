@@ -141,7 +141,10 @@ def test_searches_are_what_the_usage_tells_else_the_results_that_came() -> None:
     assert whole("anthropic_messages", **told) == Usage(web_search=5, code_execution=1)
     none = message(server_tool_use={"web_search_requests": 0, "web_fetch_requests": 0})
     assert whole("anthropic_messages", **none) == Usage(code_execution=1)
-    for odd in (None, {"web_search_requests": -1}, {"web_search_requests": "5"}, []):
+    oddities: tuple[object, ...] = (
+        None, {"web_search_requests": -1}, {"web_search_requests": "5"}, [],
+    )  # fmt: skip
+    for odd in oddities:
         silent = message(server_tool_use=odd)
         assert whole("anthropic_messages", **silent) == Usage(web_search=1, code_execution=1)
 
@@ -221,7 +224,10 @@ def test_grounding_without_a_query_is_no_search() -> None:
 
 
 def test_a_gemini_request_is_bounded_as_it_is_billed() -> None:
-    given = {"contents": [], "tools": [{"google_search": {}}, {"codeExecution": {}}]}
+    given: dict[str, Any] = {
+        "contents": [],
+        "tools": [{"google_search": {}}, {"codeExecution": {}}],
+    }
     assert offered("gemini", model="gemini-2.5-pro", **given)["web_search"] == 1
     assert offered("gemini", model="gemini-3-pro", **given) == {
         "web_search": TOOL_CALLS_DEFAULT, "code_execution": TOOL_CALLS_DEFAULT,

@@ -162,15 +162,17 @@ def _reference(stream: bytes) -> list[bytes]:
 
 def test_pending_tells_of_a_block_without_its_blank_line() -> None:
     parser = SSEParser()
-    assert not parser.pending
+    pending = [parser.pending]
     assert parser.feed(b"data: a\n") == []
-    assert parser.pending
+    pending.append(parser.pending)
     assert parser.feed(b"\n") == [SSEEvent(b"data: a\n\n", b"a")]
-    assert not parser.pending
+    pending.append(parser.pending)
     assert parser.finish() is None
     parser.feed(b"data: b")
+    pending.append(parser.pending)
     assert parser.finish() == SSEEvent(b"data: b", b"b")
-    assert not parser.pending
+    pending.append(parser.pending)
+    assert pending == [False, True, False, True, False]
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 64, 10_000])

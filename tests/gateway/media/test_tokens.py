@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.formats.registry import FORMATS
 from gateway.media.image_sizes import Size
@@ -92,9 +93,7 @@ def test_every_format_reads_the_size_and_counts_by_the_models_name(format_name: 
         asked_format = FORMATS[format_name]
         call = asked_format.read_request(document, json.dumps(document).encode())
         if format_name == "gemini":  # its model stands in the path
-            call = type(call)(
-                **{name: getattr(call, name) for name in call.__slots__} | {"model": model}
-            )
+            call = replace(call, model=model)
         prompt = asked_format.prompt(call)
         return prompt.fixed_tokens, prompt.estimated_tokens
 

@@ -47,4 +47,5 @@ def claim_of(form: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         .public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
-    return jwt.decode_header(assertion), dict(jwt.decode(assertion, public))
+    header = jwt.decode_header(assertion)  # type: ignore[no-untyped-call]
+    return header, dict(jwt.decode(assertion, public))  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
 """Bedrock: what InvokeModel is sent, and AWS's signature over it."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -113,7 +114,7 @@ def test_the_format_in_which_a_model_is_asked(model: str, format_name: str) -> N
     ],
 )
 def test_what_converse_is_sent(model: str, is_stream: bool, path: str) -> None:
-    body = {"messages": []}
+    body: dict[str, Any] = {"messages": []}
     one = attempt(
         Bedrock(),
         "bedrock_converse",
@@ -135,7 +136,8 @@ def test_a_complaint_of_converse_stays_as_aws_words_it() -> None:
         (403, "The security token included in the request is invalid.", 401),
     ):
         body = msgspec.json.encode({"message": message})
-        upstream = Sent(lambda _, status=status, body=body: WholeAnswer(status, headers, body))
+        refusal = WholeAnswer(status, headers, body)
+        upstream = Sent(lambda _, refusal=refusal: refusal)  # type: ignore[misc]  # its own default
         failure = answer(
             Bedrock(), attempt(Bedrock(), "bedrock_converse", model=NOVA, key=KEY), upstream
         )
