@@ -17,7 +17,8 @@ def windows(
     if not any(cap is not None for cap in caps.values()):
         return ()
     moment = datetime.fromtimestamp(admitted_at_us / 1_000_000, UTC).astimezone(zone)
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    # Where midnight happens twice a day begins with the first, or it would be two windows.
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     starts = {
         "day": midnight,
         "week": midnight - timedelta(days=midnight.weekday()),
