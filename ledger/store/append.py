@@ -72,11 +72,15 @@ class ScopeBalance(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Events that are stored together or not at all, with everything the function needs."""
+    """Events that are stored together or not at all, with everything the function needs.
+
+    `is_capped`: the database may refuse it for a cap. `is_closing`: it closes a charge.
+    """
 
     rows: list[tuple[UUID, int, str, bytes, UUID | None]]
     effects: list[tuple[int, UUID, int, int, int | None]]
     is_capped: bool
+    is_closing: bool
     has_configuration: bool
     size_bytes: int
 
@@ -173,7 +177,7 @@ def interpret(groups: Sequence[Group], row: Sequence[Any]) -> Answer:
 
 def _group(events: Sequence[tuple[StoredRow, Event | None]]) -> Group:
     assert events
-    group = Group([], [], is_capped=False, has_configuration=False, size_bytes=0)
+    group = Group([], [], is_capped=False, is_closing=False, has_configuration=False, size_bytes=0)
     for ordinal, (row, event) in enumerate(events):
         account = event.account_id if isinstance(event, AccountEvent) else None
         group.rows.append((*row, account))
@@ -182,6 +186,7 @@ def _group(events: Sequence[tuple[StoredRow, Event | None]]) -> Group:
             continue
         stream = STREAM_OF[type(event)]
         group.has_configuration |= stream.is_configuration
+        group.is_closing |= type(event) in stream.closing
         effects = stream.effects(event)
         if account is not None and account not in [effect.scope for effect in effects]:
             effects = (Effect(account, 0, 0), *effects)

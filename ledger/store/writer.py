@@ -83,6 +83,7 @@ class Writer:
         self._publish = publish
         self._limits = limits
         self._releases: deque[_Waiting] = deque()
+        self._capped_closings: deque[_Waiting] = deque()
         self._holds: deque[_Waiting] = deque()
         self._unsent: list[_Waiting] = []
         self._connection: psycopg.AsyncConnection[Any] | None = None
@@ -104,17 +105,18 @@ class Writer:
         amount larger than any balance.
         """
         group = prepare(events)
-        if group.is_capped and len(self._holds) >= self._limits.queued_groups_max:
+        queue = self._queue_of(group)
+        if queue is self._holds and len(queue) >= self._limits.queued_groups_max:
             raise WriterBusy("too many reservations are waiting for the database")
         future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        (self._holds if group.is_capped else self._releases).append(_Waiting(group, future))
+        queue.append(_Waiting(group, future))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return future
 
     def withdraw(self, future: "asyncio.Future[Appended]") -> bool:
         """Take a group back unless it was sent; its future then ends with Withdrawn."""
-        waiting = (*self._unsent, *self._releases, *self._holds)
+        waiting = (*self._unsent, *self._releases, *self._capped_closings, *self._holds)
         if future.done() or not any(one.future is future for one in waiting):
             return False
         future.set_exception(Withdrawn("taken back before it was sent"))
@@ -135,6 +137,11 @@ class Writer:
             await asyncio.wait(self._publishing)
         await self._disconnect()
 
+    def _queue_of(self, group: Group) -> deque[_Waiting]:
+        if group.is_capped:
+            return self._capped_closings if group.is_closing else self._holds
+        return self._releases
+
     async def _flush(self) -> None:
         try:
             while batch := self._next_batch():
@@ -143,10 +150,10 @@ class Writer:
             self._flushing = None
 
     def _next_batch(self) -> list[_Waiting]:
-        """Releases first: within one batch they make room for the holds."""
+        """Releases first: within one batch they make room for the rest; closings before holds."""
         batch: list[_Waiting] = []
         room_events, room_bytes = self._limits.batch_events_max, self._limits.batch_bytes_max
-        for queue in (self._releases, self._holds):
+        for queue in (self._releases, self._capped_closings, self._holds):
             while queue:
                 group = queue[0].group
                 room_events -= len(group.rows)

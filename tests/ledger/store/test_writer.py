@@ -218,6 +218,33 @@ def test_the_bound_refuses_holds_and_never_closings(ledger_database: FreshDataba
     asyncio.run(run())
 
 
+def test_a9_a_settlement_above_its_hold_passes_while_holds_fill_the_queue(
+    ledger_database: FreshDatabase,
+) -> None:
+    paying = payer()
+    limits = WriterLimits(queued_groups_max=2_000)
+
+    async def run() -> None:
+        writer = Writer(ledger_database.app_dsn, limits=limits)
+        await writer.append([credit(paying.account_id, 10**9)])
+        dear = Call()
+        await writer.append(dear.next(reserve(paying.cover(), 10)))
+        with connect(ledger_database.owner_dsn) as blocking, blocking.transaction():
+            blocking.execute("select from ledger.head for update")
+            first = writer.append([credit(entity_id(), 1)])
+            await asyncio.sleep(0.05)
+            holds = [writer.append(Call().next(reserve(paying.cover(), 1))) for _ in range(2_000)]
+            with pytest.raises(WriterBusy):
+                writer.append(Call().next(reserve(paying.cover(), 1)))
+            above = writer.append(dear.next(settle(Usage(input=100))))
+        appended = await above
+        assert appended.positions[0] == (await first).positions[0] + 1, "it waits for no hold"
+        assert len(await asyncio.gather(*holds)) == 2_000
+        await writer.close()
+
+    asyncio.run(run())
+
+
 def test_a_batch_is_bounded_by_events_and_by_bytes(ledger_database: FreshDatabase) -> None:
     async def run(limits: WriterLimits) -> int:
         writer = Writer(ledger_database.app_dsn, limits=limits)
