@@ -79,8 +79,8 @@ def test_the_index_of_closings_names_exactly_the_closing_topics(connection: Conn
     assert row is not None
     assert row[0].count("'::text") == len(CLOSING_TOPICS)
     assert all(f"'{topic}'" in row[0] for topic in CLOSING_TOPICS)
-    body = connection.execute(
-        "select prosrc from pg_proc where proname = 'append_events'"
-    ).fetchone()
-    assert body is not None
-    assert all(body[0].count(f"'{topic}'") == 2 for topic in CLOSING_TOPICS)
+    bodies = connection.execute(
+        "select prosrc from pg_proc where proname in ('append_by_group', 'judge')"
+    ).fetchall()
+    assert len(bodies) == 2
+    assert {body.count(f"'{topic}'") for (body,) in bodies for topic in CLOSING_TOPICS} == {2}
