@@ -324,7 +324,7 @@ class LawfulLog:
             anomaly=self._random.choice(["", "", "", "usage_above_estimate"]),
             ttft_ms=self._random.choice([None, 120]),
             duration_ms=self._random.randrange(9_000),
-            is_covered=stream_id not in self._uncovered,
+            covered_nanos=0 if stream_id in self._uncovered else None,
         )
 
     def _cost(self, upstream_model: str, usage: Usage) -> Cost | None:

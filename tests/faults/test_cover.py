@@ -7,6 +7,7 @@ import time
 import pytest
 
 from gateway.call.charges import open_charge
+from ledger.streams import account, api_key
 from ledger.streams.charge.events import ChargeAdjusted, QuotaReserved
 from tests.calling import Answer
 from tests.fake_provider import Script, chunk, completion, event_chunk, opened, stream, whole
@@ -35,19 +36,44 @@ def test_cost_above_the_hold_is_held_and_charged_where_there_is_money(
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
-def test_cost_above_the_hold_is_charged_up_to_the_hold_where_there_is_none(
+def test_a20_cost_above_the_hold_is_charged_up_to_what_is_there(
     stage: Stage, is_stream: bool
 ) -> None:
     payer = stage.books.payer(0.000_100)
     answer = dear_call(stage, payer.key, is_stream)
     assert answer.status == 200
     story = stage.books.story(answer.request_id)
-    assert story.names == ["QuotaReserved", "UsageSettled"]
-    settled, held = story.settled, story.opening.hold_nanos
-    assert (settled.charged_nanos, settled.shortfall_nanos) == (held, COST - held)
+    assert story.names == ["QuotaReserved", "QuotaReserved", "UsageSettled"]
+    settled = story.settled
+    assert (settled.charged_nanos, settled.shortfall_nanos) == (100_000, COST - 100_000)
     balance = stage.books.balance(payer.account_id)
-    assert balance.available_nanos == 100_000 - held >= 0
-    assert balance.held_nanos == 0
+    assert (balance.posted_nanos, balance.held_nanos) == (0, 0)
+
+
+@pytest.mark.parametrize("limit", ["key", "window", "overdraft"])
+def test_a20_the_least_of_all_that_covers_it_decides(stage: Stage, limit: str) -> None:
+    cap = 100_000
+    terms = api_key.KeyTerms(limit_nanos=cap) if limit == "key" else None
+    limits = account.SpendingLimits(
+        day_nanos=cap if limit == "window" else None,
+        overdraft_nanos=cap if limit == "overdraft" else 0,
+    )
+    usd = 0 if limit == "overdraft" else 5
+    payer = stage.books.payer(usd, terms=terms, limits=limits)
+    answer = dear_call(stage, payer.key, is_stream=False)
+    settled = stage.books.story(answer.request_id).settled
+    assert (settled.charged_nanos, settled.shortfall_nanos) == (cap, COST - cap)
+
+
+def test_a20_where_nothing_is_there_the_hold_is_charged(stage: Stage) -> None:
+    probe = dear_call(stage, stage.books.payer(5).key, is_stream=False)
+    held = stage.books.story(probe.request_id).opening.hold_nanos
+    payer = stage.books.payer(0)
+    stage.books.credit(payer.account_id, held)
+    answer = dear_call(stage, payer.key, is_stream=False)
+    story = stage.books.story(answer.request_id)
+    assert story.names == ["QuotaReserved", "UsageSettled"]
+    assert (story.settled.charged_nanos, story.settled.shortfall_nanos) == (held, COST - held)
 
 
 def test_a_stream_that_outgrows_its_hold_holds_more(stage: Stage) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -28,6 +28,7 @@ from tests.fake_provider import (
     whole,
 )
 from tests.faults.conftest import IN_NANOS, MODEL, OUT_NANOS, PROVIDER_KEY, Stage
+from tests.recomputed import lowest_available
 from tests.running import in_process, until
 from tests.servers import migrated_database
 from tollgate.embedded.postgres import EmbeddedPostgres
@@ -83,6 +84,24 @@ def test_late_usage_is_charged_up_to_what_is_there(stage: Stage) -> None:
     assert names == ["QuotaReserved", "RefundIssued", "ChargeAdjusted"]
     balance = stage.books.balance(payer.account_id)
     assert (balance.posted_nanos, balance.held_nanos) == (0, 0)
+
+
+def test_a7_usage_that_comes_late_twenty_times_at_once_takes_nothing_below_zero(
+    stage: Stage,
+) -> None:
+    payer, calls = stage.books.payer(0.05), 20
+    answers = swept_at_once(stage, payer, calls, max_tokens=100)
+    assert [answer.status for answer in answers] == [200] * calls
+    until(
+        lambda: all(len(story.events) == 3 for story in stage.books.stories(payer.account_id)),
+        10,
+        "every late usage has its event",
+    )
+    late = [story.events[2].event for story in stage.books.stories(payer.account_id)]
+    assert sum(one.delta_nanos for one in late if isinstance(one, ChargeAdjusted)) == 50_000_000
+    balance = stage.books.balance(payer.account_id)
+    assert (balance.posted_nanos, balance.held_nanos) == (0, 0)
+    assert lowest_available(stage.books.log())[payer.account_id] == 0
 
 
 def test_a_node_whose_lease_lapsed_ends_its_streams_and_takes_a_new_boot(stage: Stage) -> None:
@@ -165,27 +184,35 @@ def has_read_models(dsn: str) -> bool:
 
 def swept_meanwhile(stage: Stage, payer: Payer, **fields: object) -> tuple[Answer, list[str]]:
     """A call whose charge is swept while the provider thinks; its answer, and its events."""
-    stage.provider.scripts["slow"] = (1.0, *whole(completion(usage=DEAR)))
-    answers: Future[Answer] = Future()
-    client = stage.gateway.client(payer.key)
-
-    def call() -> None:
-        request: dict[str, Any] = {"metadata": {"script": "slow"}, **fields}
-        answers.set_result(client.chat(MODEL, **request))
-
-    calls = len(stage.provider.received)
-    threading.Thread(target=call).start()
-    until(lambda: len(stage.provider.received) > calls, 5, "the provider was asked")
-    with psycopg.connect(stage.owner_dsn) as connection:
-        connection.execute("update operations.node_lease set expires_at = now() - interval '1 s'")
-    core = stage.gateway.core
-    sweeper = Sweeper(core.pool, core.writer)
-    until(lambda: stage.gateway.loop.run(sweeper.sweep()), 5, "swept")
-    stage.gateway.loop.run(stage.gateway.front.lease.acquire())
-    answer = answers.result(10)
+    (answer,) = swept_at_once(stage, payer, 1, **fields)
     stage.gateway.loop.run(asyncio.sleep(0.2))
     (story,) = stage.books.stories(payer.account_id)
     return answer, story.names
+
+
+def swept_at_once(stage: Stage, payer: Payer, calls: int, **fields: object) -> list[Answer]:
+    """Calls whose charges are swept while the provider thinks."""
+    stage.provider.scripts["slow"] = (1.0, *whole(completion(usage=DEAR)))
+    client = stage.gateway.client(payer.key)
+    request: dict[str, Any] = {"metadata": {"script": "slow"}, **fields}
+    received = len(stage.provider.received)
+    with ThreadPoolExecutor(calls) as threads:
+        asked = [threads.submit(client.chat, MODEL, **request) for _ in range(calls)]
+        until(lambda: len(stage.provider.received) == received + calls, 5, "all were asked")
+        with psycopg.connect(stage.owner_dsn) as connection:
+            connection.execute(
+                "update operations.node_lease set expires_at = now() - interval '1 s'"
+            )
+        core = stage.gateway.core
+        sweeper = Sweeper(core.pool, core.writer)
+
+        def sweep() -> bool:
+            stage.gateway.loop.run(sweeper.sweep())
+            return stage.books.balance(payer.account_id).held_nanos == 0
+
+        until(sweep, 5, "swept")
+        stage.gateway.loop.run(stage.gateway.front.lease.acquire())
+        return [one.result(10) for one in asked]
 
 
 def test_a_provider_that_ignores_the_limit_of_output_tokens_is_stopped(stage: Stage) -> None:

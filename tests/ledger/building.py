@@ -209,6 +209,7 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
                 service="flex",
                 cost=Cost(book="cost", price_version=2, amount_nanos=3),
             ),
+            overdraft_nanos=100,
             channel_id=CHANNEL,
             upstream_model="m",
             actor="a",

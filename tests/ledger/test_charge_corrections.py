@@ -24,7 +24,7 @@ def corrected(call: Call, delta_nanos: int, late: LateUsage | None = None) -> Ch
 def test_a_correction_names_the_channel_and_model_that_answered() -> None:
     call = Call()
     call.next(reserve(payer().cover(), 10_000))
-    settled = call.next(settle(USAGE, PRICE, is_covered=False))[-1].event
+    settled = call.next(settle(USAGE, PRICE, covered_nanos=0))[-1].event
     for delta in (-3, 2):
         adjusted = corrected(call, delta)
         assert adjusted.channel_id == settled.channel_id  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ def call(*later: rules.Adjust, hold: int = 10_000, closing: Any = None) -> Call 
     """A call as its events tell it."""
     stream = Stream()
     stream.next(reserve(payer().cover(), hold, TERMS))
-    closed = stream.next(closing or settle(USAGE, PRICE, is_covered=False))[-1].event
+    closed = stream.next(closing or settle(USAGE, PRICE, covered_nanos=0))[-1].event
     adjusted = [stream.next(each)[0].event for each in later]
     return billed_call(
         stream.stream_id,
@@ -174,7 +174,7 @@ def calls(draw: st.DrawFn) -> Call:
     found = call(
         *later,
         hold=draw(st.sampled_from([50, 400, 10_000])),
-        closing=settle(usage, PRICE, is_covered=False),
+        closing=settle(usage, PRICE, covered_nanos=0),
     )
     assert found is not None
     return found

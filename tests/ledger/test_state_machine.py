@@ -162,7 +162,7 @@ class ChargeMachine(RuleBasedStateMachine):
         if self._try(call, command).refusal is None:
             return
         # Above the hold and no money left: settled within the hold, which nothing can refuse.
-        assert self._try(call, replace(command, is_covered=False)).refusal is None
+        assert self._try(call, replace(command, covered_nanos=0)).refusal is None
 
     @rule(call=calls)
     def refund_call(self, call: Call) -> None:
@@ -233,7 +233,7 @@ class ChargeMachine(RuleBasedStateMachine):
         if call.state.is_closed:
             return
         here, there = self._another_view(call), self._another_view(call)
-        groups = [here.next(settle(usage, price, is_covered=False)), there.next(refund())]
+        groups = [here.next(settle(usage, price, covered_nanos=0)), there.next(refund())]
         views = [here, there]
         if not settles_first:
             groups.reverse()

@@ -21,7 +21,6 @@ from gateway.errors import Overloaded
 from ledger.errors import (
     LedgerError,
     OverBudget,
-    StoreUnavailable,
     VersionConflict,
     Withdrawn,
 )
@@ -38,6 +37,8 @@ log = structlog.get_logger()
 
 CLOSE_WITHIN_S = 10.0
 _RETRY_S = 0.2
+_ASKED_MAX = 3
+"""How often a part is tried that was said to be covered; then what is beyond the hold is a memo."""
 
 
 class OpenCharge:
@@ -159,12 +160,13 @@ class OpenCharge:
             return None
         if self._state.is_closed:
             return await self._settle_late(command)
-        try:
-            await self._append(rules.decide(self._state, command), within_s=None)
-        except OverBudget:
-            uncovered = replace(command, is_covered=False)
-            await self._append(rules.decide(self._state, uncovered), within_s=None)
-        return None
+        for _ in range(_ASKED_MAX):
+            try:
+                return await self._append(rules.decide(self._state, command), within_s=None)
+            except OverBudget as refusal:
+                command = replace(command, covered_nanos=max(0, refusal.available_nanos))
+        uncovered = replace(command, covered_nanos=0)
+        return await self._append(rules.decide(self._state, uncovered), within_s=None)
 
     async def _refund_once(self, command: rules.Refund) -> None:
         if not self._state.is_closed:
@@ -204,16 +206,22 @@ class OpenCharge:
         return state
 
     async def _settle_late(self, command: rules.Settle) -> None:
+        """Charge as much of it as the account covers, and book what the provider takes for it."""
+        if self._state.channel_id is not None:
+            return  # it was we who settled, and the database's answer that was lost
         terms = self.opening.terms
-        cost = charge_nanos(rules.lines_of(command, terms), terms.multiplier)
-        account = self.opening.account_id
-        used = await self._store.read_used(account, (account,))
-        if used is None:
-            raise StoreUnavailable("what is available cannot be read")
-        late_nanos = min(cost - self._state.charged_nanos, max(0, -used.get(account, 0)))
-        if late_nanos > 0:
-            adjustment_id = derived_id("late_usage", str(self.charge_id))
-            await self._adjust(adjustment_id, late_nanos, "late_usage", command)
+        cost_nanos = charge_nanos(rules.lines_of(command, terms), terms.multiplier)
+        late_nanos = cost_nanos - self._state.charged_nanos
+        adjustment_id = derived_id("late_usage", str(self.charge_id))
+        for _ in range(_ASKED_MAX):
+            try:
+                if late_nanos > 0:
+                    await self._adjust(adjustment_id, late_nanos, "late_usage", command)
+                    return
+            except OverBudget as refusal:
+                late_nanos = min(late_nanos, refusal.available_nanos)
+        log.warning("charge.late_usage_not_covered", id=str(self.charge_id), nanos=cost_nanos)
+        await self._adjust(adjustment_id, 0, "late_usage", command)
 
     async def _adjust(
         self,
@@ -230,5 +238,6 @@ class OpenCharge:
             usage=settle.usage if settle else None,
             lines=rules.lines_of(settle, self.opening.terms) if settle else (),
             late=rules.late_usage(settle) if settle else None,
+            overdraft_nanos=self.opening.overdraft_nanos if settle and delta_nanos else None,
         )
         await self._append(rules.decide(self._state, adjust), within_s=None)

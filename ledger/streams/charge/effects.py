@@ -29,7 +29,8 @@ def effects(event: ChargeEvent) -> tuple[Effect, ...]:
         case RefundIssued():
             return _everywhere(event, -event.released_nanos, 0)
         case ChargeAdjusted():
-            return _everywhere(event, 0, -event.delta_nanos)
+            of_account, *others = _everywhere(event, 0, -event.delta_nanos)
+            return (of_account._replace(cap_nanos=event.overdraft_nanos), *others)
         case _:
             assert_never(event)
 

@@ -145,9 +145,10 @@ class LateUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
     """A closed charge was corrected. Positive `delta_nanos`: the customer pays more.
 
-    `usage`, `lines` and `late` are those of usage that came late; of a repricing, `lines` are
-    those of the other price. `channel_id` and `upstream_model`: who answered the call, where it was
-    answered and `late` does not say it; earlier releases did not tell.
+    `usage`, `lines` and `late` are those of usage that came late, which is stored only where the
+    account, with `overdraft_nanos`, covers it; everything else is stored always. Of a repricing,
+    `lines` are those of the other price. `channel_id` and `upstream_model`: who answered the call,
+    where it was answered and `late` does not say it; earlier releases did not tell.
     """
 
     TOPIC: ClassVar[str] = "charge.ChargeAdjusted.v1"
@@ -161,6 +162,7 @@ class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True
     usage: Usage | None = None
     lines: tuple[Line, ...] = ()
     late: LateUsage | None = None
+    overdraft_nanos: int | None = None
     channel_id: UUID | None = None
     upstream_model: str = ""
     actor: str

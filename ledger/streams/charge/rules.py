@@ -49,7 +49,8 @@ class Extend(msgspec.Struct, frozen=True):
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """Close with what was used. `is_covered=False`: the difference above the hold was refused.
+    """Close with what was used. `covered_nanos`: how much above the hold is covered, as far as the
+    database has told; None where it was not asked yet.
 
     `service`: the one that answered, priced in `price`; None if it is that of the terms.
     """
@@ -66,7 +67,7 @@ class Settle(msgspec.Struct, frozen=True):
     anomaly: str = ""
     ttft_ms: int | None = None
     duration_ms: int = 0
-    is_covered: bool = True
+    covered_nanos: int | None = None
     service: str | None = None
     cost: Cost | None = None
 
@@ -82,7 +83,7 @@ class Refund(msgspec.Struct, frozen=True):
 
 
 class Adjust(msgspec.Struct, frozen=True):
-    """Correct a closed charge."""
+    """Correct a closed charge. `overdraft_nanos`: only as far as the account covers it."""
 
     adjustment_id: UUID
     delta_nanos: int
@@ -91,6 +92,7 @@ class Adjust(msgspec.Struct, frozen=True):
     usage: Usage | None = None
     lines: tuple[Line, ...] = ()
     late: LateUsage | None = None
+    overdraft_nanos: int | None = None
 
 
 Command = Reserve | Extend | Settle | Refund | Adjust
@@ -225,7 +227,9 @@ def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Ev
     lines = lines_of(command, opening.terms)
     cost = charge_nanos(lines, opening.terms.multiplier)
     excess = max(0, cost - state.held_nanos)
-    held = state.held_nanos + (excess if command.is_covered else 0)
+    if command.covered_nanos is not None:
+        excess = min(excess, command.covered_nanos)
+    held = state.held_nanos + excess
     charged = min(cost, held)
     settled = UsageSettled(
         account_id=opening.account_id,
@@ -251,7 +255,7 @@ def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Ev
         boot=command.boot,
     )
     assert settled.charged_nanos <= settled.released_nanos
-    return (_grown(opening, excess), settled) if excess and command.is_covered else (settled,)
+    return (_grown(opening, excess), settled) if excess else (settled,)
 
 
 def _refunded(state: Charge, opening: QuotaReserved, command: Refund) -> RefundIssued:
@@ -289,6 +293,7 @@ def _adjusted(state: Charge, command: Adjust) -> tuple[Event, ...]:
             usage=command.usage,
             lines=command.lines,
             late=command.late,
+            overdraft_nanos=command.overdraft_nanos,
             channel_id=state.channel_id if command.late is None else None,
             upstream_model=state.upstream_model if command.late is None else "",
             actor=command.actor,
