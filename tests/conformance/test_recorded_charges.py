@@ -38,7 +38,7 @@ FLAVORS = {
 UNPRICED = {
     "gemini-generate-gemini-model-armor-block": "blocked before the model: it tells no usage",
     "openai-chat-chat-logprobs": "a model of Snowflake's, whose prices the package lacks",
-    "openai-chat-chat-reasoning-content-format_name-deepseek-etc": "a price by the time of day",
+    "openai-chat-chat-reasoning-content-dialect-deepseek-etc": "a price by the time of day",
 }
 SUMMED = {
     "anthropic-messages-anthropic-usage-iterations-compaction-advisor": (
