@@ -28,6 +28,7 @@ from admin_api.prices.routes import costs, prices
 from admin_api.prices.routes import imports as price_imports
 from admin_api.reconciliation import routes as reconciliation
 from admin_api.requests import routes as requests
+from admin_api.settings import routes as settings
 
 RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "accounts": (accounts.router,),
@@ -41,6 +42,7 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "books": (statements.router, books.router, replays.router, exports.router),
     "configuration": (configuration.router,),
     "operators": (operators.router,),
+    "settings": (settings.router,),
     "jobs": (jobs.router,),
     "reconciliation": (reconciliation.router,),
     "adjustments": (adjustments.router,),

@@ -1,8 +1,9 @@
 """The days of the books: from when to when each one lasts, in whatever time zone was in force.
 
-`book.time_zone` may change while the log grows. A change counts from the next quarter of an hour,
-where the days of every zone begin, and no day that has begun is opened a second time: so the days
-part all of time, each event is in exactly one, and a day that is over stays what it was.
+`book.time_zone` is set at first start and may change while the log grows. A change counts from the
+next quarter of an hour, where the days of every zone begin, and no day that has begun is opened a
+second time: so the days part all of time, each event is in exactly one, and a day that is over
+stays what it was.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,12 +59,17 @@ class BookDays:
 
 
 def calendar(changes: Sequence[tuple[datetime, str]]) -> BookDays:
-    """The days, given when which zone was set. A name that no zone has changes nothing."""
-    zones = [(_BEGINNING, _UTC_ZONE)]
+    """The days, given when which zone was set. A name that no zone has changes nothing.
+
+    The first zone counts from the beginning: it is set before there is anything else.
+    """
+    zones: list[tuple[datetime, ZoneInfo]] = []
     for at, name in changes:
         zone = _zone(name)
         if zone is not None:
-            zones.append((_next_quarter(at), zone))
+            zones.append((_next_quarter(at) if zones else _BEGINNING, zone))
+    if not zones:
+        return BookDays()
     kept = [one for one, after in pairwise(zones) if one[0] < after[0]]
     return BookDays((*kept, zones[-1]))
 

@@ -48,7 +48,8 @@ class Settings:
     crypto_secret: str | None = field(default=None, repr=False)
     initial_root_access_token: str | None = field(default=None, repr=False)
     trusted_proxies: tuple[Network, ...] = ()
-    time_zone: str = "UTC"
+    time_zone: str | None = None
+    """As TZ says; None where it says nothing."""
     request_body_max_bytes: int = 32 * 1024 * 1024
     streaming_timeout_s: int = 300
     relay_timeout_s: int | None = None
@@ -79,7 +80,7 @@ class Settings:
             trusted_proxies=setting_values.network_list(
                 "TRUSTED_PROXIES", given.get("TRUSTED_PROXIES", "")
             ),
-            time_zone=setting_values.time_zone("TZ", given.get("TZ", "UTC")),
+            time_zone=setting_values.time_zone("TZ", given["TZ"]) if given.get("TZ") else None,
             request_body_max_bytes=_number(given, "MAX_REQUEST_BODY_MB", 32, 1, 1024) << 20,
             streaming_timeout_s=_number(given, "STREAMING_TIMEOUT", 300, 1, _DAY_S),
             relay_timeout_s=_number(given, "RELAY_TIMEOUT", 0, 0, _DAY_S) or None,

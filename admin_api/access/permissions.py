@@ -24,11 +24,22 @@ Permission = Literal[
     "adjustments:propose",
     "adjustments:approve",
     "reconciliation:write",
+    "operators:read",
     "operators:write",
+    "settings:read",
+    "settings:write",
 ]
 
 _READ: frozenset[Permission] = frozenset(
-    {"accounts:read", "channels:read", "prices:read", "requests:read", "ledger:read"}
+    {
+        "accounts:read",
+        "channels:read",
+        "prices:read",
+        "requests:read",
+        "ledger:read",
+        "operators:read",
+        "settings:read",
+    }
 )
 _BOOKS: frozenset[Permission] = frozenset(
     {
@@ -43,12 +54,17 @@ _BOOKS: frozenset[Permission] = frozenset(
 _WRITE: frozenset[Permission] = _BOOKS | {"accounts:write", "keys:write", "channels:write"}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    "root": _READ | _WRITE | {"operators:write"},
+    "root": _READ | _WRITE | {"operators:write", "settings:write"},
     "operator": _READ | _WRITE,
     "finance": _READ | _BOOKS,
     "auditor": _READ,
 }
 """What each role may do."""
+
+
+def operator_actor(user_id: UUID) -> str:
+    """How events name an operator."""
+    return f"operator:{user_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class Operator:
     @property
     def actor(self) -> str:
         """How events name this operator."""
-        return f"operator:{self.user_id}"
+        return operator_actor(self.user_id)
 
     def may(self, permission: Permission) -> bool:
         """Whether the role allows it."""

@@ -1,19 +1,22 @@
-"""Accounts: opening them, listing them, and what they have."""
+"""Accounts: opening and changing them, listing them, and what they have."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import AsyncConnection
 
 from admin_api.desk import Desk
 from admin_api.fields import inputs
+from admin_api.in_turn import in_turn
 from ledger import ids, vault
 from ledger.errors import NotFound
 from ledger.store.reader import RECORDED_COLUMNS, Balance, Recorded, read_balance, recorded
 from ledger.streams import account
+from ledger.streams.account import SpendingLimits
 from ledger.vault import Place
 
 DEFAULT_GROUP = "default"
@@ -38,9 +41,21 @@ class AccountView:
     account_id: UUID
     name: str | None
     group: str
+    limits: SpendingLimits
     is_suspended: bool
     opened_at: datetime
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanges:
+    """What to change; None stays. `limits_nanos` are fields of SpendingLimits, None for no limit
+    of that kind.
+    """
+
+    name: str | None = None
+    group: str | None = None
+    limits_nanos: Mapping[str, int | None] = field(default_factory=dict)
 
 
 async def open_account(
@@ -52,14 +67,54 @@ async def open_account(
     """
     name = inputs.text("name", name)
     account_id = account_id or ids.entity_id()
-    async with desk.pool.connection() as connection:
-        place = Place("account", account_id, "name", account_id)
-        await vault.put(connection, desk.vault, place, name)
+    await _name(desk, account_id, name)
     command = account.Open(account_id, DEFAULT_GROUP, actor)
     appended = await desk.handle(account.STREAM, account_id, command)
     assert appended is not None
     await desk.shown(appended)
     return account_id
+
+
+async def change_account(
+    desk: Desk,
+    account_id: UUID,
+    changes: AccountChanges,
+    *,
+    actor: str,
+    reason: str = "",
+) -> AccountView:
+    """Change what is given, and nothing else; the account as it is then.
+
+    New limits and another group count for new calls. Raises InvalidInput, NotFound,
+    StoreUnavailable.
+    """
+    await require_account(desk, account_id)
+    group = None if changes.group is None else inputs.group("group", changes.group)
+    if changes.name is not None:
+        await _name(desk, account_id, inputs.text("name", changes.name))
+
+    def changed(state: account.Account) -> account.SetLimits:
+        limits = msgspec.structs.replace(state.limits, **changes.limits_nanos)
+        return account.SetLimits(limits, group or state.group, actor, reason)
+
+    await desk.handle(in_turn(account.STREAM), account_id, [changed])
+    return await read_account(desk, account_id)
+
+
+async def suspend_account(
+    desk: Desk, account_id: UUID, *, actor: str, reason: str = ""
+) -> AccountView:
+    """Let it make no new calls; what is open closes as always. Raises NotFound."""
+    await desk.handle(account.STREAM, account_id, account.Suspend(actor, reason))
+    return await read_account(desk, account_id)
+
+
+async def resume_account(
+    desk: Desk, account_id: UUID, *, actor: str, reason: str = ""
+) -> AccountView:
+    """Let it make calls again. Raises NotFound."""
+    await desk.handle(account.STREAM, account_id, account.Resume(actor, reason))
+    return await read_account(desk, account_id)
 
 
 async def require_account(desk: Desk, account_id: UUID) -> account.Account:
@@ -95,6 +150,12 @@ async def balance(desk: Desk, account_id: UUID) -> Balance:
     return found
 
 
+async def _name(desk: Desk, account_id: UUID, name: str) -> None:
+    async with desk.pool.connection() as connection:
+        place = Place("account", account_id, "name", account_id)
+        await vault.put(connection, desk.vault, place, name)
+
+
 async def _views(
     connection: AsyncConnection[Any], desk: Desk, account_ids: Sequence[UUID]
 ) -> list[AccountView]:
@@ -118,6 +179,7 @@ def _view(events: Sequence[Recorded], names: dict[UUID, str]) -> AccountView:
         account_id=opening.stream_id,
         name=names.get(opening.stream_id),
         group=state.group,
+        limits=state.limits,
         is_suspended=state.is_suspended,
         opened_at=opening.recorded_at,
         position=opening.position,

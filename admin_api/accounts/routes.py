@@ -8,20 +8,28 @@ from fastapi import APIRouter, Depends, Query
 from admin_api.access.auth import Permit, PermitOrOwn, TheDesk
 from admin_api.access.permissions import Operator, Owner, require_own
 from admin_api.accounts import operations
-from admin_api.accounts.schemas import AccountOutput, AccountPage, BalanceOutput, NewAccount
+from admin_api.accounts.schemas import (
+    AccountChange,
+    AccountOutput,
+    AccountPage,
+    BalanceOutput,
+    NewAccount,
+)
 from admin_api.books.operations import books
 from admin_api.fields.as_of_queries import AsOfQuery, AtLeast, as_of_output
+from admin_api.fields.bodies import Because
 from admin_api.http.strict_route import StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["accounts"])
 
 Reader = Annotated[Operator, Depends(Permit("accounts:read"))]
+Writer = Annotated[Operator, Depends(Permit("accounts:write"))]
 
 
 @router.post("/accounts", status_code=201)
 async def open_account(
     desk: TheDesk,
-    operator: Annotated[Operator, Depends(Permit("accounts:write"))],
+    operator: Writer,
     given: NewAccount,
 ) -> AccountOutput:
     """Open an account."""
@@ -47,6 +55,39 @@ async def list_accounts(
 async def read_account(desk: TheDesk, _operator: Reader, account_id: UUID) -> AccountOutput:
     """One account."""
     return AccountOutput.of(await operations.read_account(desk, account_id))
+
+
+@router.patch("/accounts/{account_id}")
+async def change_account(
+    desk: TheDesk, operator: Writer, account_id: UUID, given: AccountChange
+) -> AccountOutput:
+    """Change an account's name, price group or limits."""
+    changing = operations.change_account(
+        desk, account_id, given.changes(), actor=operator.actor, reason=given.reason or ""
+    )
+    return AccountOutput.of(await desk.commands.finish(changing))
+
+
+@router.post("/accounts/{account_id}/suspend")
+async def suspend_account(
+    desk: TheDesk, operator: Writer, account_id: UUID, given: Because
+) -> AccountOutput:
+    """Let an account make no new calls."""
+    suspending = operations.suspend_account(
+        desk, account_id, actor=operator.actor, reason=given.reason or ""
+    )
+    return AccountOutput.of(await desk.commands.finish(suspending))
+
+
+@router.post("/accounts/{account_id}/resume")
+async def resume_account(
+    desk: TheDesk, operator: Writer, account_id: UUID, given: Because
+) -> AccountOutput:
+    """Let an account make calls again."""
+    resuming = operations.resume_account(
+        desk, account_id, actor=operator.actor, reason=given.reason or ""
+    )
+    return AccountOutput.of(await desk.commands.finish(resuming))
 
 
 @router.get("/accounts/{account_id}/balance", response_model_exclude_unset=True)

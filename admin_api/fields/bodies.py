@@ -60,4 +60,20 @@ Moment = Annotated[
 ]
 Name = Annotated[str, Field(min_length=1, max_length=200, description="For people.")]
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
+ReasonCode = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]{0,63}$",
+        description="A code of your own, not prose: it is kept in the ledger for ever.",
+        examples=["unpaid"],
+    ),
+]
+
+
+class Because(Input):
+    """Why something is done."""
+
+    reason: ReasonCode | None = None
+
+
 GroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

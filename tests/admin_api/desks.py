@@ -95,6 +95,14 @@ class OpenDesk:
         """POST."""
         return await self.ask("POST", path, **options)
 
+    async def put(self, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 takes them
+        """PUT."""
+        return await self.ask("PUT", path, **options)
+
+    async def patch(self, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 takes them
+        """PATCH."""
+        return await self.ask("PATCH", path, **options)
+
     async def account(self, name: str = "Ada") -> str:
         """The id of a fresh account."""
         answer = await self.post("/accounts", json={"name": name})

@@ -52,7 +52,7 @@ def test_days_are_as_long_as_the_zone_has_them(
 
 def test_a_change_counts_from_the_next_quarter_of_an_hour() -> None:
     changed = datetime(2026, 5, 5, 18, 31, tzinfo=UTC)
-    days = calendar([(changed, "Asia/Kolkata")])  # where it is the 6th already
+    days = calendar([(BEGIN, "UTC"), (changed, "Asia/Kolkata")])  # where it is the 6th already
     assert days.day_of(changed + timedelta(minutes=13)) == date(2026, 5, 5)
     assert days.start(date(2026, 5, 6)) == datetime(2026, 5, 5, 18, 45, tzinfo=UTC)
     assert days.start(date(2026, 5, 7)) == datetime(2026, 5, 6, 18, 30, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_a_name_that_no_zone_has_changes_nothing() -> None:
 
 def test_of_two_changes_in_one_quarter_the_last_counts() -> None:
     days = calendar([(BEGIN, "Asia/Kolkata"), (BEGIN, "Europe/Riga")])
-    assert [zone for _, zone in days.zones] == [ZoneInfo("UTC"), ZoneInfo("Europe/Riga")]
+    assert [zone for _, zone in days.zones] == [ZoneInfo("Asia/Kolkata"), ZoneInfo("Europe/Riga")]
 
 
 @given(

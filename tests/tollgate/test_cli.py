@@ -115,6 +115,33 @@ def test_what_the_api_does_can_be_done_without_it(tool: Tool) -> None:
     assert "Provider" not in tool.ok("channel", "list")
 
 
+def test_d5_accounts_operators_and_settings_are_changed_by_commands(tool: Tool) -> None:
+    account = tool.ok("account", "add", "Somebody")
+    changed = tool.ok("account", "change", account, "--group", "vip", "--day", "2.5")
+    assert "group      vip" in changed
+    assert "day        2.5 USD" in changed
+    assert "day        no limit" in tool.ok("account", "change", account, "--day", "none")
+    assert "suspended" in tool.ok("account", "suspend", account)
+    assert "active" in tool.ok("account", "resume", account)
+
+    operator, token = tool.ok("operator", "add", "Eve", "--role", "auditor").split()
+    assert len(token) > 20
+    assert "finance" in tool.ok("operator", "change", operator, "--role", "finance")
+    assert "disabled" in tool.ok("operator", "disable", operator)
+    assert "active" in tool.ok("operator", "enable", operator)
+    assert tool.ok("operator", "token", operator).strip() != token
+    assert "Eve" in tool.ok("operator", "list")
+    assert "erased" in tool.ok("operator", "erase", operator)
+    assert "Eve" not in tool.ok("operator", "list")
+
+    assert "UTC" in tool.ok("setting", "list")
+    assert tool.ok("setting", "set", "book.time_zone", "Asia/Kathmandu").strip() == (
+        "book.time_zone = Asia/Kathmandu"
+    )
+    assert tool.run("setting", "set", "book.time_zone", "Mars") == 2
+    assert tool.run("setting", "set", "colour", "red") == 1
+
+
 def test_the_same_idempotency_key_credits_once(tool: Tool) -> None:
     account = tool.ok("account", "add", "Somebody")
     credit = ("credit", "add", account, "1", "--idempotency-key", "order-7")

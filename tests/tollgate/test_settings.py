@@ -22,7 +22,7 @@ def test_nothing_set_means_the_embedded_servers() -> None:
     settings = read()
     assert (settings.sql_dsn, settings.redis_url, settings.crypto_secret) == (None, None, None)
     assert settings.port == 3000
-    assert settings.time_zone == "UTC"
+    assert settings.time_zone is None
     assert settings.request_body_max_bytes == 32 * 1024 * 1024
     assert settings.streaming_timeout_s == 300
     assert settings.relay_timeout_s is None

@@ -1,9 +1,10 @@
-"""`tollgate account`: open accounts and list them."""
+"""`tollgate account`: open accounts, change them and list them."""
 
 import argparse
 
 from admin_api.accounts import operations as accounts
-from ledger.money import format_usd
+from admin_api.accounts.operations import AccountChanges, AccountView
+from ledger.money import format_usd, parse_usd
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
 from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
 
@@ -42,6 +43,56 @@ def _list(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _change(arguments: argparse.Namespace) -> int:
+    account_id = identifier(arguments.account)
+    given = {name: getattr(arguments, name) for name in _LIMITS}
+    limits_nanos = {
+        f"{name}_nanos": _no_limit(name) if amount == _NONE else parse_usd(amount)
+        for name, amount in given.items()
+        if amount is not None
+    }
+    changes = AccountChanges(arguments.name, arguments.group, limits_nanos)
+    view = perform(
+        arguments, lambda desk: accounts.change_account(desk, account_id, changes, actor=ACTOR)
+    )
+    _print_one(view)
+    return OK
+
+
+def _suspend(arguments: argparse.Namespace) -> int:
+    account_id = identifier(arguments.account)
+    _print_one(
+        perform(arguments, lambda desk: accounts.suspend_account(desk, account_id, actor=ACTOR))
+    )
+    return OK
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    account_id = identifier(arguments.account)
+    _print_one(
+        perform(arguments, lambda desk: accounts.resume_account(desk, account_id, actor=ACTOR))
+    )
+    return OK
+
+
+def _no_limit(name: str) -> int | None:
+    return 0 if name == "overdraft" else None
+
+
+def _print_one(view: AccountView) -> None:
+    limits = view.limits
+    print(f"name       {view.name or '-'}")
+    print(f"group      {view.group}")
+    print(f"state      {'suspended' if view.is_suspended else 'active'}")
+    print(f"overdraft  {format_usd(limits.overdraft_nanos)} USD")
+    for period, nanos in (
+        ("day", limits.day_nanos),
+        ("week", limits.week_nanos),
+        ("month", limits.month_nanos),
+    ):
+        print(f"{period:9}  {'no limit' if nanos is None else f'{format_usd(nanos)} USD'}")
+
+
 def print_balance(arguments: argparse.Namespace) -> int:
     """What `arguments.account` has, holds and may spend, in USD."""
     account_id = identifier(arguments.account)
@@ -53,11 +104,14 @@ def print_balance(arguments: argparse.Namespace) -> int:
     return OK
 
 
+_LIMITS = ("overdraft", "day", "week", "month")
+_NONE = "none"
+
 ACCOUNT = argument("account", metavar="ACCOUNT", help="the account's id")
 
 COMMAND = Group(
     "account",
-    "open accounts and see what they have",
+    "open accounts, change them and see what they have",
     (
         Action("add", "open an account; prints its id", _add, (argument("name"), DATA_DIR)),
         Action(
@@ -66,6 +120,23 @@ COMMAND = Group(
             _list,
             (argument("--after", type=int, default=0, metavar="POSITION"), DATA_DIR),
         ),
+        Action(
+            "change",
+            "change an account's name, price group or limits",
+            _change,
+            (
+                ACCOUNT,
+                argument("--name"),
+                argument("--group", help="the price group of its calls"),
+                argument("--overdraft", metavar="USD", help="how far below nothing it may go"),
+                argument("--day", metavar="USD", help="what it may spend in a day, or none"),
+                argument("--week", metavar="USD", help="in a week, or none"),
+                argument("--month", metavar="USD", help="in a month, or none"),
+                DATA_DIR,
+            ),
+        ),
+        Action("suspend", "let it make no new calls", _suspend, (ACCOUNT, DATA_DIR)),
+        Action("resume", "let it make calls again", _resume, (ACCOUNT, DATA_DIR)),
         Action("balance", "what an account has", print_balance, (ACCOUNT, DATA_DIR)),
     ),
 )

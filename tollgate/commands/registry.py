@@ -10,6 +10,8 @@ COMMANDS = Modules(
         "account": "account",
         "key": "key",
         "credit": "credit",
+        "operator": "operator",
+        "setting": "setting",
         "channel": "channel",
         "price": "price.registry",
         "token": "token",

@@ -20,6 +20,9 @@ Asked = tuple[str, str, object]
 CHANNEL = {"name": "c", "type": "echo", "models": ["m"]}
 READS: tuple[Asked, ...] = (
     ("GET", "/accounts", None),
+    ("GET", "/operators", None),
+    ("GET", f"/operators/{ID}", None),
+    ("GET", "/settings", None),
     ("GET", f"/accounts/{ID}", None),
     ("GET", f"/accounts/{ID}/balance", None),
     ("GET", f"/accounts/{ID}/keys", None),
@@ -70,6 +73,9 @@ WRITES: tuple[Asked, ...] = (
     ("POST", "/accounts", {"name": "a"}),
     ("POST", f"/accounts/{ID}/credits", {"amount": "1", "reason": "r"}),
     ("POST", f"/accounts/{ID}/keys", {"name": "k"}),
+    ("PATCH", f"/accounts/{ID}", {"group": "vip"}),
+    ("POST", f"/accounts/{ID}/suspend", {}),
+    ("POST", f"/accounts/{ID}/resume", {}),
     ("PATCH", f"/keys/{ID}", {"limit": "1"}),
     ("DELETE", f"/keys/{ID}", None),
     ("POST", "/channels", CHANNEL),
@@ -91,7 +97,15 @@ WRITES: tuple[Asked, ...] = (
     ("POST", "/price-books/draft/import-catalogue", {"models": ["gpt-4o"], "provider": "openai"}),
     ("POST", "/price-books/draft/import-ratios", {"options": {"ModelRatio": '{"m": 1}'}}),
 )
-ROOT_ONLY = (("POST", "/operators", {"name": "o", "role": "auditor"}),)
+ROOT_ONLY: tuple[Asked, ...] = (
+    ("POST", "/operators", {"name": "o", "role": "auditor"}),
+    ("PATCH", f"/operators/{ID}", {"role": "auditor"}),
+    ("POST", f"/operators/{ID}/disable", {}),
+    ("POST", f"/operators/{ID}/enable", {}),
+    ("POST", f"/operators/{ID}/erase", {}),
+    ("POST", f"/operators/{ID}/token", None),
+    ("PUT", "/settings/book.time_zone", {"value": "UTC"}),
+)
 ALL = READS + WRITES + ROOT_ONLY
 PUBLIC = {
     "/ledger/checkpoint",

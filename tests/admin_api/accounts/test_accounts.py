@@ -95,3 +95,58 @@ def test_names_are_normalised_and_deceptive_ones_refused(servers: Servers) -> No
             assert answer.json()["errors"][0]["field"] == "name"
 
     at_desk(servers, check)
+
+
+def test_d5_limits_are_changed_one_by_one_and_null_is_none(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        path = f"/accounts/{await desk.account()}"
+        assert (await desk.get(path)).json()["limits"] == {
+            "overdraft": "0",
+            "day": None,
+            "week": None,
+            "month": None,
+        }
+        given = {"limits": {"day": "2.50", "overdraft": "1"}, "reason": "contract"}
+        changed = (await desk.patch(path, json=given)).json()
+        assert changed["limits"] == {"overdraft": "1", "day": "2.5", "week": None, "month": None}
+        changed = (await desk.patch(path, json={"limits": {"week": "9", "day": None}})).json()
+        assert changed["limits"] == {"overdraft": "1", "day": None, "week": "9", "month": None}
+        changed = (await desk.patch(path, json={"name": "Ada L.", "group": "vip"})).json()
+        assert (changed["name"], changed["group"]) == ("Ada L.", "vip")
+        assert changed["limits"]["week"] == "9"
+        assert (await desk.get(path)).json() == changed
+
+    at_desk(servers, check)
+
+
+def test_d5_what_is_no_change_of_an_account_is_refused(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        path = f"/accounts/{await desk.account()}"
+        for given in (
+            {"limits": {"day": "-1"}},
+            {"limits": {"day": 1}},
+            {"limits": {"overdraft": None}},
+            {"limits": {"year": "1"}},
+            {"group": "a b"},
+            {"reason": "Because I say so"},
+            {"name": "\u202e"},
+        ):
+            answer = await desk.patch(path, json=given)
+            assert answer.status_code == 422, given
+        unknown = f"/accounts/{uuid4()}"
+        assert (await desk.patch(unknown, json={"group": "vip"})).status_code == 404
+        assert (await desk.post(f"{unknown}/suspend", json={})).status_code == 404
+
+    at_desk(servers, check)
+
+
+def test_d5_an_account_is_suspended_and_resumed(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        path = f"/accounts/{await desk.account()}"
+        for action, is_suspended in (("suspend", True), ("suspend", True), ("resume", False)):
+            answer = await desk.post(f"{path}/{action}", json={"reason": "unpaid"})
+            assert (answer.status_code, answer.json()["is_suspended"]) == (200, is_suspended)
+        events = (await desk.get("/ledger/events?limit=50")).text
+        assert events.count("account.AccountSuspended.v1") == 1
+
+    at_desk(servers, check)

@@ -18,11 +18,15 @@ from admin_api.http.application import PREFIX
 from tests.admin_api.channels.test_channels import CANARY, CHANNEL
 from tests.admin_api.desks import ROOT_TOKEN, OpenDesk, Servers, at_desk, open_desk
 
-SHOWN_ONCE = {"IssuedKeyOutput": {"key"}, "NewOperatorOutput": {"token"}}
+SHOWN_ONCE = {
+    "FreshToken": {"token"},
+    "IssuedKeyOutput": {"key"},
+    "NewOperatorOutput": {"token"},
+}
 PUBLIC = r"/ledger/(checkpoint|keys|proof|consistency|tile/.*)$"
 SECRET = re.compile(r"(sk|tg)-[A-Za-z0-9_-]{20,}")
 ANSWERS: Mapping[str, str] = {
-    "AccountOutput": "group id is_suspended name opened_at",
+    "AccountOutput": "group id is_suspended limits name opened_at",
     "AccountPage": "accounts next",
     "AdjustmentOutput": "delta position reason",
     "AttemptOutput": "channel_id duration_ms outcome status ttft_ms",
@@ -72,7 +76,13 @@ ANSWERS: Mapping[str, str] = {
         "web_search"
     ),
     "ModelMappingOutput": "client upstream",
+    "FreshToken": "token",
+    "LimitsOutput": "day month overdraft week",
     "NewOperatorOutput": "id token",
+    "OperatorList": "operators",
+    "OperatorOutput": "id is_disabled is_erased name role tokens",
+    "SettingList": "settings",
+    "SettingOutput": "about name value version",
     "PastPrice": (
         "actor audio_in audio_out cache_read cache_write_1h cache_write_5m code_execution "
         "effective_from file_search image_in image_out input long_context model output "

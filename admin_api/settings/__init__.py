@@ -1,0 +1,1 @@
+"""Settings of the whole installation, each with its history in the ledger."""
