@@ -13,14 +13,15 @@ import psycopg
 
 from ledger.codec import decode
 from ledger.errors import UnknownTopic
+from ledger.ids import charge_adjustment_id
 from ledger.store.reader import Recorded
+from ledger.streams import adjustment, credit
 from ledger.streams.adjustment import (
     Adjustment,
     AdjustmentApproved,
     AdjustmentPosted,
     AdjustmentProposed,
     AdjustmentRejected,
-    charge_adjustment_id,
     evolve,
 )
 from ledger.streams.charge.events import ChargeAdjusted
@@ -49,6 +50,7 @@ class _Posted(NamedTuple):
     reversed_position: int
     account_id: UUID
     amount_nanos: int
+    against: str
 
 
 @dataclass(slots=True)
@@ -150,6 +152,8 @@ class AdjustmentChecks:
             proposed.amount_nanos,
         ):
             yield f"posted {posted.amount_nanos} nanos, {proposed.amount_nanos} were proposed"
+        if posted.against != proposed.against:
+            yield f"posted against {posted.against!r}, proposed was {proposed.against!r}"
         if proposed.reverses is not None:
             reverses = proposed.reverses
             if reverses.stream_id in self._reversed:
@@ -163,6 +167,7 @@ class AdjustmentChecks:
                     reverses.position,
                     posted.account_id,
                     posted.amount_nanos,
+                    posted.against,
                 )
             )
 
@@ -196,4 +201,8 @@ def _not_opposite(posted: _Posted, fact: object) -> str | None:
             f"{posted.amount_nanos} nanos for {posted.account_id} do not take back "
             f"{fact.amount_nanos} for {fact.account_id}"
         )
+    # Earlier releases told no other side.
+    contra = credit.contra(fact) if isinstance(fact, CreditGranted) else adjustment.contra(fact)
+    if posted.against and posted.against != contra:
+        return f"posted against {posted.against!r}, what it takes back against {contra!r}"
     return None

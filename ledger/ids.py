@@ -49,3 +49,17 @@ def window_id(owner: UUID, period: str, start_us: int) -> UUID:
 def key_digest(secret: str) -> str:
     """The SHA-256 of an API key or an operator's token, in hex: all that is ever stored of it."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def reversal_id(reversed_stream: UUID, attempt: int) -> UUID:
+    """The stream of the n-th attempt (1, 2, ...) to reverse a fact.
+
+    An attempt may only begin when all before it were rejected, and a rejection is final: so a
+    fact is reversed at most once, whoever tries.
+    """
+    return derived_id("adjustment", f"reversal:{reversed_stream}:{attempt}")
+
+
+def charge_adjustment_id(correction_id: UUID, charge_id: UUID) -> UUID:
+    """The `adjustment_id` under which a correction adjusts a charge: once, however often tried."""
+    return derived_id("correction", f"{correction_id}:{charge_id}")

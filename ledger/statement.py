@@ -213,8 +213,9 @@ def _kind(moved: Standing) -> LineKind | None:
 def _line(event: Recorded, kind: LineKind, amount: int, balance: int) -> StatementLine:
     detail, model, key_id = "", "", None
     match event.event:
-        case CreditGranted(source=source, method=method):
+        case CreditGranted(source=source, method=method, reference=reference):
             detail = f"{source}:{method}" if method else source
+            detail += f" {reference}" if reference else ""
         case UsageSettled(terms=terms, ending=ending):
             detail, model, key_id = ending, terms.model, event.event.key_id
         case ChargeAdjusted(terms=terms, reason=reason):

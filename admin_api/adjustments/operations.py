@@ -9,12 +9,13 @@ from uuid import UUID
 
 from admin_api.accounts.operations import require_account
 from admin_api.desk import Desk
-from admin_api.errors import NotCaughtUp
+from admin_api.errors import InvalidInput, NotCaughtUp
 from admin_api.fields import inputs
 from ledger import ids, vault
 from ledger.errors import NotAllowedNow, NotFound
+from ledger.ids import reversal_id
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
-from ledger.streams import adjustment
+from ledger.streams import adjustment, credit
 from ledger.streams.adjustment import (
     Adjustment,
     AdjustmentApproved,
@@ -26,9 +27,8 @@ from ledger.streams.adjustment import (
     Reject,
     Reversed,
     State,
-    reversal_id,
 )
-from ledger.streams.credit import CreditGranted
+from ledger.streams.credit import PROMOTIONS, CreditGranted, clearing
 from ledger.vault import Place
 from projections.books.as_of import read_served_position
 from projections.reading import NotUpToDate, wait_for
@@ -37,6 +37,9 @@ from projections.views.adjustments import AdjustedAccountRow, AdjustmentRow
 
 Side = Literal["credit", "debit"]
 """Whether the customer gets the amount, or gives it."""
+
+_THROUGH_THE_PAYMENT: frozenset[Reason] = frozenset({"refund", "dispute"})
+"""Reasons for which money goes back to where it came from."""
 
 ATTEMPTS_MAX = 100
 """So often a reversal of the same fact may be proposed and rejected."""
@@ -54,6 +57,8 @@ class Wanted:
     side: Side
     code: Reason
     reason: str
+    method: str | None = None
+    """Of a refund or a dispute, how the money goes back; None: by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +97,19 @@ async def propose_adjustment(
     Raises InvalidAmount, InvalidInput, NotFound, IdempotencyConflict, FourEyes (nobody by name).
     """
     amount_nanos = inputs.positive_amount(wanted.amount) * (1 if wanted.side == "credit" else -1)
+    against = _against(wanted)
+    method = () if wanted.method is None else (wanted.method,)
     reason = inputs.text("reason", wanted.reason, inputs.REASON_MAX)
     account_id, code = wanted.account_id, wanted.code
     await require_account(desk, account_id)
     command = Propose(
         kind="manual",
         reason=code,
-        request_sha256=sha256_of(str(account_id), amount_nanos, code, reason),
+        request_sha256=sha256_of(str(account_id), amount_nanos, code, reason, *method),
         actor=actor,
         account_id=account_id,
         amount_nanos=amount_nanos,
+        against=against,
     )
     return await propose(desk, adjustment_id, command, reason)
 
@@ -130,6 +138,7 @@ async def propose_reversal(
         account_id=fact.event.account_id,
         amount_nanos=-fact.event.amount_nanos,
         reverses=Reversed(stream_id=fact.stream_id, position=position),
+        against=_contra(fact.event),
     )
     return await propose(desk, adjustment_id, command, reason)
 
@@ -250,6 +259,19 @@ def sha256_of(*parts: object) -> str:
     """What tells one request from another."""
     canonical = json.dumps(parts, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _against(wanted: Wanted) -> str:
+    """Where the money comes from, or goes to. Raises InvalidInput."""
+    if wanted.code in _THROUGH_THE_PAYMENT:
+        return clearing(inputs.payment_method("method", wanted.method or "manual"))
+    if wanted.method is not None:
+        raise InvalidInput("method", f"is for {' and '.join(sorted(_THROUGH_THE_PAYMENT))} only")
+    return PROMOTIONS if wanted.code == "goodwill" else adjustment.ADJUSTMENTS
+
+
+def _contra(fact: CreditGranted | AdjustmentPosted) -> str:
+    return credit.contra(fact) if isinstance(fact, CreditGranted) else adjustment.contra(fact)
 
 
 async def _free_attempt(desk: Desk, reversed_stream: UUID, digest: str, actor: str) -> UUID:

@@ -51,7 +51,9 @@ async def propose(
     made. The answer tells the key in its own Idempotency-Key header.
     """
     adjustment_id = idempotent_id(operator, _ROUTE, idempotency_key, response)
-    wanted = Wanted(given.account, given.amount, given.direction, given.code, given.reason)
+    wanted = Wanted(
+        given.account, given.amount, given.direction, given.code, given.reason, given.method
+    )
     command = operations.propose_adjustment(
         desk, wanted, adjustment_id=adjustment_id, actor=operator.actor
     )

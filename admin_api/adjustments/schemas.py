@@ -18,13 +18,18 @@ from projections.views.adjustments import AdjustedAccountRow, AdjustmentRow
 
 
 class NewAdjustment(Input):
-    """An adjustment. `credit` gives the amount to the customer, `debit` takes it."""
+    """An adjustment. `credit` gives the amount to the customer, `debit` takes it.
+
+    method: of a refund or a dispute, the payment method by which the money goes back, `manual`
+    where nothing is said. Goodwill comes from promotions.
+    """
 
     account: Annotated[UUID, Field(strict=False)]
     amount: Amount
     direction: Literal["credit", "debit"]
     code: Reason
     reason: Words
+    method: str | None = None
 
 
 class NewReversal(Input):

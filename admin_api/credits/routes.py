@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Header, Response
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
-from admin_api.credits.operations import Idempotency, grant_credit
-from admin_api.credits.schemas import CreditOutput, NewCredit
+from admin_api.credits.operations import Idempotency, NewCredit, grant_credit
+from admin_api.credits.schemas import CreditOutput, NewCreditInput
 from admin_api.fields import inputs
 from admin_api.http.strict_route import StrictRoute
 
@@ -23,7 +23,7 @@ async def grant(
     desk: TheDesk,
     operator: Annotated[Operator, Depends(Permit("credits:write"))],
     account_id: UUID,
-    given: NewCredit,
+    given: NewCreditInput,
     response: Response,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> CreditOutput:
@@ -36,8 +36,7 @@ async def grant(
     command = grant_credit(
         desk,
         account_id,
-        amount=given.amount,
-        reason=given.reason,
+        NewCredit(given.amount, given.reason, given.source, given.method, given.reference),
         idempotency=Idempotency(operator.actor, _ROUTE, key),
         actor=operator.actor,
     )

@@ -23,6 +23,9 @@ SECRET_MAX = 8_192
 PASSAGE_MAX = 100_000
 LIST_MAX = 1_000
 
+_METHOD = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_REFERENCE = re.compile(r"[A-Za-z0-9._:/#-]{1,100}")
+
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
@@ -111,6 +114,20 @@ def secret(field: str, value: str) -> str:
     """A provider's key: visible ASCII, so that it cannot break a header."""
     if len(value) > SECRET_MAX or _VISIBLE.fullmatch(value) is None:
         raise InvalidInput(field, f"must be 1 to {SECRET_MAX} visible ASCII characters")
+    return value
+
+
+def payment_method(field: str, value: str) -> str:
+    """A payment method's name: a code, for it names an account of the books."""
+    if not _METHOD.fullmatch(value):
+        raise InvalidInput(field, "must be a word of lower-case letters, digits and _")
+    return value
+
+
+def reference(field: str, value: str) -> str:
+    """By what a payment is found at whoever took it. It stays in the ledger: nobody's name."""
+    if not _REFERENCE.fullmatch(value):
+        raise InvalidInput(field, "must be up to 100 letters, digits and any of . _ : / # -")
     return value
 
 

@@ -15,7 +15,6 @@ import msgspec
 
 from ledger.alternative import Question
 from ledger.errors import FourEyes, IdempotencyConflict, NotAllowedNow, NotFound
-from ledger.ids import derived_id
 from ledger.streams.contract import AccountEvent, Effect, Event, Posting, Stream
 
 Kind = Literal["manual", "reversal", "correction"]
@@ -26,6 +25,9 @@ Direction = Literal["both", "customer"]
 """Of a correction: whether charges may rise as well, or only fall, in the customer's favour."""
 
 State = Literal["proposed", "approved", "posted", "rejected"]
+
+ADJUSTMENTS = "adjustments"
+"""The account of the double entry that bears what has no other side."""
 
 _PERSON = "operator:"
 
@@ -57,7 +59,8 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 class AdjustmentProposed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """An operator wants money to move. `amount_nanos`: positive gives to the customer.
 
-    account_id: None for a correction, which concerns many; its amount is 0.
+    account_id: None for a correction, which concerns many; its amount is 0. against: where in the
+    double entry the money comes from or goes to; empty stands for `adjustments`.
     """
 
     TOPIC: ClassVar[str] = "adjustment.AdjustmentProposed.v1"
@@ -68,6 +71,7 @@ class AdjustmentProposed(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: Reason
     reverses: Reversed | None = None
     correction: Correction | None = None
+    against: str = ""
     request_sha256: str
     actor: str
 
@@ -93,7 +97,7 @@ class AdjustmentRejected(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AdjustmentPosted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """The money is moved: `amount_nanos` to the customer.
+    """The money is moved: `amount_nanos` to the customer, `against` as proposed.
 
     Of a correction there is one for each account. It moves nothing itself: charges says how many
     were corrected, charged_nanos what the account pays more for them.
@@ -105,6 +109,7 @@ class AdjustmentPosted(AccountEvent, frozen=True, kw_only=True, omit_defaults=Tr
     reason: Reason
     charges: int = 0
     charged_nanos: int = 0
+    against: str = ""
     actor: str
 
 
@@ -123,6 +128,7 @@ class Propose:
     amount_nanos: int = 0
     reverses: Reversed | None = None
     correction: Correction | None = None
+    against: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,20 +188,6 @@ class Adjustment:
         return "posted" if len(self.posted) >= expected else "approved"
 
 
-def reversal_id(reversed_stream: UUID, attempt: int) -> UUID:
-    """The stream of the n-th attempt (1, 2, ...) to reverse a fact.
-
-    An attempt may only begin when all before it were rejected, and a rejection is final: so a
-    fact is reversed at most once, whoever tries.
-    """
-    return derived_id("adjustment", f"reversal:{reversed_stream}:{attempt}")
-
-
-def charge_adjustment_id(correction_id: UUID, charge_id: UUID) -> UUID:
-    """The `adjustment_id` under which a correction adjusts a charge: once, however often tried."""
-    return derived_id("correction", f"{correction_id}:{charge_id}")
-
-
 def decide(state: Adjustment, command: Command) -> tuple[Event, ...]:
     """The events that answer a command; none for an exact repeat.
 
@@ -238,13 +230,18 @@ def effects(event: AdjustmentEvent) -> tuple[Effect, ...]:
 
 
 def postings(event: AdjustmentEvent) -> tuple[Posting, ...]:
-    """Against the account of adjustments."""
+    """Against what it takes back, what was paid with, or the account of adjustments."""
     if not isinstance(event, AdjustmentPosted) or not event.amount_nanos:
         return ()
     return (
-        Posting("adjustments", -event.amount_nanos),
+        Posting(contra(event), -event.amount_nanos),
         Posting("customer:available", event.amount_nanos),
     )
+
+
+def contra(event: AdjustmentPosted) -> str:
+    """The other side of a posted adjustment in the double entry."""
+    return event.against or ADJUSTMENTS
 
 
 def _proposed(state: Adjustment, command: Propose) -> tuple[Event, ...]:
@@ -267,6 +264,7 @@ def _proposed(state: Adjustment, command: Propose) -> tuple[Event, ...]:
             reason=command.reason,
             reverses=command.reverses,
             correction=command.correction,
+            against=command.against,
             request_sha256=command.request_sha256,
             actor=command.actor,
         ),
@@ -291,6 +289,7 @@ def _approved(state: Adjustment, command: Approve) -> tuple[Event, ...]:
         account_id=proposed.account_id,
         amount_nanos=proposed.amount_nanos,
         reason=proposed.reason,
+        against=proposed.against,
         actor=command.actor,
     )
     return (approved, posted)

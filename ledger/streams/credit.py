@@ -8,18 +8,38 @@ from ledger.errors import IdempotencyConflict
 from ledger.streams.contract import AccountEvent, Effect, Event, Posting, Stream
 
 Source = Literal[
-    "manual", "top_up", "redemption", "sign_up", "invite", "check_in", "import", "opening"
+    "manual",
+    "top_up",
+    "redemption",
+    "sign_up",
+    "invite",
+    "check_in",
+    "promotion",
+    "goodwill",
+    "import",
+    "opening",
 ]
+GIFTS: frozenset[Source] = frozenset(
+    {"sign_up", "invite", "check_in", "redemption", "promotion", "goodwill"}
+)
+"""Credits that nobody paid for."""
+
+PROMOTIONS = "promotions"
+"""The account of the double entry that bears them."""
 
 
 class CreditGranted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """`amount_nanos` more may be spent. Always version 1 of its stream, and the only event."""
+    """`amount_nanos` more may be spent. Always version 1 of its stream, and the only event.
+
+    method: how it was paid. reference: by what the payment is found at whoever took it.
+    """
 
     TOPIC: ClassVar[str] = "credit.CreditGranted.v1"
 
     amount_nanos: int
     source: Source
     method: str = ""
+    reference: str = ""
     request_sha256: str
     actor: str
 
@@ -34,6 +54,7 @@ class Grant:
     request_sha256: str
     actor: str
     method: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,7 @@ def decide(state: Credit, command: Grant) -> tuple[Event, ...]:
             amount_nanos=command.amount_nanos,
             source=command.source,
             method=command.method,
+            reference=command.reference,
             request_sha256=command.request_sha256,
             actor=command.actor,
         ),
@@ -78,12 +100,20 @@ def effects(event: CreditGranted) -> tuple[Effect, ...]:
 
 def postings(event: CreditGranted) -> tuple[Posting, ...]:
     """Against the payment method's clearing account, or promotions when nobody paid."""
-    is_gift = event.source in ("sign_up", "invite", "check_in", "redemption")
-    against = "promotions" if is_gift else f"clearing:{event.method or event.source}"
     return (
-        Posting(against, -event.amount_nanos),
+        Posting(contra(event), -event.amount_nanos),
         Posting("customer:available", event.amount_nanos),
     )
+
+
+def contra(event: CreditGranted) -> str:
+    """The other side of a credit in the double entry."""
+    return PROMOTIONS if event.source in GIFTS else clearing(event.method or event.source)
+
+
+def clearing(method: str) -> str:
+    """The account that is settled with whoever handles a payment method."""
+    return f"clearing:{method}"
 
 
 STREAM = Stream(

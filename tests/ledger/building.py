@@ -228,6 +228,7 @@ def _accounts(account: UUID, key: UUID) -> list[Event]:
             amount_nanos=5,
             source="top_up",
             method="stripe",
+            reference="pi_1",
             request_sha256="0" * 64,
             actor="a",
         ),
@@ -340,6 +341,7 @@ def _adjustments(account: UUID) -> list[Event]:
             reason="goodwill",
             reverses=Reversed(stream_id=account, position=4),
             correction=correction,
+            against="promotions",
             request_sha256="0" * 64,
             actor="a",
         ),
@@ -351,6 +353,7 @@ def _adjustments(account: UUID) -> list[Event]:
             reason="goodwill",
             charges=1,
             charged_nanos=-2,
+            against="promotions",
             actor="a",
         ),
     ]

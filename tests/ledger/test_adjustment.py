@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ledger.alternative import Alternative, Question
 from ledger.errors import FourEyes, IdempotencyConflict, NotAllowedNow, NotFound, Refused
 from ledger.fsck import check_ledger
-from ledger.ids import entity_id
+from ledger.ids import charge_adjustment_id, entity_id, reversal_id
 from ledger.pricing import Multiplier
 from ledger.store.append import NewEvent
 from ledger.streams import adjustment
@@ -34,8 +34,6 @@ from ledger.streams.adjustment import (
     Propose,
     Reject,
     Reversed,
-    charge_adjustment_id,
-    reversal_id,
 )
 from ledger.streams.charge import rules as charge
 from ledger.streams.contract import Event
@@ -302,7 +300,7 @@ def proposed(actor: str = "operator:a", **changes: object) -> AdjustmentProposed
     return AdjustmentProposed(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def posted(amount: int = 5, account: UUID = ACCOUNTS[0], **changes: int) -> AdjustmentPosted:
+def posted(amount: int = 5, account: UUID = ACCOUNTS[0], **changes: Any) -> AdjustmentPosted:  # noqa: ANN401
     return AdjustmentPosted(
         account_id=account, amount_nanos=amount, reason="goodwill", actor="operator:b", **changes
     )

@@ -66,7 +66,7 @@ class Tool:
     def furnish(self) -> str:
         """A small ledger of every kind of thing; the account's id."""
         account = self.ok("account", "add", "Größe & Co")
-        self.ok("credit", "add", account, "12.5", "--reason", "first money")
+        self.ok("credit", "add", account, "12.5", "--source", "manual", "--reason", "first money")
         self.ok("key", "add", account, "Laptop", "--limit", "3", "--model", "gpt-x")
         self.type(f"{CANARY}\n\n")
         self.ok(
@@ -144,7 +144,7 @@ def test_d5_accounts_operators_and_settings_are_changed_by_commands(tool: Tool) 
 
 def test_the_same_idempotency_key_credits_once(tool: Tool) -> None:
     account = tool.ok("account", "add", "Somebody")
-    credit = ("credit", "add", account, "1", "--idempotency-key", "order-7")
+    credit = ("credit", "add", account, "1", "--source", "manual", "--idempotency-key", "order-7")
     first = tool.ok(*credit)
     assert tool.ok(*credit) == first
     assert "posted     1 USD" in tool.ok("account", "balance", account)
@@ -156,7 +156,7 @@ def test_refusals_have_their_numbers(tool: Tool) -> None:
     assert tool.complained == "tollgate: no such account\n"
     assert tool.run("account", "balance", "not-an-id") == 2
     assert tool.run("ledger", "rebuild", "nonsense") == 2
-    assert tool.run("credit", "add", nobody, "1e3") == 2
+    assert tool.run("credit", "add", nobody, "1e3", "--source", "manual") == 2
     tool.set("SQL_DSN", "postgresql://nobody:hunter2@127.0.0.1:1/nothing")
     assert tool.run("account", "list") == 3
     assert "Postgres cannot be reached" in tool.complained
@@ -189,7 +189,7 @@ def test_a_backup_restores_to_the_same_books(
     again = tool.folder.parent / "again.tar.gz"
     tool.ok("backup", str(again))
     assert read_manifest(again).members == read_manifest(file).members
-    tool.ok("credit", "add", account, "1")  # the log goes on where it ended
+    tool.ok("credit", "add", account, "1", "--source", "manual")  # the log goes on where it ended
 
 
 def test_a_backup_holds_no_secret_in_clear(tool: Tool) -> None:

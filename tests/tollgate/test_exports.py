@@ -63,7 +63,7 @@ def test_a_statement_is_a_pdf_with_a_manifest(tool: Tool, tmp_path: Path) -> Non
     assert tool.run(*asked) == 2
     before = path.read_bytes()
     position = json.loads((tmp_path / "statement.pdf.manifest.json").read_text())["as_of_position"]
-    tool.ok("credit", "add", account, "1", "--reason", "later")
+    tool.ok("credit", "add", account, "1", "--source", "manual", "--reason", "later")
     tool.ok(*asked, "--as-of", str(position), "--force")
     assert pypdf.PdfReader(path).pages[0].extract_text().replace(" ", "") != ""
     assert path.read_bytes() != before  # the log has grown, which it says

@@ -35,10 +35,10 @@ def one_line(tool: Tool, code: int, *arguments: str) -> str:
 
 def test_a_balance_then_and_now(tool: Tool) -> None:
     account = tool.ok("account", "add", "Somebody")
-    tool.ok("credit", "add", account, "1.5", "--reason", "first")
+    tool.ok("credit", "add", account, "1.5", "--source", "manual", "--reason", "first")
     before = tool.ok("ledger", "balance", account).splitlines()
     position = before[3].split()[1]
-    tool.ok("credit", "add", account, "2", "--reason", "second")
+    tool.ok("credit", "add", account, "2", "--source", "manual", "--reason", "second")
     then = tool.ok("ledger", "balance", account, "--as-of", position).splitlines()
     assert then[:4] == before
     assert then[4].startswith(f"as of position {position} of {int(position) + 1}, recorded at ")

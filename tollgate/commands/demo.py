@@ -9,7 +9,7 @@ from pathlib import Path
 from admin_api.accounts import operations as accounts
 from admin_api.channels import operations as channels
 from admin_api.channels.operations import ChannelInput
-from admin_api.credits.operations import Idempotency, grant_credit
+from admin_api.credits.operations import Idempotency, NewCredit, grant_credit
 from admin_api.desk import Desk
 from admin_api.keys import operations as api_keys
 from admin_api.prices.operations import prices
@@ -94,8 +94,7 @@ async def _furnish(desk: Desk) -> tuple[str, str]:
     await grant_credit(
         desk,
         account_id,
-        amount=_CREDIT_USD,
-        reason="demo",
+        NewCredit(_CREDIT_USD, "demo", "promotion"),
         idempotency=Idempotency(_ACTOR, "demo", "first"),
         actor=_ACTOR,
     )

@@ -24,6 +24,7 @@ from admin_api.desk import Desk
 from admin_api.fields import inputs
 from admin_api.jobs.operations import Job
 from ledger.errors import NotAllowedNow, NotFound, NumbersChanged
+from ledger.ids import charge_adjustment_id
 from ledger.reprice import Repriced, is_corrected
 from ledger.store.reader import read_head
 from ledger.streams import adjustment
@@ -37,7 +38,6 @@ from ledger.streams.adjustment import (
     PostCorrected,
     Propose,
     Reason,
-    charge_adjustment_id,
 )
 from ledger.streams.charge import rules as charge
 from ledger.streams.charge.events import ChargeAdjusted

@@ -326,3 +326,92 @@ def test_no_word_of_a_reason_is_in_the_log(servers: Servers) -> None:
         assert "not so" not in text
 
     at_desk(servers, check)
+
+
+async def sums(desk: OpenDesk) -> dict[str, str]:
+    """The net of every account of the double entry that is not zero."""
+    told = (await desk.get("/ledger/trial-balance")).json()["accounts"]
+    return {one["account"]: one["net"] for one in told if one["net"] != "0"}
+
+
+@pytest.mark.parametrize(
+    ("given", "contra"),
+    [
+        ({"source": "manual"}, "clearing:manual"),
+        ({"source": "payment", "method": "stripe", "reference": "pi_3X"}, "clearing:stripe"),
+        ({"source": "promotion"}, "promotions"),
+        ({"source": "goodwill"}, "promotions"),
+        ({"source": "import"}, "clearing:import"),
+    ],
+)
+def test_a14_a_reversal_mirrors_what_it_reverses(
+    servers: Servers, given: dict[str, str], contra: str
+) -> None:
+    async def check(desk: OpenDesk) -> None:
+        account, approver = await desk.account(), await desk.operator("finance")
+        before = await sums(desk)
+        body = {"amount": "4", "reason": "r", **given}
+        credit = await desk.post(f"/accounts/{account}/credits", json=body)
+        assert credit.status_code == 201, credit.text
+        assert (await sums(desk)).get(contra) == "-4"
+        adjustment = await id_of(await reverse(desk, credit.json()["position"]))
+        assert (await approve(desk, adjustment, approver)).status_code == 200
+        assert await sums(desk) == before
+
+    at_desk(servers, check)
+
+
+@pytest.mark.parametrize(
+    ("body", "contra"),
+    [
+        ({"code": "refund"}, "clearing:manual"),
+        ({"code": "refund", "method": "stripe"}, "clearing:stripe"),
+        ({"code": "dispute", "method": "stripe"}, "clearing:stripe"),
+        ({"code": "goodwill"}, "promotions"),
+        ({"code": "write_off"}, "adjustments"),
+    ],
+)
+def test_a14_an_adjustment_goes_to_where_its_money_is_from_and_so_does_its_reversal(
+    servers: Servers, body: dict[str, str], contra: str
+) -> None:
+    async def check(desk: OpenDesk) -> None:
+        account, approver = await desk.account(), await desk.operator("finance")
+        before = await sums(desk)
+        proposed = await propose(desk, account, "3", "debit", body=body)
+        view = await approve(desk, await id_of(proposed), approver)
+        assert (await sums(desk)).get(contra) == "3"
+        position = view.json()["posted_position"]
+        again = await id_of(await reverse(desk, position))
+        assert (await approve(desk, again, approver)).status_code == 200
+        assert await sums(desk) == before
+
+    at_desk(servers, check)
+
+
+def test_a15_a_payment_is_found_again_in_the_statement(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        account = await desk.account()
+        body = {
+            "amount": "4",
+            "reason": "r",
+            "source": "payment",
+            "method": "stripe",
+            "reference": "pi_3X",
+        }
+        assert (await desk.post(f"/accounts/{account}/credits", json=body)).status_code == 201
+        lines = (await desk.get(f"/accounts/{account}/statement")).json()["lines"]
+        assert [line["detail"] for line in lines] == ["top_up:stripe pi_3X"]
+        for wrong in (
+            {"source": "payment"},
+            {"source": "payment", "method": "My Bank"},
+            {"source": "promotion", "method": "stripe"},
+            {"source": "manual", "reference": "Ada Lovelace"},
+            {"source": "gift"},
+        ):
+            given = {"amount": "4", "reason": "r", **wrong}
+            answer = await desk.post(f"/accounts/{account}/credits", json=given)
+            assert answer.status_code == 422, wrong
+        method_without = {"code": "goodwill", "method": "stripe"}
+        assert (await propose(desk, account, body=method_without)).status_code == 422
+
+    at_desk(servers, check)

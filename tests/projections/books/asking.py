@@ -76,13 +76,15 @@ def legs(event: Stored) -> Iterator[tuple[str, int]]:
             yield "customer:available", -data["delta_nanos"]
             yield "revenue", data["delta_nanos"]
         case "credit.CreditGranted.v1":
-            gift = data["source"] in ("sign_up", "invite", "check_in", "redemption")
+            gift = data["source"] in (
+                *("sign_up", "invite", "check_in", "redemption", "promotion", "goodwill"),
+            )
             against = "promotions" if gift else f"clearing:{data.get('method') or data['source']}"
             yield against, -data["amount_nanos"]
             yield "customer:available", data["amount_nanos"]
         case "adjustment.AdjustmentPosted.v1":
             if data.get("amount_nanos"):
-                yield "adjustments", -data["amount_nanos"]
+                yield data.get("against") or "adjustments", -data["amount_nanos"]
                 yield "customer:available", data["amount_nanos"]
         case topic:
             event_of = decode(topic, event.state)

@@ -204,7 +204,7 @@ def furnish(
     capsys.readouterr()
     assert main(["account", "add", "Somebody", *last]) == 0
     account = capsys.readouterr().out.strip()
-    assert main(["credit", "add", account, "5", *last]) == 0
+    assert main(["credit", "add", account, "5", "--source", "manual", *last]) == 0
     capsys.readouterr()
     assert main(["key", "add", account, "First", *last]) == 0
     return capsys.readouterr().out.split()[-1], account

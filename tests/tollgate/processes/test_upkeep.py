@@ -9,7 +9,7 @@ import psycopg
 from admin_api.accounts import operations as accounts
 from admin_api.channels import operations as channels
 from admin_api.channels.operations import ChannelInput
-from admin_api.credits.operations import Idempotency, grant_credit
+from admin_api.credits.operations import Idempotency, NewCredit, grant_credit
 from admin_api.desk import Desk
 from admin_api.keys import operations as api_keys
 from gateway.stored_responses.store import StoredResponse, StoredResponses
@@ -139,8 +139,7 @@ async def furnish(desk: Desk) -> UUID:
     await grant_credit(
         desk,
         account_id,
-        amount="1",
-        reason="because",
+        NewCredit("1", "because"),
         idempotency=Idempotency("test", "credit", "1"),
         actor="test",
     )
