@@ -1,14 +1,13 @@
 """The library's own test case on our recorder, and what ours adds to the library's contract."""
 
+import asyncio
 from collections.abc import Iterator
 from uuid import uuid4
 
-import psycopg
 import pytest
 from eventsourcing.persistence import (
     DataError,
     IntegrityError,
-    OperationalError,
     ProgrammingError,
     StoredEvent,
 )
@@ -21,9 +20,10 @@ from ledger.errors import OverBudget
 from ledger.ids import charge_id, entity_id
 from ledger.store.append import NewEvent
 from ledger.store.reader import Balance
-from ledger.store.recorder import LedgerRecorder
+from ledger.store.recorder import LedgerRecorder, RecordedNotification
 from tests.ledger.building import Call, credit, payer, reserve
 from tests.ledger.store.appending import balance, connect, head, kept, stored
+from tests.ledger.store.cutting_proxy import CuttingProxy, Fate, cutting
 from tests.servers import FreshDatabase
 
 
@@ -74,10 +74,17 @@ def test_a_known_event_has_its_effects_and_reads_back(
     account_id = entity_id()
     granted = credit(account_id, 5)
     assert recorder.insert_events([as_stored(granted)]) == [1]
-    assert list(recorder.select_events(granted.stream_id)) == [as_stored(granted)]
+    (read,) = recorder.select_events(granted.stream_id)
     with connect(ledger_database.app_dsn) as connection:
         assert balance(connection, account_id) == Balance(5, 0, 1, 1)
         (row,) = kept(connection)
+        at = row.recorded.recorded_at
+        position, account_seq = 1, 1
+        topic, state = granted.event.TOPIC, encode(granted.event)
+        assert read == RecordedNotification(
+            granted.stream_id, 1, topic, state, position, at, account_id, account_seq
+        )
+        assert recorder.select_notifications(1, 10) == [read]
         assert row.recorded.event == granted.event
         assert row.leaf == row.expected_leaf()
 
@@ -145,42 +152,29 @@ def test_the_recorder_makes_no_tables_and_knows_its_schema(
         assert rows.fetchall() == []
 
 
-def test_an_insert_whose_connection_was_lost_after_the_commit_succeeds_once(
-    ledger_database: FreshDatabase, recorder: LedgerRecorder
+@pytest.mark.parametrize("fate", [Fate.DROP_ANSWER, Fate.CUT_AFTER_REQUEST, Fate.DROP_REQUEST])
+def test_an_insert_whose_connection_was_lost_is_followed_by_the_truth(
+    ledger_database: FreshDatabase, fate: Fate
 ) -> None:
-    granted = as_stored(credit(entity_id(), 5))
-    lost = _LosingDatastore(recorder.datastore)
-    recorder.datastore = lost  # type: ignore[assignment]
-    assert recorder.insert_events([granted]) == [1]
-    assert lost.losses == 1
+    paying = payer()
+
+    def work(proxy: CuttingProxy) -> None:
+        with open_datastore(proxy.dsn) as datastore:
+            recorder = LedgerRecorder(datastore)
+            granted = as_stored(credit(paying.account_id, 10))
+            assert recorder.insert_events([granted]) == [1]
+            held = map(as_stored, Call().next(reserve(paying.cover(), 10)))
+            assert recorder.insert_events(list(held)) == [2]
+            refused = map(as_stored, Call().next(reserve(paying.cover(), 1)))
+            with pytest.raises(IntegrityError):
+                recorder.insert_events(list(refused))
+        assert proxy.cuts == 3
+
+    async def run() -> None:
+        fates = [fate, Fate.PASS, fate, Fate.PASS, fate]
+        async with cutting(ledger_database.app_dsn, fates) as proxy:
+            await asyncio.to_thread(work, proxy)
+
+    asyncio.run(run())
     with connect(ledger_database.app_dsn) as connection:
-        assert head(connection) == 1
-
-
-class _LosingDatastore:
-    """A datastore whose first connection is lost when it is given back: after the commit."""
-
-    def __init__(self, datastore: PostgresDatastore) -> None:
-        self._datastore = datastore
-        self.losses = 0
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._datastore, name)
-
-    def get_connection(self) -> "_LosingConnection":
-        return _LosingConnection(self)
-
-
-class _LosingConnection:
-    def __init__(self, owner: _LosingDatastore) -> None:
-        self._owner = owner
-        self._context = owner._datastore.get_connection()
-
-    def __enter__(self) -> psycopg.Connection[dict[str, object]]:
-        return self._context.__enter__()
-
-    def __exit__(self, *arguments: object) -> None:
-        self._context.__exit__(*arguments)  # type: ignore[arg-type]
-        if self._owner.losses == 0:
-            self._owner.losses = 1
-            raise OperationalError("lost after the commit")
+        assert head(connection) == 2
