@@ -60,6 +60,16 @@ class NewEvent(NamedTuple):
     version: int
     event: Event
 
+    @property
+    def originator_id(self) -> UUID:
+        """The stream, by the name that the eventsourcing library has for it."""
+        return self.stream_id
+
+    @property
+    def originator_version(self) -> int:
+        """The version, by the library's name."""
+        return self.version
+
 
 class ScopeBalance(NamedTuple):
     """A budget scope as it stood right after `position`; used = held - posted."""

@@ -29,6 +29,16 @@ class Recorded(NamedTuple):
     account_seq: int | None
     event: Event
 
+    @property
+    def originator_id(self) -> UUID:
+        """The stream, by the name that the eventsourcing library has for it."""
+        return self.stream_id
+
+    @property
+    def originator_version(self) -> int:
+        """The version, by the library's name."""
+        return self.version
+
 
 class Balance(NamedTuple):
     """A budget scope: available = posted - held; all in nanodollars, as of `position`."""

@@ -1,4 +1,4 @@
-"""Who uses which name of the rooms, read from their sources: nothing is imported, nothing runs."""
+"""Who uses which name of the rooms, read from the sources: nothing is imported, nothing runs."""
 
 import ast
 import functools
@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("ledger", "projections", "gateway", "admin_api", "tollgate")
+EXAMPLES = "docs/examples"
+"""Programs of others, as the documentation prints them: they use what is public to them."""
 _ANNOTATED = {
     ast.arg: "annotation",
     ast.AnnAssign: "annotation",
@@ -42,7 +44,12 @@ class Source:
 @functools.cache
 def sources() -> dict[str, Source]:
     """Every module of the rooms, by its name."""
-    paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    return {name: one for name, one in _read().items() if name.partition(".")[0] in ROOMS}
+
+
+@functools.cache
+def _read() -> dict[str, Source]:
+    paths = [path for folder in (*ROOMS, EXAMPLES) for path in (ROOT / folder).rglob("*.py")]
     trees = {_module(path): ast.parse(path.read_text()) for path in paths}
     return {module: _source(module, tree, trees) for module, tree in trees.items()}
 
@@ -51,7 +58,7 @@ def sources() -> dict[str, Source]:
 def users() -> dict[Named, set[str]]:
     """The modules that use a name."""
     found: dict[Named, set[str]] = {}
-    for module, source in sources().items():
+    for module, source in _read().items():
         for named in source.used:
             found.setdefault(named, set()).add(module)
     return found
