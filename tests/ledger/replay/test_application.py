@@ -1,12 +1,14 @@
 """The library's application on our log: what it reads, what it folds, and what it may append."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from eventsourcing.application import AggregateNotFoundError
-from eventsourcing.persistence import IntegrityError, ProgrammingError, Tracking
+from eventsourcing.persistence import IntegrityError, ProgrammingError, Tracking, TrackingRecorder
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
+from eventsourcing.sqlite import SQLiteTrackingRecorder
 from psycopg.conninfo import make_conninfo
 
 from ledger.codec import encode
@@ -20,8 +22,7 @@ from ledger.usage import Usage
 from tests.builders import LawfulLog
 from tests.ledger.building import Call, credit, payer, reserve, settle
 from tests.ledger.store.appending import balance, connect, head, kept, log
-from tests.servers import FreshDatabase, made_database
-from tollgate.embedded.postgres import EmbeddedPostgres
+from tests.servers import FreshDatabase
 
 
 @pytest.fixture
@@ -77,34 +78,39 @@ def test_every_stream_folds_and_every_event_reads_as_it_was_recorded(
         assert application.repository.get(stream_id) == state
 
 
-class Topics(PostgresTrackingRecorder):
-    """A view as the library has them: nothing of ours."""
-
-
-class TopicsSeen(Projection[Topics]):
+class TopicsSeen(Projection[TrackingRecorder]):
     topics = (QuotaReserved.TOPIC, UsageSettled.TOPIC)
-    seen: list[Recorded]
+
+    def __init__(self, view: TrackingRecorder) -> None:
+        super().__init__(view)
+        self.seen: list[Recorded] = []
 
     def process_event(self, domain_event: Recorded, tracking: Tracking) -> None:
         assert tracking == Tracking("ledger", domain_event.position)
-        self.seen = [*getattr(self, "seen", []), domain_event]
+        self.seen.append(domain_event)
         self.view.insert_tracking(tracking)
 
 
+@pytest.mark.parametrize("view", [PostgresTrackingRecorder, SQLiteTrackingRecorder])
 def test_any_projection_of_the_library_follows_it(
-    postgres_server: EmbeddedPostgres, ledger_database: FreshDatabase
+    database: FreshDatabase,
+    ledger_database: FreshDatabase,
+    view: type[TrackingRecorder],
+    tmp_path: Path,
 ) -> None:
+    is_sqlite = view is SQLiteTrackingRecorder
+    module = "eventsourcing.sqlite" if is_sqlite else "ledger.replay.postgres"
     with (
         connect(ledger_database.app_dsn) as connection,
-        made_database(postgres_server) as own,
         ProjectionRunner(
             application_class=LedgerApplication,
             projection_class=TopicsSeen,
-            view_class=Topics,
+            view_class=view,
             env={
-                "PERSISTENCE_MODULE": "ledger.replay.postgres",
+                "PERSISTENCE_MODULE": module,
                 "LEDGER_SQL_DSN": ledger_database.app_dsn,
-                "SQL_DSN": own.owner_dsn,
+                "SQL_DSN": database.owner_dsn,
+                "SQLITE_DBNAME": str(tmp_path / "view.sqlite"),
             },
         ) as runner,
     ):

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from projections.books.as_of import resolve_as_of
 from projections.books.trial_balance import TrialBalance, trial_balance
@@ -183,3 +183,31 @@ def test_killed_within_a_batch_nothing_of_it_is_there(finance: Finance) -> None:
     kill(process)
     assert finance.told() == finance.expected()
     assert sum(finance.told().values()) == revenue_nanos(finance.ledger.app_dsn)
+
+
+@pytest.mark.parametrize("lost", ["ledger", "own"])
+def test_a_lost_database_ends_it_and_starting_again_goes_on(finance: Finance, lost: str) -> None:
+    log = LawfulLog(finance.log, seed=8)
+    log.grow(300)
+    process = finance.start()
+    finance.wait(process)
+    if lost == "ledger":
+        with connect(finance.ledger.owner_dsn) as owner:
+            hang_up(owner, finance.reader_dsn)
+    else:
+        hang_up(finance.own, finance.own_dsn)
+    log.grow(300)
+    assert process.wait(timeout=30) == 1
+    process = finance.start()
+    finance.wait(process)
+    kill(process)
+    assert finance.told() == finance.expected()
+
+
+def hang_up(connection: Connection, dsn: str) -> None:
+    """End what others have open in this database by the role of a connection string."""
+    connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and usename = %s and pid <> pg_backend_pid()",
+        (conninfo_to_dict(dsn)["user"],),
+    )
