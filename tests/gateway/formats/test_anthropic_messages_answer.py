@@ -21,9 +21,10 @@ from gateway.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from gateway.formats.anthropic_messages.answers.usage import COUNT_MAX, read_usage, write_usage
+from gateway.formats.anthropic_messages.answers.usage import read_usage, write_usage
 from gateway.formats.anthropic_messages.format import AnthropicMessages
 from gateway.formats.contract import UnreadableAnswer
+from gateway.formats.shared.usage_reader import COUNT_MAX
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.formats.registry import FORMATS
-from gateway.formats.shared.openai_usage import COUNT_MAX, read_usage, write_usage
+from gateway.formats.shared.openai_usage import read_usage, write_usage
+from gateway.formats.shared.usage_reader import COUNT_MAX
 from ledger.usage import CLASSES, Usage
 from tests.recorded import Recording, recordings
 

@@ -13,21 +13,35 @@ from and written to the cache. Two traps, both seen in recorded traffic:
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.formats.shared import usage_reader
+from gateway.formats.shared.usage_reader import Malformed, Read
+from gateway.formats.shared.usage_table import MALFORMED, Row, UsageTable, path, paths
 from ledger.usage import Usage
 
-COUNT_MAX = 1_000_000_000
-"""More tokens than this in one call are a provider's mistake."""
-
-MALFORMED = "usage_malformed"
-INCOMPLETE = "usage_incomplete"
 OTHER_MODELS = "usage_of_other_models"
+
+TABLE = UsageTable(
+    wholes={"input": paths("input_tokens"), "output": paths("output_tokens")},
+    rows=(
+        Row(kind="cache_read", paths=paths("cache_read_input_tokens")),
+        Row(kind="cache_write_1h", paths=paths("cache_creation.ephemeral_1h_input_tokens")),
+        Row(kind="cache_write_5m", paths=paths("cache_creation.ephemeral_5m_input_tokens")),
+        Row(
+            kind="cache_write_5m",
+            paths=paths("cache_creation_input_tokens"),
+            less=path("cache_creation.ephemeral_1h_input_tokens"),
+        ),
+        Row(
+            kind="reasoning",
+            within="output",
+            paths=paths("output_tokens_details.thinking_tokens"),
+        ),
+    ),
+)
 
 _PROMPT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _BY_OTHERS = ("advisor_message", "fallback_message")
-
-
-class _Malformed(Exception):
-    """A count that is no count."""
+_THINKING = path("output_tokens_details.thinking_tokens")
 
 
 def merged(start: object, delta: object) -> object:
@@ -39,24 +53,17 @@ def merged(start: object, delta: object) -> object:
     return {**start, **{name: value for name, value in delta.items() if value is not None}}
 
 
-def read_usage(told: object) -> tuple[Usage | None, str | None]:
-    """The disjoint usage in a decoded `usage` value, and what is wrong with it.
-
-    (None, None) when there is none; (None, anomaly) when it cannot be used; (usage, anomaly) when
-    it counts, and part of it is another model's. `calls` is not the provider's to say.
+def read_usage(told: object) -> Read:
+    """The disjoint usage in a decoded `usage` value, and what is wrong with it. A usage of which a
+    part is another model's counts, and is told of.
     """
-    if told is None:
-        return None, None
-    if type(told) is not dict:
-        return None, MALFORMED
+    iterations = told.get("iterations") if type(told) is dict else None
+    if type(told) is not dict or type(iterations) is not list or not iterations:
+        return usage_reader.read_usage(TABLE, told)
     try:
-        iterations = told.get("iterations")
-        if type(iterations) is list and iterations:
-            return _summed(told, iterations)
-        usage = _read(told)
-    except _Malformed:
+        return _summed(told, iterations)
+    except Malformed:
         return None, MALFORMED
-    return usage, None if usage is not None else INCOMPLETE
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -88,16 +95,17 @@ def tells_prompt(told: object) -> bool:
     return type(told) is dict and any(told.get(name) for name in _PROMPT)
 
 
-def _summed(told: Mapping[str, Any], iterations: list[Any]) -> tuple[Usage | None, str | None]:
+def _summed(told: Mapping[str, Any], iterations: list[Any]) -> Read:
     parts = []
     for one in iterations:
-        part = _read(one) if type(one) is dict else None
+        part = usage_reader.read_members(TABLE, one)[0] if type(one) is dict else None
         if part is None:
-            raise _Malformed
+            raise Malformed
         parts.append(part)
     # Thinking is mostly told for the message as a whole, and lies within its output.
     output = sum(part.output + part.reasoning for part in parts)
-    thinking = min(max(_thinking(told), sum(part.reasoning for part in parts)), output)
+    told_thinking = usage_reader.count_at(TABLE, told, _THINKING) or 0
+    thinking = min(max(told_thinking, sum(part.reasoning for part in parts)), output)
     return Usage(
         input=sum(part.input for part in parts),
         cache_read=sum(part.cache_read for part in parts),
@@ -111,45 +119,3 @@ def _summed(told: Mapping[str, Any], iterations: list[Any]) -> tuple[Usage | Non
 def _are_mixed(iterations: list[dict[str, Any]]) -> bool:
     models = {one["model"] for one in iterations if type(one.get("model")) is str}
     return len(models) > 1 or any(one.get("type") in _BY_OTHERS for one in iterations)
-
-
-def _read(told: Mapping[str, Any]) -> Usage | None:
-    fresh, output = _count(told, "input_tokens"), _count(told, "output_tokens")
-    if fresh is None or output is None:
-        return None
-    written = _count(told, "cache_creation_input_tokens") or 0
-    for_an_hour = _count(_members(told, "cache_creation"), "ephemeral_1h_input_tokens") or 0
-    for_minutes = _count(_members(told, "cache_creation"), "ephemeral_5m_input_tokens") or 0
-    written = max(written, for_an_hour + for_minutes)
-    thinking = min(_thinking(told), output)
-    return Usage(
-        input=fresh,
-        cache_read=_count(told, "cache_read_input_tokens") or 0,
-        cache_write_5m=written - for_an_hour,
-        cache_write_1h=for_an_hour,
-        output=output - thinking,
-        reasoning=thinking,
-    )
-
-
-def _thinking(told: Mapping[str, Any]) -> int:
-    return _count(_members(told, "output_tokens_details"), "thinking_tokens") or 0
-
-
-def _members(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    members = told.get(name)
-    if members is None:
-        return {}
-    if type(members) is not dict:
-        raise _Malformed(name)
-    return members
-
-
-def _count(holder: Mapping[str, Any], name: str) -> int | None:
-    """A count, None where it is absent or null; 0 is a count. Raises _Malformed."""
-    count = holder.get(name)
-    if count is None:
-        return None
-    if type(count) is not int or not 0 <= count <= COUNT_MAX:
-        raise _Malformed(name)
-    return count

@@ -6,37 +6,47 @@ total = prompt + candidates + thoughts + toolUsePrompt. In a stream every chunk 
 the last one counts as a whole: it may leave out what an earlier one had.
 """
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gateway.formats.gemini.vocabulary import member
+from gateway.formats.shared import usage_reader
+from gateway.formats.shared.usage_table import CACHED_ABOVE_PROMPT, Path, Row, UsageTable, paths
 from ledger.usage import Usage
 
-COUNT_MAX = 1_000_000_000
-"""More tokens than this in one call are a provider's mistake."""
 
-MALFORMED = "usage_malformed"
-CACHED_ABOVE_PROMPT = "cached_above_prompt"
+def _of(details: str, modality: str) -> Path:
+    return Path((details, "tokenCount"), ("modality", modality))
 
 
-class _Malformed(Exception):
-    """A count that is no count."""
+TABLE = UsageTable(
+    wholes={"input": paths("promptTokenCount"), "output": paths("candidatesTokenCount")},
+    total=paths("totalTokenCount"),
+    rows=(
+        Row(
+            kind="cache_read",
+            within="input",
+            paths=paths("cachedContentTokenCount"),
+            above=CACHED_ABOVE_PROMPT,
+        ),
+        Row(
+            kind="audio_in",
+            within="input",
+            paths=(_of("promptTokensDetails", "AUDIO"),),
+            less=_of("cacheTokensDetails", "AUDIO"),
+        ),
+        Row(kind="input", paths=paths("toolUsePromptTokenCount")),
+        Row(kind="image_out", within="output", paths=(_of("candidatesTokensDetails", "IMAGE"),)),
+        Row(kind="audio_out", within="output", paths=(_of("candidatesTokensDetails", "AUDIO"),)),
+        Row(kind="reasoning", paths=paths("thoughtsTokenCount")),
+    ),
+    output_left_out="always",
+    without_input=None,  # blocked before it was read: nothing is told, nothing was used
+    member=member,
+)
 
-
-def read_usage(told: object) -> tuple[Usage | None, str | None]:
-    """The disjoint usage in a decoded `usageMetadata`, and what is wrong with it.
-
-    (None, None) when there is none; (None, anomaly) when it cannot be used; (usage, anomaly) when
-    it had to be mended. `calls` is not the provider's to say.
-    """
-    if told is None:
-        return None, None
-    if type(told) is not dict:
-        return None, MALFORMED
-    try:
-        return _read(told)
-    except _Malformed:
-        return None, MALFORMED
+read_usage = partial(usage_reader.read_usage, TABLE)
+"""The usage in a decoded `usageMetadata`, and what is wrong with it; see `usage_reader.Read`."""
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -54,52 +64,3 @@ def write_usage(usage: Usage) -> dict[str, Any]:
     if usage.reasoning:
         told["thoughtsTokenCount"] = usage.reasoning
     return told
-
-
-def _read(told: Mapping[str, Any]) -> tuple[Usage | None, str | None]:
-    prompt = _count(told, "promptTokenCount")
-    if prompt is None:  # blocked before it was read: nothing is told, nothing was used
-        return None, None
-    candidates = _count(told, "candidatesTokenCount") or 0
-    thoughts = _count(told, "thoughtsTokenCount") or 0
-    by_tools = _count(told, "toolUsePromptTokenCount") or 0
-    cached = _count(told, "cachedContentTokenCount") or 0
-    total = _count(told, "totalTokenCount") or 0
-    hidden = max(0, total - prompt - candidates - thoughts - by_tools)
-    cache_read = min(cached, prompt)
-    audio = _modality(told, "promptTokensDetails", "AUDIO")
-    audio_cached = _modality(told, "cacheTokensDetails", "AUDIO")
-    fresh = prompt - cache_read
-    audio_in = min(max(0, audio - audio_cached), fresh)
-    image_out = min(_modality(told, "candidatesTokensDetails", "IMAGE"), candidates)
-    audio_out = min(_modality(told, "candidatesTokensDetails", "AUDIO"), candidates - image_out)
-    return Usage(
-        input=fresh - audio_in + by_tools,
-        cache_read=cache_read,
-        audio_in=audio_in,
-        output=candidates - image_out - audio_out,
-        reasoning=thoughts + hidden,
-        audio_out=audio_out,
-        image_out=image_out,
-    ), CACHED_ABOVE_PROMPT if cached > prompt else None
-
-
-def _modality(told: Mapping[str, Any], name: str, modality: str) -> int:
-    details = member(told, name)
-    if type(details) is not list:
-        return 0
-    return sum(
-        _count(each, "tokenCount") or 0
-        for each in details
-        if type(each) is dict and each.get("modality") == modality
-    )
-
-
-def _count(holder: Mapping[str, Any], name: str) -> int | None:
-    """A count, None where it is absent or null; 0 is a count. Raises _Malformed."""
-    count = member(holder, name)
-    if count is None:
-        return None
-    if type(count) is not int or not 0 <= count <= COUNT_MAX:
-        raise _Malformed(name)
-    return count

@@ -1,0 +1,80 @@
+"""How a vendor tells what was used, as data: a row for each of its counters.
+
+A vendor has two wholes, what it read and what it wrote. Some of its other counters lie within one
+of them (cached tokens in OpenAI's words), others beside them (in Anthropic's). What is left of a
+whole once its parts are taken off is plain `input` or `output`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+Whole = Literal["input", "output"]
+WHOLES: tuple[Whole, ...] = ("input", "output")
+
+CACHED_ABOVE_PROMPT = "cached_above_prompt"
+INCOMPLETE = "usage_incomplete"
+MALFORMED = "usage_malformed"
+PARTS_ABOVE_WHOLE = "parts_above_whole"
+TOTAL_BELOW_PARTS = "total_below_parts"
+
+
+class Path(NamedTuple):
+    """Where a count stands: the members that lead to it. With `entry`, the first leads to a list,
+    and what its objects tell whose member is (or, with `is_other`, is not) that value is added up.
+    """
+
+    members: tuple[str, ...]
+    entry: tuple[str, str] | None = None
+    is_other: bool = False
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One counter: the class it is counted as, and where it stands: the first path that tells.
+
+    `within`: the whole that includes it; None: it is counted beside them. Parts are taken off their
+    whole in the order of the rows. `less` is taken off the count first. `above` names the anomaly
+    of a part that is more than what is left of its whole.
+    Rows beside the wholes that tell one class in several ways are not added: the largest counts.
+    """
+
+    kind: str
+    paths: tuple[Path, ...]
+    within: Whole | None = None
+    less: Path | None = None
+    above: str = ""
+
+
+def plain_member(holder: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - decoded JSON
+    """A member by its only name; None where there is none."""
+    return holder.get(name)
+
+
+class UsageTable(msgspec.Struct, frozen=True, kw_only=True):
+    """All counters of a format.
+
+    `output_left_out`: whether a vendor leaves out the output where there was none, and how we know.
+    `without_input`: the anomaly of a usage that does not tell the input; None: it tells of nothing.
+    `beside`: classes that lie within their whole by the format, and that some vendors count beside
+    it, as their totals show. `member` reads a member, whatever its spelling.
+    """
+
+    wholes: Mapping[Whole, tuple[Path, ...]]
+    rows: tuple[Row, ...]
+    total: tuple[Path, ...] = ()
+    beside: tuple[str, ...] = ()
+    output_left_out: Literal["never", "where_total_tells", "always"] = "never"
+    without_input: str | None = INCOMPLETE
+    refuses_total_below: bool = False
+    member: Callable[[Mapping[str, Any], str], Any] = plain_member
+
+
+def path(dotted: str) -> Path:
+    """The path of a count by the names that lead to it."""
+    return Path(tuple(dotted.split(".")))
+
+
+def paths(*dotted: str) -> tuple[Path, ...]:
+    """Several places of one count, the most trusted first."""
+    return tuple(map(path, dotted))
