@@ -7,7 +7,9 @@ within `completion_tokens`. Providers that speak the format differ, and their to
 - xAI, and Gemini behind some gateways: reasoning is not within completion
   (total = prompt + completion + reasoning, or reasoning > completion).
 - Mistral: audio is not within prompt (total = prompt + completion + audio).
-- Gemini: thoughts appear in the total alone (total > prompt + completion); they are reasoning.
+- Gemini: thoughts appear in the total alone (total > prompt + completion); they are reasoning where
+  nothing else could be what the total has more.
+- Some gateways: the cache is not within prompt (total = prompt + completion + cached).
 - Grok on Azure: cached exceeds prompt; there cannot have been more than the prompt.
 """
 
@@ -15,7 +17,15 @@ from functools import partial
 from typing import Any
 
 from gateway.formats.shared import usage_reader
-from gateway.formats.shared.usage_table import CACHED_ABOVE_PROMPT, Row, UsageTable, paths
+from gateway.formats.shared.usage_table import (
+    AS_DOCUMENTED,
+    CACHE_BESIDE_PROMPT,
+    CACHED_ABOVE_PROMPT,
+    PARTS_BESIDE_WHOLE,
+    Row,
+    UsageTable,
+    paths,
+)
 from ledger.usage import Usage
 
 TABLE = UsageTable(
@@ -33,33 +43,49 @@ TABLE = UsageTable(
                 "cached_tokens",
             ),
             above=CACHED_ABOVE_PROMPT,
+            beside_as=CACHE_BESIDE_PROMPT,
         ),
         Row(
             kind="cache_write_5m",
             within="input",
             paths=paths("prompt_tokens_details.cache_write_tokens"),
+            beside_as=CACHE_BESIDE_PROMPT,
         ),
-        Row(kind="audio_in", within="input", paths=paths("prompt_tokens_details.audio_tokens")),
-        Row(kind="image_in", within="input", paths=paths("prompt_tokens_details.image_tokens")),
+        Row(
+            kind="audio_in",
+            within="input",
+            paths=paths("prompt_tokens_details.audio_tokens"),
+            beside_as=AS_DOCUMENTED,  # of Mistral
+            is_beside_above=True,
+        ),
+        Row(
+            kind="image_in",
+            within="input",
+            paths=paths("prompt_tokens_details.image_tokens"),
+            beside_as=PARTS_BESIDE_WHOLE,
+        ),
         Row(
             kind="reasoning",
             within="output",
             paths=paths("completion_tokens_details.reasoning_tokens"),
+            beside_as=AS_DOCUMENTED,  # https://docs.x.ai/docs/guides/reasoning
+            is_beside_above=True,
         ),
         Row(
             kind="audio_out",
             within="output",
             paths=paths("completion_tokens_details.audio_tokens"),
+            beside_as=PARTS_BESIDE_WHOLE,
         ),
         Row(
             kind="image_out",
             within="output",
             paths=paths("completion_tokens_details.image_tokens"),
+            beside_as=PARTS_BESIDE_WHOLE,
         ),
     ),
-    beside=("audio_in", "reasoning"),
     output_left_out="where_total_tells",  # Gemini leaves a zero out
-    refuses_total_below=True,
+    hides_thoughts=True,
 )
 
 read_usage = partial(usage_reader.read_usage, TABLE)

@@ -9,8 +9,8 @@ from gateway.formats.shared.usage_table import (
     WHOLES,
     Path,
     UsageTable,
-    Whole,
 )
+from gateway.formats.shared.usage_totals import Counts, reconciled
 from ledger.usage import Usage
 
 COUNT_MAX = 1_000_000_000
@@ -59,13 +59,11 @@ def read_members(table: UsageTable, told: Mapping[str, Any]) -> Read:
         found = beside if row.within is None else parts
         found[row.kind] = max(count, found.get(row.kind, 0))
     read = {whole: count or 0 for whole, count in wholes.items()}
-    if table.refuses_total_below and 0 < (total or 0) < sum(read.values()):
+    if not table.keeps_total_below and 0 < (total or 0) < sum(read.values()):
         return None, TOTAL_BELOW_PARTS
-    beyond = (total or 0) - sum(read.values()) - sum(beside.values())
-    beyond = _include(table, read, parts, beyond)
-    if beyond > 0:
-        beside["reasoning"] = beside.get("reasoning", 0) + beyond
-    return _disjoint(table, read, parts, beside)
+    counts, odd = reconciled(table, Counts(read, parts, beside), total or 0)
+    usage, above = _disjoint(table, counts)
+    return usage, odd or above
 
 
 def first_count(table: UsageTable, told: Mapping[str, Any], where: tuple[Path, ...]) -> int | None:
@@ -112,39 +110,17 @@ def _count(value: object) -> int | None:
     return value
 
 
-def _include(
-    table: UsageTable, wholes: dict[Whole, int], parts: Mapping[str, int], beyond: int
-) -> int:
-    """Make the wholes include everything of theirs. `beyond`: what the total has more than them;
-    answers what it still has.
-    """
-    audio_in, reasoning = (
-        parts.get(kind, 0) if kind in table.beside else 0 for kind in ("audio_in", "reasoning")
-    )
-    if audio_in and (audio_in > wholes["input"] or beyond in (audio_in, audio_in + reasoning)):
-        wholes["input"] += audio_in
-        beyond -= audio_in
-    if reasoning > wholes["output"] or (reasoning and beyond == reasoning):
-        wholes["output"] += reasoning
-        beyond -= reasoning
-    return beyond
-
-
-def _disjoint(
-    table: UsageTable,
-    wholes: Mapping[Whole, int],
-    parts: Mapping[str, int],
-    beside: Mapping[str, int],
-) -> Read:
+def _disjoint(table: UsageTable, counts: Counts) -> tuple[Usage, str | None]:
     """Parts taken off their whole one after the other: the sum of classes is always the whole."""
-    left: dict[str, int] = {whole: wholes[whole] for whole in WHOLES}
+    left: dict[str, int] = {whole: counts.wholes[whole] for whole in WHOLES}
     anomaly = None
-    classes = dict(beside)
+    classes = dict(counts.beside)
     for row in table.rows:
         if row.within is None:
             continue
-        taken = min(parts[row.kind], left[row.within])
-        if taken < parts[row.kind]:
+        part = counts.parts[row.kind]
+        taken = min(part, left[row.within])
+        if taken < part:
             anomaly = anomaly or row.above or None
         left[row.within] -= taken
         classes[row.kind] = classes.get(row.kind, 0) + taken

@@ -14,10 +14,18 @@ Whole = Literal["input", "output"]
 WHOLES: tuple[Whole, ...] = ("input", "output")
 
 CACHED_ABOVE_PROMPT = "cached_above_prompt"
+CACHE_BESIDE_PROMPT = "cache_beside_prompt"
 INCOMPLETE = "usage_incomplete"
 MALFORMED = "usage_malformed"
 PARTS_ABOVE_WHOLE = "parts_above_whole"
+PARTS_BESIDE_WHOLE = "parts_beside_whole"
+PARTS_WITHIN_WHOLE = "parts_within_whole"
+THOUGHTS_IN_TOTAL_ALONE = "thoughts_in_total_alone"
+TOTAL_ABOVE_PARTS = "total_above_parts"
 TOTAL_BELOW_PARTS = "total_below_parts"
+
+AS_DOCUMENTED = ""
+"""No anomaly: a vendor's own and known way to count."""
 
 
 class Path(NamedTuple):
@@ -36,6 +44,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     `within`: the whole that includes it; None: it is counted beside them. Parts are taken off their
     whole in the order of the rows. `less` is taken off the count first. `above` names the anomaly
     of a part that is more than what is left of its whole.
+    What a total may show (see `usage_totals`): `beside_as`, the anomaly of a part that lies beside
+    its whole; `is_beside_above`, that it does where it is more than that. Of a counter beside the
+    wholes: `inside`, the whole that may include it; `is_beside_total`, that the total may leave it
+    out.
     Rows beside the wholes that tell one class in several ways are not added: the largest counts.
     """
 
@@ -44,6 +56,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     within: Whole | None = None
     less: Path | None = None
     above: str = ""
+    beside_as: str | None = None
+    is_beside_above: bool = False
+    inside: Whole | None = None
+    is_beside_total: bool = False
 
 
 def plain_member(holder: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - decoded JSON
@@ -56,17 +72,18 @@ class UsageTable(msgspec.Struct, frozen=True, kw_only=True):
 
     `output_left_out`: whether a vendor leaves out the output where there was none, and how we know.
     `without_input`: the anomaly of a usage that does not tell the input; None: it tells of nothing.
-    `beside`: classes that lie within their whole by the format, and that some vendors count beside
-    it, as their totals show. `member` reads a member, whatever its spelling.
+    `hides_thoughts`: whether some vendors tell thoughts in the total alone.
+    `keeps_total_below`: a total below its wholes is odd, but does not make them unbelievable.
+    `member` reads a member, whatever its spelling.
     """
 
     wholes: Mapping[Whole, tuple[Path, ...]]
     rows: tuple[Row, ...]
     total: tuple[Path, ...] = ()
-    beside: tuple[str, ...] = ()
     output_left_out: Literal["never", "where_total_tells", "always"] = "never"
     without_input: str | None = INCOMPLETE
-    refuses_total_below: bool = False
+    hides_thoughts: bool = False
+    keeps_total_below: bool = False
     member: Callable[[Mapping[str, Any], str], Any] = plain_member
 
 

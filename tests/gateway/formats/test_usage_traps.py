@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.formats.registry import FORMATS
+from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.formats.shared.openai_usage import read_usage, write_usage
 from gateway.formats.shared.usage_reader import COUNT_MAX
 from ledger.usage import CLASSES, Usage
@@ -107,11 +107,12 @@ def test_trap_5_mistral_leaves_audio_out_of_prompt() -> None:
 
 
 def test_trap_5_hidden_thoughts_are_reasoning() -> None:
-    assert read_usage(told(10, 5, 115)) == (Usage(input=10, output=5, reasoning=100), None)
+    odd = "thoughts_in_total_alone"
+    assert read_usage(told(10, 5, 115)) == (Usage(input=10, output=5, reasoning=100), odd)
     shown = told(10, 5, 115, out_reasoning_tokens=2)
-    assert read_usage(shown) == (Usage(input=10, output=3, reasoning=102), None)
+    assert read_usage(shown) == (Usage(input=10, output=3, reasoning=102), odd)
     unsaid = {"prompt_tokens": 10, "total_tokens": 110}
-    assert read_usage(unsaid) == (Usage(input=10, reasoning=100), None)
+    assert read_usage(unsaid) == (Usage(input=10, reasoning=100), odd)
 
 
 def test_trap_7_usage_rides_on_the_last_choice_comments_pass_and_no_end_marker_comes() -> None:
@@ -237,7 +238,165 @@ def test_classes_stay_disjoint_and_hold_every_token_that_was_told(
     if usage is None:
         assert anomaly == "total_below_parts"
         return
-    assert total_of(usage, INPUT) in (prompt, prompt + audio)
+    sums = {0, audio} | {cached, cached + audio} if anomaly == "cache_beside_prompt" else {0, audio}
+    sums |= {each + written for each in sums} if anomaly == "cache_beside_prompt" else set()
+    assert total_of(usage, INPUT) - prompt in sums
     assert total_of(usage, OUTPUT) >= completion
-    assert total_of(usage, CLASSES) >= (total or 0)
+    assert total_of(usage, CLASSES) >= (total or 0) or anomaly == "total_above_parts"
     assert usage.reasoning >= reasoning
+    hidden = usage.reasoning - reasoning
+    assert not hidden or anomaly == "thoughts_in_total_alone"
+
+
+A3 = told(479, 373, 14_164, in_cached_tokens=13_312)
+
+
+def test_a3_a_cache_that_the_total_shows_beside_the_prompt_is_no_output() -> None:
+    usage = Usage(input=479, cache_read=13_312, output=373)
+    assert read_usage(A3) == (usage, "cache_beside_prompt")
+    assert read_usage(A3 | {"total_tokens": 479 + 373})[1] == "cached_above_prompt"
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected", "anomaly"),
+    [
+        (
+            told(10, 5, 135, in_cached_tokens=100, out_reasoning_tokens=20),
+            Usage(input=10, cache_read=100, output=5, reasoning=20),
+            "cache_beside_prompt",
+        ),
+        (
+            told(10, 50, 160, in_cached_tokens=100, out_reasoning_tokens=20),
+            Usage(input=10, cache_read=100, output=30, reasoning=20),
+            "cache_beside_prompt",
+        ),
+        (
+            told(10, 5, 145, in_cached_tokens=100, in_cache_write_tokens=30),
+            Usage(input=10, cache_read=100, cache_write_5m=30, output=5),
+            "cache_beside_prompt",
+        ),
+        (
+            told(500, 5, 535, in_cached_tokens=100, in_cache_write_tokens=30),
+            Usage(input=400, cache_read=100, cache_write_5m=30, output=5),
+            "cache_beside_prompt",
+        ),
+        (
+            told(10, 5, 85, out_image_tokens=70),
+            Usage(input=10, output=5, image_out=70),
+            "parts_beside_whole",
+        ),
+        (
+            told(10, 5, 85, in_image_tokens=70),
+            Usage(input=10, image_in=70, output=5),
+            "parts_beside_whole",
+        ),
+        # Nothing makes up what the total has more: it is charged as nothing, and named.
+        (
+            told(500, 5, 600, in_cached_tokens=64),
+            Usage(input=436, cache_read=64, output=5),
+            "total_above_parts",
+        ),
+        (
+            told(500, 50, 600, in_audio_tokens=64, out_reasoning_tokens=20),
+            Usage(input=436, audio_in=64, output=30, reasoning=20),
+            "total_above_parts",
+        ),
+    ],
+)
+def test_a3_parts_lie_where_the_total_says_and_what_it_cannot_explain_is_no_output(
+    usage: dict[str, Any], expected: Usage, anomaly: str
+) -> None:
+    assert read_usage(usage) == (expected, anomaly)
+    body = json.dumps({"choices": [], "usage": usage}).encode()
+    for format_name in ("openai_chat", "openai_completions"):
+        answer = FORMATS[format_name].read_answer(body)
+        assert (answer.usage, answer.anomaly) == (expected, anomaly)
+    stream = CHAT.stream(CHAT.read_request(ANSWERED[0].document, b"{}"), len)
+    stream.feed(b"data: " + body + b"\n\n")
+    assert (stream.usage, stream.anomaly) == (expected, anomaly)
+
+
+def response(given: int, made: int, total: int, cached: int, reasoning: int) -> dict[str, Any]:
+    return {
+        "input_tokens": given,
+        "output_tokens": made,
+        "total_tokens": total,
+        "input_tokens_details": {"cached_tokens": cached},
+        "output_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected", "anomaly"),
+    [
+        (
+            response(479, 373, 14_164, 13_312, 0),
+            Usage(input=479, cache_read=13_312, output=373),
+            "cache_beside_prompt",
+        ),
+        (response(10, 5, 35, 0, 20), Usage(input=10, output=5, reasoning=20), None),
+        (response(10, 5, 99, 0, 0), Usage(input=10, output=5), "total_above_parts"),
+        (response(10, 5, 14, 0, 0), None, "total_below_parts"),
+    ],
+)
+def test_a3_the_total_of_a_response(
+    usage: dict[str, Any], expected: Usage | None, anomaly: str | None
+) -> None:
+    body = json.dumps({"output": [], "usage": usage}).encode()
+    answer = FORMATS["openai_responses"].read_answer(body)
+    assert (answer.usage, answer.anomaly) == (expected, anomaly)
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected", "anomaly"),
+    [
+        (
+            {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 115,
+             "cachedContentTokenCount": 100},
+            Usage(input=10, cache_read=100, output=5),
+            "cache_beside_prompt",
+        ),
+        (
+            {"promptTokenCount": 200, "candidatesTokenCount": 5, "totalTokenCount": 250,
+             "cachedContentTokenCount": 100},
+            Usage(input=100, cache_read=100, output=5),
+            "total_above_parts",
+        ),
+        (
+            {"promptTokenCount": 10, "candidatesTokenCount": 50, "totalTokenCount": 60,
+             "thoughtsTokenCount": 30},
+            Usage(input=10, output=20, reasoning=30),
+            "parts_within_whole",
+        ),
+        (
+            {"promptTokenCount": 10, "candidatesTokenCount": 50, "totalTokenCount": 60,
+             "toolUsePromptTokenCount": 7},
+            Usage(input=10, output=50),
+            "parts_within_whole",
+        ),
+        (
+            {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 14},
+            Usage(input=10, output=5),
+            "total_below_parts",
+        ),
+    ],
+)  # fmt: skip
+def test_a3_the_total_of_gemini(usage: dict[str, Any], expected: Usage, anomaly: str) -> None:
+    body = json.dumps({"candidates": [], "usageMetadata": usage}).encode()
+    answer = FORMATS["gemini"].read_answer(body)
+    assert (answer.usage, answer.anomaly) == (expected, anomaly)
+
+
+@pytest.mark.parametrize(
+    ("total", "anomaly"),
+    [(110, None), (115, None), (10, None), (150, "total_above_parts"), (50, "total_below_parts")],
+)
+def test_a3_the_total_of_converse_has_the_cache_or_leaves_it_out(
+    total: int, anomaly: str | None
+) -> None:
+    told_usage = {"inputTokens": 7, "outputTokens": 3, "cacheReadInputTokens": 100,
+                  "cacheWriteInputTokens": 5, "totalTokens": total}  # fmt: skip
+    document = {"output": {"message": {"content": []}}, "usage": told_usage}
+    answer = PROVIDER_FORMATS["bedrock_converse"].read_answer(json.dumps(document).encode())
+    expected = Usage(input=7, cache_read=100, cache_write_5m=5, output=3)
+    assert (answer.usage, answer.anomaly) == (expected, anomaly)

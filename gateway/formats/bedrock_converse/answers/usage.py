@@ -2,8 +2,8 @@
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
 .../userguide/prompt-caching.html. `inputTokens` excludes what was read from and written to the
-cache; `cacheDetails` divides what was written by its lifetime. What was thought lies within
-`outputTokens`, and how much of them it is is not told.
+cache, and `totalTokens` may or may not; `cacheDetails` divides what was written by its lifetime.
+What was thought lies within `outputTokens`, and how much of them it is is not told.
 """
 
 from functools import partial
@@ -16,11 +16,17 @@ _FOR_MINUTES = Path(("cacheDetails", "inputTokens"), ("ttl", "1h"), is_other=Tru
 
 TABLE = UsageTable(
     wholes={"input": paths("inputTokens"), "output": paths("outputTokens")},
+    total=paths("totalTokens"),
     rows=(
-        Row(kind="cache_read", paths=paths("cacheReadInputTokens")),
-        Row(kind="cache_write_1h", paths=(_FOR_AN_HOUR,)),
-        Row(kind="cache_write_5m", paths=(_FOR_MINUTES,)),
-        Row(kind="cache_write_5m", paths=paths("cacheWriteInputTokens"), less=_FOR_AN_HOUR),
+        Row(kind="cache_read", paths=paths("cacheReadInputTokens"), is_beside_total=True),
+        Row(kind="cache_write_1h", paths=(_FOR_AN_HOUR,), is_beside_total=True),
+        Row(kind="cache_write_5m", paths=(_FOR_MINUTES,), is_beside_total=True),
+        Row(
+            kind="cache_write_5m",
+            paths=paths("cacheWriteInputTokens"),
+            less=_FOR_AN_HOUR,
+            is_beside_total=True,
+        ),
     ),
 )
 

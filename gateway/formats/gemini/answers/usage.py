@@ -11,7 +11,14 @@ from typing import Any
 
 from gateway.formats.gemini.vocabulary import member
 from gateway.formats.shared import usage_reader
-from gateway.formats.shared.usage_table import CACHED_ABOVE_PROMPT, Path, Row, UsageTable, paths
+from gateway.formats.shared.usage_table import (
+    CACHE_BESIDE_PROMPT,
+    CACHED_ABOVE_PROMPT,
+    Path,
+    Row,
+    UsageTable,
+    paths,
+)
 from ledger.usage import Usage
 
 
@@ -28,6 +35,7 @@ TABLE = UsageTable(
             within="input",
             paths=paths("cachedContentTokenCount"),
             above=CACHED_ABOVE_PROMPT,
+            beside_as=CACHE_BESIDE_PROMPT,
         ),
         Row(
             kind="audio_in",
@@ -35,13 +43,15 @@ TABLE = UsageTable(
             paths=(_of("promptTokensDetails", "AUDIO"),),
             less=_of("cacheTokensDetails", "AUDIO"),
         ),
-        Row(kind="input", paths=paths("toolUsePromptTokenCount")),
+        Row(kind="input", paths=paths("toolUsePromptTokenCount"), inside="input"),
         Row(kind="image_out", within="output", paths=(_of("candidatesTokensDetails", "IMAGE"),)),
         Row(kind="audio_out", within="output", paths=(_of("candidatesTokensDetails", "AUDIO"),)),
-        Row(kind="reasoning", paths=paths("thoughtsTokenCount")),
+        Row(kind="reasoning", paths=paths("thoughtsTokenCount"), inside="output"),
     ),
     output_left_out="always",
     without_input=None,  # blocked before it was read: nothing is told, nothing was used
+    hides_thoughts=True,
+    keeps_total_below=True,
     member=member,
 )
 

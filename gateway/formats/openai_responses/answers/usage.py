@@ -8,29 +8,40 @@ from functools import partial
 from typing import Any
 
 from gateway.formats.shared import usage_reader
-from gateway.formats.shared.usage_table import PARTS_ABOVE_WHOLE, Row, UsageTable, paths
+from gateway.formats.shared.usage_table import (
+    AS_DOCUMENTED,
+    CACHE_BESIDE_PROMPT,
+    PARTS_ABOVE_WHOLE,
+    Row,
+    UsageTable,
+    paths,
+)
 from ledger.usage import Usage
 
 TABLE = UsageTable(
     wholes={"input": paths("input_tokens"), "output": paths("output_tokens")},
+    total=paths("total_tokens"),
     rows=(
         Row(
             kind="cache_read",
             within="input",
             paths=paths("input_tokens_details.cached_tokens"),
             above=PARTS_ABOVE_WHOLE,
+            beside_as=CACHE_BESIDE_PROMPT,
         ),
         Row(
             kind="cache_write_5m",
             within="input",
             paths=paths("input_tokens_details.cache_write_tokens"),
             above=PARTS_ABOVE_WHOLE,
+            beside_as=CACHE_BESIDE_PROMPT,
         ),
         Row(
             kind="reasoning",
             within="output",
             paths=paths("output_tokens_details.reasoning_tokens"),
             above=PARTS_ABOVE_WHOLE,
+            beside_as=AS_DOCUMENTED,  # of xAI
         ),
     ),
 )
