@@ -18,6 +18,7 @@ from gateway.formats.openai_completions.vocabulary import (
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage, write_usage
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.usage_places import usage_in
 from gateway.formats.values import Answer, ChatCall
 from gateway.http.lenient_json import read_object
 from ledger import clock
@@ -34,7 +35,7 @@ def read_answer(body: bytes) -> Answer:
     choices = document.get("choices")
     if error is None and type(choices) is not list:
         raise UnreadableAnswer("the answer has no choices")
-    usage, anomaly = read_usage(document.get("usage"))
+    usage, anomaly = read_usage(usage_in(document))
     return Answer(
         usage=usage,
         anomaly=anomaly,

@@ -10,6 +10,7 @@ from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage, write_usage
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.shared.usage_places import usage_in
 from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
@@ -26,6 +27,8 @@ class _Chunk(msgspec.Struct, gc=False):
     error: Any = None
     object: Any = None
     service_tier: Any = None
+    x_groq: Any = None
+    meta: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -41,6 +44,8 @@ class CompletionStreamReader(SSEStreamReader):
         self._call = call
         self._first: _Chunk | None = None
         self._told_usage: object = None
+        self._has_told_client = False
+        """Whether the usage was told where clients look for it."""
         # A call of another format may be answered here as well: it has one prompt of its own.
         is_own = "prompt" in call.document
         self._choices = choices_told(call.document) if is_own else call.choices
@@ -54,7 +59,8 @@ class CompletionStreamReader(SSEStreamReader):
 
     def closing(self, usage: Usage) -> bytes:
         """The end marker, and before it the usage for a client that asked and was told none."""
-        if not self._call.wants_usage or self.usage is not None:
+        is_told = self.usage is not None and self._has_told_client
+        if is_told or not self._call.wants_usage:
             return self._end_marker
         first = self._first or _Chunk()
         chunk = {
@@ -80,14 +86,23 @@ class CompletionStreamReader(SSEStreamReader):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._unreadable(event)
         self._first = self._first or chunk
-        if chunk.usage is not None:
-            self._told_usage = chunk.usage
+        told_usage = usage_in(
+            {
+                "usage": chunk.usage,
+                "x_groq": chunk.x_groq,
+                "choices": chunk.choices,
+                "meta": chunk.meta,
+            }
+        )
+        if told_usage is not None:
+            self._told_usage = told_usage
+            self._has_told_client = told_usage is chunk.usage
         self._service = service_of(chunk.service_tier) or self._service
         if chunk.error or chunk.object == "error" or event.event == b"error":
             told = chunk.error or msgspec.json.decode(event.data)
             return self._broken(event.raw, failure_in_answer(told))
         if not chunk.choices:
-            return Piece("comment" if chunk.usage is None else "usage", event.raw, event.data)
+            return Piece("comment" if told_usage is None else "usage", event.raw, event.data)
         for choice in chunk.choices:
             self._note(choice)
         return Piece("content", event.raw, event.data)

@@ -13,7 +13,6 @@ within `completion_tokens`. Providers that speak the format differ, and their to
 - Grok on Azure: cached exceeds prompt; there cannot have been more than the prompt.
 """
 
-from functools import partial
 from typing import Any
 
 from gateway.formats.shared import usage_reader
@@ -29,7 +28,11 @@ from gateway.formats.shared.usage_table import (
 from ledger.usage import Usage
 
 TABLE = UsageTable(
-    wholes={"input": paths("prompt_tokens"), "output": paths("completion_tokens")},
+    # The second words are those of Responses, in which some gateways tell chat completions as well.
+    wholes={
+        "input": paths("prompt_tokens", "input_tokens"),
+        "output": paths("completion_tokens", "output_tokens"),
+    },
     total=paths("total_tokens"),
     rows=(
         Row(
@@ -37,6 +40,7 @@ TABLE = UsageTable(
             within="input",
             paths=paths(
                 "prompt_tokens_details.cached_tokens",
+                "input_tokens_details.cached_tokens",
                 # https://api-docs.deepseek.com/guides/kv_cache
                 "prompt_cache_hit_tokens",
                 # https://platform.moonshot.ai/docs/api/chat
@@ -48,7 +52,10 @@ TABLE = UsageTable(
         Row(
             kind="cache_write_5m",
             within="input",
-            paths=paths("prompt_tokens_details.cache_write_tokens"),
+            paths=paths(
+                "prompt_tokens_details.cache_write_tokens",
+                "input_tokens_details.cache_write_tokens",
+            ),
             beside_as=CACHE_BESIDE_PROMPT,
         ),
         Row(
@@ -67,7 +74,12 @@ TABLE = UsageTable(
         Row(
             kind="reasoning",
             within="output",
-            paths=paths("completion_tokens_details.reasoning_tokens"),
+            paths=paths(
+                "completion_tokens_details.reasoning_tokens",
+                "output_tokens_details.reasoning_tokens",
+                # https://docs.perplexity.ai/getting-started/pricing (deep research)
+                "reasoning_tokens",
+            ),
             beside_as=AS_DOCUMENTED,  # https://docs.x.ai/docs/guides/reasoning
             is_beside_above=True,
         ),
@@ -83,13 +95,28 @@ TABLE = UsageTable(
             paths=paths("completion_tokens_details.image_tokens"),
             beside_as=PARTS_BESIDE_WHOLE,
         ),
+        # https://docs.perplexity.ai/getting-started/pricing: what was read of sources.
+        Row(kind="input", paths=paths("citation_tokens"), is_beside_total=True),
     ),
     output_left_out="where_total_tells",  # Gemini leaves a zero out
     hides_thoughts=True,
 )
 
-read_usage = partial(usage_reader.read_usage, TABLE)
-"""The usage in a decoded `usage` value, and what is wrong with it; see `usage_reader.Read`."""
+BILLED_UNITS = UsageTable(
+    wholes={
+        "input": paths("billed_units.input_tokens"),
+        "output": paths("billed_units.output_tokens"),
+    },
+    rows=(),
+)
+"""https://docs.cohere.com/reference/chat: what Cohere bills; the tokens it tells besides have its
+own instructions, and the cached ones are of those."""
+
+
+def read_usage(told: object) -> usage_reader.Read:
+    """The usage in a decoded `usage` value, and what is wrong with it."""
+    is_in_units = type(told) is dict and told.get("billed_units") is not None
+    return usage_reader.read_usage(BILLED_UNITS if is_in_units else TABLE, told)
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

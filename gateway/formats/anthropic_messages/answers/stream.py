@@ -11,6 +11,7 @@ import msgspec
 from gateway.formats.anthropic_messages.answers.answer import generated_texts, service_in
 from gateway.formats.anthropic_messages.answers.usage import (
     merged,
+    read_metrics,
     read_usage,
     tells_output,
     tells_prompt,
@@ -39,6 +40,7 @@ class _Delta(msgspec.Struct, gc=False):
     content: Any = None
     stop_reason: Any = None
     stop_sequence: Any = None
+    usage: Any = None
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -53,6 +55,7 @@ class _StreamEvent(msgspec.Struct, gc=False):
     content_block: Any = None
     usage: Any = None
     error: Any = None
+    metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
 
 
 _decode = msgspec.json.Decoder(_StreamEvent).decode
@@ -67,6 +70,7 @@ class MessageStreamReader(SSEStreamReader):
         super().__init__(count_tokens)
         self._first_usage: object = None
         self._last_usage: object = None
+        self._metrics: object = None
         self._tools = ToolCount()
         self._stop: dict[str, Any] = {}
 
@@ -98,6 +102,8 @@ class MessageStreamReader(SSEStreamReader):
     def _usage(self) -> tuple[Usage | None, str | None]:
         """A start alone tells what a broken stream's prompt was; of its output it knows nothing."""
         last = self._last_usage
+        if self._metrics is not None and not tells_output(last):
+            return read_metrics(self._metrics)
         is_cut = self.saw_content and not self.finished
         if not tells_output(last) and not (is_cut and tells_prompt(self._first_usage)):
             return None, read_usage(last)[1]
@@ -120,9 +126,11 @@ class MessageStreamReader(SSEStreamReader):
             case "content_block_delta" if told.delta is not None:
                 self._take(_generated(told.delta), told.index or 0)
             case "message_delta":
-                self._last_usage = merged(self._last_usage, told.usage)
+                self._last_usage = merged(self._last_usage, _usage_of(told))
                 self._note_stop(told.delta)
             case "message_stop":
+                self._last_usage = merged(self._last_usage, _usage_of(told))
+                self._metrics = told.metrics
                 return self._end(event)
             case "error":
                 return self._broken(event.raw, failure_in_answer(told.error))
@@ -148,6 +156,12 @@ def _decoded(data: bytes) -> _StreamEvent:
     if type(kind) is str and kind not in _KNOWN:
         return _StreamEvent(type=kind)
     return msgspec.convert(document, _StreamEvent)
+
+
+def _usage_of(told: _StreamEvent) -> object:
+    """The usage of an end: beside its delta, as Anthropic tells it, or within as some gateways."""
+    holders = (told, told.delta, told.message)
+    return next((each.usage for each in holders if each and each.usage is not None), None)
 
 
 def _generated(delta: _Delta) -> str:

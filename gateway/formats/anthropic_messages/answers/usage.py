@@ -11,6 +11,7 @@ from and written to the cache. Two traps, both seen in recorded traffic:
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gateway.formats.shared import usage_reader
@@ -38,6 +39,19 @@ TABLE = UsageTable(
         ),
     ),
 )
+
+METRICS = UsageTable(
+    wholes={"input": paths("inputTokenCount"), "output": paths("outputTokenCount")},
+    rows=(
+        Row(kind="cache_read", paths=paths("cacheReadInputTokenCount")),
+        Row(kind="cache_write_5m", paths=paths("cacheWriteInputTokenCount")),
+    ),
+)
+"""https://docs.aws.amazon.com/bedrock/latest/userguide/inference-invoke.html: what Bedrock adds to
+the last event of a stream."""
+
+read_metrics = partial(usage_reader.read_usage, METRICS)
+"""The usage in Bedrock's metrics of a stream, for one that tells none itself."""
 
 _PROMPT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _BY_OTHERS = ("advisor_message", "fallback_message")

@@ -11,6 +11,7 @@ from gateway.formats.gemini.answers.answer import generated_texts
 from gateway.formats.gemini.answers.usage import read_usage
 from gateway.formats.gemini.errors import failure_in_answer
 from gateway.formats.gemini.tools import ToolCount
+from gateway.formats.gemini.vocabulary import member
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.values import ChatCall, CountTokens, Piece
@@ -24,6 +25,7 @@ LINE_MAX_BYTES = 16 * 1024 * 1024
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
     candidates: list[dict[str, Any]] | None = None
     usage_metadata: dict[str, Any] | None = None
+    in_snake_case: dict[str, Any] | None = msgspec.field(default=None, name="usage_metadata")
     prompt_feedback: Any = None
     model_version: Any = None
     error: Any = None
@@ -59,6 +61,12 @@ class ContentStreamReader(SSEStreamReader):
     def _usage(self) -> tuple[Usage | None, str | None]:
         return read_usage(self._told_usage)
 
+    def _note_usage(self, told: dict[str, Any]) -> None:
+        """Every event may tell one, and the last that counts a prompt counts as a whole."""
+        if told and (self._told_usage is None or member(told, "promptTokenCount") is not None):
+            self._told_usage = told
+        self._service = service_of(member(told, "serviceTier")) or self._service
+
     def _read(self, event: SSEEvent) -> Piece:
         if not event.data:
             return Piece("comment", event.raw)
@@ -68,9 +76,7 @@ class ContentStreamReader(SSEStreamReader):
             return self._unreadable(event)
         if chunk.error is not None:
             return self._broken(event.raw, failure_in_answer(chunk.error))
-        if chunk.usage_metadata is not None:
-            self._told_usage = chunk.usage_metadata
-            self._service = service_of(chunk.usage_metadata.get("serviceTier")) or self._service
+        self._note_usage(chunk.usage_metadata or chunk.in_snake_case or {})
         self._model = chunk.model_version or self._model
         self._is_blocked |= chunk.prompt_feedback is not None and not chunk.candidates
         for candidate in chunk.candidates or ():

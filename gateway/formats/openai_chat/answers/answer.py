@@ -6,6 +6,7 @@ from gateway.formats.openai_chat.tools import tools_in
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage
 from gateway.formats.shared.service_tiers import service_of
+from gateway.formats.shared.usage_places import usage_in
 from gateway.formats.values import Answer
 from gateway.http.lenient_json import read_object
 
@@ -17,7 +18,7 @@ def read_answer(body: bytes) -> Answer:
     choices = document.get("choices")
     if error is None and type(choices) is not list:
         raise UnreadableAnswer("the answer has no choices")
-    told_usage = document.get("usage")
+    told_usage = usage_in(document)
     usage, anomaly = read_usage(told_usage)
     return Answer(
         usage=usage,

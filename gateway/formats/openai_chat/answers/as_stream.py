@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_chat.answers.stream import END_MARKER
+from gateway.formats.shared.usage_places import usage_in
 from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
 
@@ -32,8 +33,9 @@ def _streamed(call: ChatCall, document: Mapping[str, Any]) -> bytes:
         for choice in document.get("choices") or ()
         for chunk in _chunks(choice)
     ]
-    if call.wants_usage and document.get("usage") is not None:
-        events.append(_event({**frame, "choices": [], "usage": document["usage"]}))
+    told_usage = usage_in(document)
+    if call.wants_usage and told_usage is not None:
+        events.append(_event({**frame, "choices": [], "usage": told_usage}))
     return b"".join(events) + END_MARKER
 
 

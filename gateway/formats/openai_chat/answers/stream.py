@@ -16,6 +16,7 @@ from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage, write_usage
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
+from gateway.formats.shared.usage_places import usage_in
 from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.lenient_json import read_object
 from gateway.http.sse import SSEEvent
@@ -46,6 +47,7 @@ class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     delta: _Delta | None = None
     finish_reason: str | None = None
+    usage: Any = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -54,6 +56,8 @@ class _Chunk(msgspec.Struct, gc=False):
     error: Any = None
     object: str | None = None
     service_tier: Any = None
+    x_groq: Any = None
+    meta: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -69,6 +73,8 @@ class ChatStreamReader(SSEStreamReader):
         self._call = call
         self._first_data: bytes | None = None
         self._told_usage: object = None
+        self._has_told_client = False
+        """Whether the usage was told where clients look for it."""
         self._finished_choices: set[int] = set()
 
     @property
@@ -83,7 +89,7 @@ class ChatStreamReader(SSEStreamReader):
 
     def closing(self, usage: Usage) -> bytes:
         """The end marker, and before it the usage for a client that asked and was told none."""
-        if self._call.wants_usage and self.usage is None:
+        if self._call.wants_usage and (self.usage is None or not self._has_told_client):
             return self._usage_chunk(usage) + self._end_marker
         return self._end_marker
 
@@ -121,14 +127,14 @@ class ChatStreamReader(SSEStreamReader):
             chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._read_untyped(event)
-        if chunk.usage is not None:
-            self._told_usage = chunk.usage
+        told_usage = _told_usage(chunk)
+        self._note_usage(told_usage, chunk.usage)
         if chunk.service_tier is not None:
             self._service = service_of(chunk.service_tier)
         if chunk.error or chunk.object == "error" or event.event == b"error":
             return self._told_error(event, chunk.error)
         if not chunk.choices:
-            return Piece("comment" if chunk.usage is None else "usage", event.raw, event.data)
+            return Piece("comment" if told_usage is None else "usage", event.raw, event.data)
         for choice in chunk.choices:
             delta = choice.delta
             text = "" if delta is None else (delta.content or _other_text(delta))
@@ -140,9 +146,8 @@ class ChatStreamReader(SSEStreamReader):
             document = read_object(event.data)
         except UnreadableAnswer:
             return self._broken(event.raw, StreamBrokenOff("an event is not a JSON object"))
-        told_usage = document.get("usage")
-        if told_usage is not None:
-            self._told_usage = told_usage
+        told_usage = usage_in(document)
+        self._note_usage(told_usage, document.get("usage"))
         if document.get("service_tier") is not None:
             self._service = service_of(document["service_tier"])
         error = document.get("error")
@@ -158,6 +163,11 @@ class ChatStreamReader(SSEStreamReader):
                 self._note(index if type(index) is int else 0, text, choice.get("finish_reason"))
         return Piece("content", event.raw, event.data)
 
+    def _note_usage(self, told_usage: object, in_its_place: object) -> None:
+        if told_usage is not None:
+            self._told_usage = told_usage
+            self._has_told_client = told_usage is in_its_place
+
     def _note(self, index: int, text: str, finish_reason: object) -> None:
         self._take(text, index)
         if finish_reason and len(self._finished_choices) < self._call.choices:
@@ -170,6 +180,22 @@ class ChatStreamReader(SSEStreamReader):
             except UnreadableAnswer:
                 error = None
         return self._broken(event.raw, failure_in_answer(error))
+
+
+def _told_usage(chunk: _Chunk) -> object:
+    """The usage in a chunk. Most have none, and are not searched."""
+    choices = chunk.choices or ()
+    if all(one is None for one in (chunk.x_groq, chunk.meta, *(each.usage for each in choices))):
+        return chunk.usage
+    in_choices = [{"usage": choice.usage} for choice in choices]
+    return usage_in(
+        {
+            "usage": chunk.usage,
+            "x_groq": chunk.x_groq,
+            "choices": in_choices,
+            "meta": chunk.meta,
+        }
+    )
 
 
 def _other_text(delta: _Delta) -> str:

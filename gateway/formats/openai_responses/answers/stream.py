@@ -41,6 +41,7 @@ class _StreamEvent(msgspec.Struct, gc=False):
     response: _Response | None = None
     item: Item | None = None
     error: Any = None
+    usage: Any = None
 
 
 _decode = msgspec.json.Decoder(_StreamEvent).decode
@@ -81,14 +82,13 @@ class ResponseStreamReader(SSEStreamReader):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._unreadable(event)
         response = told.response
+        self._note_usage(told)
         if told.type == "error" or told.error:
             return self._broken(event.raw, failure_in_answer(told.error or _members(event.data)))
         if told.type == "response.failed":
-            self._told_usage = response.usage if response else None
             failure = response.error if response else None
             return self._broken(event.raw, failure_in_answer(failure or "the response failed"))
         if told.type in _LAST:
-            self._told_usage = response.usage if response else None
             self._output = response.output if response else None
             self._service = service_of(response.service_tier) if response else None
             if response and type(response.id) is str and response.store is not False:
@@ -102,6 +102,12 @@ class ResponseStreamReader(SSEStreamReader):
         if type(told.delta) is str and told.delta:
             self._take(told.delta, told.output_index)
         return Piece("content", event.raw, event.data)
+
+    def _note_usage(self, told: _StreamEvent) -> None:
+        """The last word counts, in whatever event: completed, incomplete, failed, or one before."""
+        in_response = told.response.usage if told.response else None
+        if in_response is not None or told.usage is not None:
+            self._told_usage = told.usage if in_response is None else in_response
 
 
 def _members(data: bytes) -> object:

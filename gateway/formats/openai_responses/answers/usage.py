@@ -1,7 +1,8 @@
 """What a provider says was used, in the words of Responses, as the ledger's classes and back.
 
 Source: https://platform.openai.com/docs/api-reference/responses/object (usage). Cached and
-cache-written tokens lie within `input_tokens`, reasoning within `output_tokens`.
+cache-written tokens lie within `input_tokens`, reasoning within `output_tokens`. Some gateways tell
+it in the words of chat completions.
 """
 
 from functools import partial
@@ -19,27 +20,38 @@ from gateway.formats.shared.usage_table import (
 from ledger.usage import Usage
 
 TABLE = UsageTable(
-    wholes={"input": paths("input_tokens"), "output": paths("output_tokens")},
+    wholes={
+        "input": paths("input_tokens", "prompt_tokens"),
+        "output": paths("output_tokens", "completion_tokens"),
+    },
     total=paths("total_tokens"),
     rows=(
         Row(
             kind="cache_read",
             within="input",
-            paths=paths("input_tokens_details.cached_tokens"),
+            paths=paths(
+                "input_tokens_details.cached_tokens", "prompt_tokens_details.cached_tokens"
+            ),
             above=PARTS_ABOVE_WHOLE,
             beside_as=CACHE_BESIDE_PROMPT,
         ),
         Row(
             kind="cache_write_5m",
             within="input",
-            paths=paths("input_tokens_details.cache_write_tokens"),
+            paths=paths(
+                "input_tokens_details.cache_write_tokens",
+                "prompt_tokens_details.cache_write_tokens",
+            ),
             above=PARTS_ABOVE_WHOLE,
             beside_as=CACHE_BESIDE_PROMPT,
         ),
         Row(
             kind="reasoning",
             within="output",
-            paths=paths("output_tokens_details.reasoning_tokens"),
+            paths=paths(
+                "output_tokens_details.reasoning_tokens",
+                "completion_tokens_details.reasoning_tokens",
+            ),
             above=PARTS_ABOVE_WHOLE,
             beside_as=AS_DOCUMENTED,  # of xAI
         ),
