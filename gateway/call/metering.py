@@ -11,8 +11,12 @@ from gateway.call.opened import Opened
 from gateway.call.tokenizer import Tokenizer
 from gateway.formats.contract import Format, StreamReader
 from gateway.formats.values import Answer, ChatCall
+from ledger.pricing import output_tokens, prompt_tokens
 from ledger.streams.charge.events import Basis, QuotaReserved
 from ledger.usage import TOOL_CLASSES, Usage
+
+CONTRADICTED = "usage_contradicted"
+"""Anomaly: nothing is told of what was read or written, though something was delivered."""
 
 _NO_TOOLS = Usage()
 
@@ -40,20 +44,22 @@ class Meter:
         if reader is None:
             assert opened.whole is not None
             texts = opened.whole.answer.output_texts
+            has_output = bool(texts) and call.max_output_tokens != 0  # else it is an echo
             count_output: Callable[[], int] = partial(self._tokenizer.count, call.model, texts)
         else:
+            has_output = reader.saw_content
             count_output = reader.delivered.count
             if usage is not None and not reader.finished:
                 usage = await _at_least_delivered(usage, reader)
-        if usage is None:
-            return await self._counted(call, opening, told, count_output)
-        return _measured(told, usage)
+        if usage is not None and not (has_output and _is_contradicted(usage)):
+            return _measured(told, usage)
+        return await self._counted(call, opening, told, count_output, usage)
 
     async def of_failure(self, call: ChatCall, opening: QuotaReserved, opened: Opened) -> Metered:
         """What is billed for an answer of which nothing is delivered, but that was paid for."""
         told = _told_by(opened)
         if told.usage is None:
-            return await self._counted(call, opening, told, lambda: 0)
+            return await self._counted(call, opening, told, lambda: 0, None)
         return _measured(told, told.usage)
 
     async def _counted(
@@ -62,7 +68,9 @@ class Meter:
         opening: QuotaReserved,
         told: Answer | StreamReader,
         count_output: Callable[[], int],
+        contradicted: Usage | None,
     ) -> Metered:
+        """What was sent and delivered. Of a usage that is contradicted the other side is kept."""
         prompt = self._format.prompt(call)
         texts_tokens = await asyncio.to_thread(self._tokenizer.count, call.model, prompt.texts)
         bound = opening.input_tokens_estimated
@@ -70,8 +78,12 @@ class Meter:
             input=min(texts_tokens + prompt.estimated_tokens, bound),
             output=await asyncio.to_thread(count_output),
         )
+        anomalies = [told.anomaly]
+        if contradicted is not None:
+            counted = _without_nothing(contradicted, counted)
+            anomalies.append(CONTRADICTED)
         usage = _with_calls(counted, told.tools)
-        return Metered(usage, "estimated", told.anomaly or "", told.service)
+        return Metered(usage, "estimated", ",".join(filter(None, anomalies)), told.service)
 
 
 def _told_by(opened: Opened) -> Answer | StreamReader:
@@ -86,14 +98,27 @@ def _measured(told: Answer | StreamReader, usage: Usage) -> Metered:
     return Metered(_with_calls(usage, told.tools), "measured", told.anomaly or "", told.service)
 
 
+def _is_contradicted(usage: Usage) -> bool:
+    """Whether a usage says that nothing was read, or nothing written, of an answer with content."""
+    return not prompt_tokens(usage) or not output_tokens(usage)
+
+
+def _without_nothing(told: Usage, counted: Usage) -> Usage:
+    """A usage with what was counted on the side of which it tells nothing."""
+    if not prompt_tokens(told):
+        told = msgspec.structs.replace(told, input=counted.input)
+    if not output_tokens(told):
+        told = msgspec.structs.replace(told, output=counted.output)
+    return told
+
+
 async def _at_least_delivered(usage: Usage, reader: StreamReader) -> Usage | None:
     """What a stream that broke off had told, if that is no less than what it delivered.
 
     Some providers tell usage with every chunk, and the first tells of no output yet.
     """
-    told_tokens = usage.output + usage.reasoning + usage.audio_out + usage.image_out
     counted_tokens = await asyncio.to_thread(reader.delivered.count)
-    return usage if told_tokens >= counted_tokens else None
+    return usage if output_tokens(usage) >= counted_tokens else None
 
 
 def _with_calls(usage: Usage, tools: Usage) -> Usage:

@@ -1,7 +1,7 @@
 """A gateway that is easily bored, with a real provider behind it; one for a module's tests."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
@@ -32,6 +32,8 @@ class Stage:
     provider: FakeProvider
     payer: Payer
     owner_dsn: str
+    sold: set[str] = field(default_factory=set)
+    """Models that a module's tests have added."""
 
     @property
     def books(self) -> Books:

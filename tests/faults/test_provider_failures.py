@@ -116,7 +116,8 @@ WHOLE_ROWS: dict[str, Failed | Passed] = {
     ),
     "B-103 usage zero counts": Passed(
         whole(completion(usage=usage(prompt_tokens=0, completion_tokens=0, total_tokens=0))),
-        measured_nanos=0,
+        3,
+        "usage_contradicted",
     ),
     "B-104 truncated, with a length": Failed(
         (head(200, {"content-length": str(len(WHOLE))}) + WHOLE[:80], RESET)
@@ -178,6 +179,11 @@ STREAM_ROWS: dict[str, Failed | Passed | Broken] = {
         (opened(), USAGE_CHUNK, event_chunk(b"data: {nope\n\n"), b"0\r\n\r\n")
     ),
     "B-101 nothing behind the usage": Failed((opened(), USAGE_CHUNK, b"0\r\n\r\n")),
+    "B-103 usage zero counts": Passed(
+        stream(usage=usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)),
+        3,
+        "usage_contradicted",
+    ),
     "B-103 usage malformed": Passed(stream(usage=usage(prompt_tokens=-4)), 3, "usage_malformed"),
     "B-112 503": Failed(whole(error(), status=503)),
     "B-114 no JSON at once": Failed((opened(), event_chunk(b"data: {nope\n\n"), b"0\r\n\r\n")),

@@ -59,7 +59,7 @@ class CompletionStreamReader(SSEStreamReader):
 
     def closing(self, usage: Usage) -> bytes:
         """The end marker, and before it the usage for a client that asked and was told none."""
-        is_told = self.usage is not None and self._has_told_client
+        is_told = self._has_told_client and self._tells(usage)
         if is_told or not self._call.wants_usage:
             return self._end_marker
         first = self._first or _Chunk()

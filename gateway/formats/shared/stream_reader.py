@@ -10,6 +10,7 @@ from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.shared.delivered_text import DeliveredText
 from gateway.formats.values import CountTokens, Piece
 from gateway.http.sse import SSEEvent, SSEParser, SSETooLong
+from ledger.pricing import output_tokens, prompt_tokens
 from ledger.usage import Usage
 
 _BYTES_PER_TOKEN = 4
@@ -91,6 +92,16 @@ class SSEStreamReader(ABC):
         """The end marker, if the format has one."""
         return self._end_marker
 
+    def _tells(self, billed: Usage) -> bool:
+        """Whether the provider tells of everything that is billed: a client needs no other word."""
+        told = self.usage
+        if told is None:
+            return False
+        return all(
+            theirs or not ours
+            for theirs, ours in zip(_lengths(told), _lengths(billed), strict=True)
+        )
+
     @abstractmethod
     def _read(self, event: SSEEvent) -> Piece:
         """What an event is, with whatever it tells taken in."""
@@ -127,3 +138,7 @@ class SSEStreamReader(ABC):
 
     def _unreadable(self, event: SSEEvent) -> Piece:
         return self._broken(event.raw, StreamBrokenOff("an event is not what its format says"))
+
+
+def _lengths(usage: Usage) -> tuple[int, int]:
+    return prompt_tokens(usage), output_tokens(usage)

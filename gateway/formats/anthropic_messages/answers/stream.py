@@ -94,7 +94,7 @@ class MessageStreamReader(SSEStreamReader):
 
         A `message_delta` also says why the model stopped; a client takes the last one's word.
         """
-        if self.usage is not None:
+        if self._tells(usage):
             return self._end_marker
         told = {"delta": self._stop, "usage": write_usage(usage)}
         return written_event("message_delta", told) + self._end_marker

@@ -89,7 +89,7 @@ class ChatStreamReader(SSEStreamReader):
 
     def closing(self, usage: Usage) -> bytes:
         """The end marker, and before it the usage for a client that asked and was told none."""
-        if self._call.wants_usage and (self.usage is None or not self._has_told_client):
+        if self._call.wants_usage and not (self._has_told_client and self._tells(usage)):
             return self._usage_chunk(usage) + self._end_marker
         return self._end_marker
 
