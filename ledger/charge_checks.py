@@ -7,6 +7,7 @@ from uuid import UUID
 from ledger.errors import UnpricedService
 from ledger.pricing import Line, Price, charge_nanos, cost_nanos, price_lines
 from ledger.store.reader import Recorded
+from ledger.streams.charge.billing import shortfall_nanos
 from ledger.streams.charge.events import (
     ChargeAdjusted,
     Cost,
@@ -103,7 +104,7 @@ class ChargeChecks:
         if settled.shortfall_nanos and charged != released:
             yield "amount", f"short of {settled.shortfall_nanos} nanos, yet not all was charged"
         cost = charge_nanos(settled.lines, settled.terms.multiplier)
-        if cost != charged + settled.shortfall_nanos:
+        if settled.shortfall_nanos != shortfall_nanos(cost, charged):
             stated = charged + settled.shortfall_nanos
             yield "amount", f"the lines cost {cost} nanos, the event says {stated}"
         terms, usage = settled.terms, settled.usage

@@ -12,6 +12,11 @@ NANOS_PER_USD = 1_000_000_000
 AMOUNT_NANOS_MAX = 999_999_999_999_999_999
 """The largest amount that can be written in the accepted form; nine digits before the point."""
 
+MEMO_NANOS_MAX = 1_000_000_000_000_000
+"""The largest memo of one call, a million dollars: what nobody pays or what a provider takes. More
+is a mistake of whoever told the usage. Thousands of them add up without leaving 64 bits.
+"""
+
 _AMOUNT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?", re.ASCII)
 
 

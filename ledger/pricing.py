@@ -17,7 +17,7 @@ from types import MappingProxyType
 import msgspec
 
 from ledger.errors import UnpricedService
-from ledger.money import divide_half_up, divide_up
+from ledger.money import MEMO_NANOS_MAX, divide_half_up, divide_up
 from ledger.usage import CLASSES, TOOL_CLASSES, Usage
 
 UNITS_PER_PRICE = 1_000_000
@@ -205,11 +205,11 @@ def dearest_service(usage: Usage, price: Price) -> str:
 
 
 def cost_nanos(usage: Usage, price: Price, service: str = STANDARD) -> int:
-    """What the provider takes for a call. A service the cost book does not name costs the
-    standard there: it is a memo of ours, and refuses nobody.
+    """What the provider takes for a call, as far as a memo goes. A service the cost book does not
+    name costs the standard there: it is a memo of ours, and refuses nobody.
     """
     known = service if service in price.services else STANDARD
-    return charge_nanos(price_lines(usage, price, known), Multiplier())
+    return min(charge_nanos(price_lines(usage, price, known), Multiplier()), MEMO_NANOS_MAX)
 
 
 def worst_case_nanos(

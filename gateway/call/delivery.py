@@ -228,6 +228,7 @@ class Delivery:
             anomaly=",".join(filter(None, (metered.anomaly, anomaly, cost_anomaly))),
             ttft_ms=opened.ttft_ms,
             duration_ms=elapsed_ms(opened.started_s),
+            covered_nanos=None if metered.is_plausible else 0,
             service=service,
             cost=cost,
         )

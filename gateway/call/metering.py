@@ -10,6 +10,7 @@ import msgspec
 from gateway.call.opened import Opened
 from gateway.call.tokenizer import Tokenizer
 from gateway.formats.contract import Format, StreamReader
+from gateway.formats.shared.usage_table import IMPLAUSIBLE
 from gateway.formats.values import Answer, ChatCall
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.streams.charge.events import Basis, QuotaReserved
@@ -22,12 +23,16 @@ _NO_TOOLS = Usage()
 
 
 class Metered(NamedTuple):
-    """What is billed, how we know, and the service that answered where the provider says it."""
+    """What is billed, how we know, and the service that answered where the provider says it.
+
+    `is_plausible`: whether a call can have used so much; no more than the hold is charged else.
+    """
 
     usage: Usage
     basis: Basis
     anomaly: str
     service: str | None
+    is_plausible: bool = True
 
 
 class Meter:
@@ -95,7 +100,9 @@ def _told_by(opened: Opened) -> Answer | StreamReader:
 
 
 def _measured(told: Answer | StreamReader, usage: Usage) -> Metered:
-    return Metered(_with_calls(usage, told.tools), "measured", told.anomaly or "", told.service)
+    anomaly = told.anomaly or ""
+    billed = _with_calls(usage, told.tools)
+    return Metered(billed, "measured", anomaly, told.service, anomaly != IMPLAUSIBLE)
 
 
 def _is_contradicted(usage: Usage) -> bool:

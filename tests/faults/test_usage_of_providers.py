@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from ledger.fsck import check_ledger
+from ledger.money import MEMO_NANOS_MAX
 from ledger.usage import Usage
 from tests.bookkeeping import ChargeStory
 from tests.fake_provider import DONE, Script, event_chunk, opened, whole
@@ -180,3 +183,57 @@ def test_a5_a_usage_that_nothing_contradicts_is_measured(
     settled = asked(stage, name, SPEAKS[name].usage(11, 7), is_streamed=is_streamed).settled
     assert (settled.basis, settled.anomaly) == ("measured", "")
     assert settled.usage == Usage(input=11, output=7, calls=1)
+
+
+BILLION = 1_000_000_000
+CALLS_BEHIND = [{"type": "message", "input_tokens": BILLION, "output_tokens": BILLION}] * 1_001
+WRITTEN = [{"ttl": "5m", "inputTokens": BILLION}] * 1_001
+IMPLAUSIBLE = {
+    "anthropic_messages": {"input_tokens": 1, "output_tokens": 1, "iterations": CALLS_BEHIND},
+    "bedrock_converse": {"inputTokens": 1, "outputTokens": 1, "cacheDetails": WRITTEN},
+}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize("name", IMPLAUSIBLE)
+def test_a6_sums_beyond_plausibility_cost_the_hold_and_no_more(
+    stage: Stage, name: str, is_streamed: bool
+) -> None:
+    rich = stage.books.payer(900_000_000)
+    story = asked(stage, name, IMPLAUSIBLE[name], is_streamed=is_streamed, payer_key=rich.key)
+    check_held_alone(stage, story, rich.account_id, "usage_implausible")
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize("name", SPEAKS)
+def test_a6_a_cost_beyond_the_ledgers_range_is_the_hold_and_a_memo(
+    stage: Stage, name: str, is_streamed: bool
+) -> None:
+    asked(stage, name, SPEAKS[name].usage(1, 1), is_streamed=is_streamed)  # so it is on sale
+    stage.books.price(f"tells-{name}", input=9_000_000, output=9_000_000)
+    try:
+        rich = stage.books.payer(900_000_000)
+        told_usage = SPEAKS[name].usage(BILLION // 2, BILLION // 2)
+        story = asked(
+            stage,
+            name,
+            told_usage,
+            is_streamed=is_streamed,
+            payer_key=rich.key,
+            max_tokens=9,
+        )
+        check_held_alone(stage, story, rich.account_id, "cost_beyond_range")
+        assert story.settled.shortfall_nanos == MEMO_NANOS_MAX
+    finally:
+        stage.books.price(f"tells-{name}", input=1, output=2)
+
+
+def check_held_alone(stage: Stage, story: ChargeStory, account_id: UUID, anomaly: str) -> None:
+    settled = story.settled
+    assert story.names == ["QuotaReserved", "UsageSettled"]
+    assert settled.basis == "measured"
+    assert anomaly in settled.anomaly.split(",")
+    assert settled.charged_nanos == settled.released_nanos == story.opening.hold_nanos > 0
+    assert MEMO_NANOS_MAX // 2 < settled.shortfall_nanos <= MEMO_NANOS_MAX
+    assert stage.books.balance(account_id).held_nanos == 0
+    assert list(check_ledger(stage.gateway.app_dsn)) == []

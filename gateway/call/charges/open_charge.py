@@ -20,6 +20,7 @@ from gateway.call.charges.charge_store import ANSWERED_WITHIN_S, ChargeStore
 from gateway.errors import Overloaded
 from ledger.errors import (
     LedgerError,
+    OutOfRange,
     OverBudget,
     VersionConflict,
     Withdrawn,
@@ -30,7 +31,8 @@ from ledger.store.append import NewEvent
 from ledger.store.reader import read_state
 from ledger.store.writer import Appended
 from ledger.streams.charge import rules
-from ledger.streams.charge.events import AdjustmentReason, Attempt, ChargeEvent
+from ledger.streams.charge.billing import bill
+from ledger.streams.charge.events import AdjustmentReason, Attempt, ChargeEvent, UsageSettled
 from ledger.streams.contract import Event
 
 log = structlog.get_logger()
@@ -162,11 +164,25 @@ class OpenCharge:
             return await self._settle_late(command)
         for _ in range(_ASKED_MAX):
             try:
-                return await self._append(rules.decide(self._state, command), within_s=None)
+                return await self._close(command)
             except OverBudget as refusal:
                 command = replace(command, covered_nanos=max(0, refusal.available_nanos))
-        uncovered = replace(command, covered_nanos=0)
-        return await self._append(rules.decide(self._state, uncovered), within_s=None)
+            except OutOfRange:
+                break
+        return await self._close(replace(command, covered_nanos=0))
+
+    async def _close(self, command: rules.Settle) -> None:
+        events = rules.decide(self._state, command)
+        await self._append(events, within_s=None)
+        settled = cast("UsageSettled", events[-1])
+        if settled.shortfall_nanos:
+            tell = log.error if settled.anomaly else log.warning
+            tell(
+                "charge.short",
+                id=str(self.charge_id),
+                shortfall_nanos=settled.shortfall_nanos,
+                anomaly=settled.anomaly,
+            )
 
     async def _refund_once(self, command: rules.Refund) -> None:
         if not self._state.is_closed:
@@ -211,7 +227,8 @@ class OpenCharge:
             return  # it was we who settled, and the database's answer that was lost
         terms = self.opening.terms
         cost_nanos = charge_nanos(rules.lines_of(command, terms), terms.multiplier)
-        late_nanos = cost_nanos - self._state.charged_nanos
+        while_open = bill(cost_nanos, self.opening.hold_nanos, command.covered_nanos)
+        late_nanos = while_open.charged_nanos - self._state.charged_nanos
         adjustment_id = derived_id("late_usage", str(self.charge_id))
         for _ in range(_ASKED_MAX):
             try:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.formats.shared.usage_table import (
+    IMPLAUSIBLE,
     MALFORMED,
     TOTAL_BELOW_PARTS,
     WHOLES,
@@ -11,6 +12,7 @@ from gateway.formats.shared.usage_table import (
     UsageTable,
 )
 from gateway.formats.shared.usage_totals import Counts, reconciled
+from ledger.usage import COUNT_MAX as LEDGER_COUNT_MAX
 from ledger.usage import Usage
 
 COUNT_MAX = 1_000_000_000
@@ -63,7 +65,7 @@ def read_members(table: UsageTable, told: Mapping[str, Any]) -> Read:
         return None, TOTAL_BELOW_PARTS
     counts, odd = reconciled(table, Counts(read, parts, beside), total or 0)
     usage, above = _disjoint(table, counts)
-    return usage, odd or above
+    return usage, above if above == IMPLAUSIBLE else odd or above
 
 
 def first_count(table: UsageTable, told: Mapping[str, Any], where: tuple[Path, ...]) -> int | None:
@@ -126,4 +128,13 @@ def _disjoint(table: UsageTable, counts: Counts) -> tuple[Usage, str | None]:
         classes[row.kind] = classes.get(row.kind, 0) + taken
     for whole, rest in left.items():
         classes[whole] = classes.get(whole, 0) + rest
-    return Usage(**classes), anomaly
+    usage, implausible = usage_of(classes)
+    return usage, implausible or anomaly
+
+
+def usage_of(classes: Mapping[str, int]) -> tuple[Usage, str | None]:
+    """The usage of some sums, none of them larger than the ledger takes; whether they can be."""
+    if max(classes.values()) <= COUNT_MAX:
+        return Usage(**classes), None
+    taken = {kind: min(count, LEDGER_COUNT_MAX) for kind, count in classes.items()}
+    return Usage(**taken), IMPLAUSIBLE

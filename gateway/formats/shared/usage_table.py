@@ -15,6 +15,7 @@ WHOLES: tuple[Whole, ...] = ("input", "output")
 
 CACHED_ABOVE_PROMPT = "cached_above_prompt"
 CACHE_BESIDE_PROMPT = "cache_beside_prompt"
+IMPLAUSIBLE = "usage_implausible"
 INCOMPLETE = "usage_incomplete"
 MALFORMED = "usage_malformed"
 PARTS_ABOVE_WHOLE = "parts_above_whole"

@@ -89,8 +89,9 @@ class QuotaReserved(AccountEvent, frozen=True, kw_only=True, omit_defaults=True)
 class UsageSettled(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
     """The call was delivered, or part of it: what was used, what it costs, what was released.
 
-    charged_nanos + shortfall_nanos is the cost of `lines` under `terms.multiplier`. `service`: the
-    one that answered, where it is not that of the terms. `cost`: what the provider takes for it.
+    charged_nanos + shortfall_nanos is the cost of `lines` under `terms.multiplier`, unless that is
+    beyond range: then shortfall_nanos is MEMO_NANOS_MAX. `service`: the one that answered, where it
+    is not that of the terms. `cost`: what the provider takes for it.
     """
 
     TOPIC: ClassVar[str] = "charge.UsageSettled.v1"

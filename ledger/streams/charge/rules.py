@@ -7,6 +7,7 @@ import msgspec
 
 from ledger.errors import AlreadyClosed, NotReserved
 from ledger.pricing import Line, Price, charge_nanos, price_lines
+from ledger.streams.charge.billing import bill
 from ledger.streams.charge.effects import effects, postings
 from ledger.streams.charge.events import (
     AdjustmentReason,
@@ -50,7 +51,7 @@ class Extend(msgspec.Struct, frozen=True):
 
 class Settle(msgspec.Struct, frozen=True):
     """Close with what was used. `covered_nanos`: how much above the hold is covered, as far as the
-    database has told; None where it was not asked yet.
+    database has told; None where it was not asked yet, 0 where it is not to be asked for more.
 
     `service`: the one that answered, priced in `price`; None if it is that of the terms.
     """
@@ -226,17 +227,13 @@ def _grown(opening: QuotaReserved, hold_nanos: int) -> QuotaReserved:
 def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Event, ...]:
     lines = lines_of(command, opening.terms)
     cost = charge_nanos(lines, opening.terms.multiplier)
-    excess = max(0, cost - state.held_nanos)
-    if command.covered_nanos is not None:
-        excess = min(excess, command.covered_nanos)
-    held = state.held_nanos + excess
-    charged = min(cost, held)
+    billed = bill(cost, state.held_nanos, command.covered_nanos)
     settled = UsageSettled(
         account_id=opening.account_id,
         key_id=opening.key_id,
-        released_nanos=held,
-        charged_nanos=charged,
-        shortfall_nanos=cost - charged,
+        released_nanos=state.held_nanos + billed.excess_nanos,
+        charged_nanos=billed.charged_nanos,
+        shortfall_nanos=billed.shortfall_nanos,
         windows=_scopes(opening),
         terms=opening.terms,
         usage=command.usage,
@@ -248,13 +245,14 @@ def _settled(state: Charge, opening: QuotaReserved, command: Settle) -> tuple[Ev
         channel_id=command.channel_id,
         upstream_model=command.upstream_model,
         attempts=command.attempts,
-        anomaly=command.anomaly,
+        anomaly=",".join(filter(None, (command.anomaly, billed.anomaly))),
         ttft_ms=command.ttft_ms,
         duration_ms=command.duration_ms,
         node=command.node,
         boot=command.boot,
     )
     assert settled.charged_nanos <= settled.released_nanos
+    excess = billed.excess_nanos
     return (_grown(opening, excess), settled) if excess else (settled,)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from gateway.formats.shared import usage_reader
-from gateway.formats.shared.usage_reader import Malformed, Read
+from gateway.formats.shared.usage_reader import Malformed, Read, usage_of
 from gateway.formats.shared.usage_table import MALFORMED, Row, UsageTable, path, paths
 from ledger.usage import Usage
 
@@ -120,14 +120,12 @@ def _summed(told: Mapping[str, Any], iterations: list[Any]) -> Read:
     output = sum(part.output + part.reasoning for part in parts)
     told_thinking = usage_reader.count_at(TABLE, told, _THINKING) or 0
     thinking = min(max(told_thinking, sum(part.reasoning for part in parts)), output)
-    return Usage(
-        input=sum(part.input for part in parts),
-        cache_read=sum(part.cache_read for part in parts),
-        cache_write_5m=sum(part.cache_write_5m for part in parts),
-        cache_write_1h=sum(part.cache_write_1h for part in parts),
-        output=output - thinking,
-        reasoning=thinking,
-    ), OTHER_MODELS if _are_mixed(iterations) else None
+    sums = {
+        kind: sum(getattr(part, kind) for part in parts)
+        for kind in ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+    }
+    usage, implausible = usage_of({**sums, "output": output - thinking, "reasoning": thinking})
+    return usage, implausible or (OTHER_MODELS if _are_mixed(iterations) else None)
 
 
 def _are_mixed(iterations: list[dict[str, Any]]) -> bool:
