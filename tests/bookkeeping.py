@@ -256,9 +256,10 @@ async def _awaited(one: Awaitable[bool]) -> bool:
 
 
 def assert_counted_input(story: ChargeStory) -> None:
-    """Without a provider's word the input is what was counted.
+    """Without a provider's word the input is what is likely to have been read of what was sent.
 
-    The hold covered half as much again, for the tokenizer of the models here is not one of ours.
+    The hold errs upwards: it covered half as much again, for the tokenizer of the models here is
+    not one of ours, and more for what surrounds messages.
     """
     bound = story.opening.input_tokens_estimated
-    assert bound * 2 // 3 <= story.settled.usage.input <= bound
+    assert bound // 3 <= story.settled.usage.input <= bound

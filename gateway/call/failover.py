@@ -206,7 +206,7 @@ class Failover:
             self._upstream,
         )
         opened = Opened(
-            candidate, translator, answer, (), started_s, elapsed_ms(started_s), asking.suffix.model
+            candidate, translator, answer, (), started_s, elapsed_ms(started_s), asking, spoken_here
         )
         opened.key_id, opened.losses = key_id, outgoing.losses
         try:

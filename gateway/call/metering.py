@@ -8,7 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.call.opened import Opened
+from gateway.call.sent_prompt import sent_prompt
 from gateway.call.tokenizer import Tokenizer
+from gateway.errors import InvalidRequest
 from gateway.formats.contract import Format, StreamReader
 from gateway.formats.shared.usage_table import IMPLAUSIBLE
 from gateway.formats.values import Answer, ChatCall
@@ -58,37 +60,47 @@ class Meter:
                 usage = await _at_least_delivered(usage, reader)
         if usage is not None and not (has_output and _is_contradicted(usage)):
             return _measured(told, usage)
-        return await self._counted(call, opening, told, count_output, usage)
+        return await self._counted(call, opening, opened, count_output, usage)
 
     async def of_failure(self, call: ChatCall, opening: QuotaReserved, opened: Opened) -> Metered:
         """What is billed for an answer of which nothing is delivered, but that was paid for."""
         told = _told_by(opened)
         if told.usage is None:
-            return await self._counted(call, opening, told, lambda: 0, None)
+            return await self._counted(call, opening, opened, lambda: 0, None)
         return _measured(told, told.usage)
 
     async def _counted(
         self,
         call: ChatCall,
         opening: QuotaReserved,
-        told: Answer | StreamReader,
+        opened: Opened,
         count_output: Callable[[], int],
         contradicted: Usage | None,
     ) -> Metered:
         """What was sent and delivered. Of a usage that is contradicted the other side is kept."""
-        prompt = self._format.prompt(call)
-        texts_tokens = await asyncio.to_thread(self._tokenizer.count, call.model, prompt.texts)
-        bound = opening.input_tokens_estimated
+        sent_tokens = await asyncio.to_thread(self._sent_tokens, call, opened)
         counted = Usage(
-            input=min(texts_tokens + prompt.estimated_tokens, bound),
+            input=min(sent_tokens, opening.input_tokens_estimated),
             output=await asyncio.to_thread(count_output),
         )
+        told = _told_by(opened)
         anomalies = [told.anomaly]
         if contradicted is not None:
             counted = _without_nothing(contradicted, counted)
             anomalies.append(CONTRADICTED)
         usage = _with_calls(counted, told.tools)
         return Metered(usage, "estimated", ",".join(filter(None, anomalies)), told.service)
+
+    def _sent_tokens(self, call: ChatCall, opened: Opened) -> int:
+        """What the provider was sent, once, whatever the client's dialect made of it."""
+        model = opened.upstream_model
+        try:
+            conversation = self._format.translation.conversation(call)
+        except InvalidRequest:  # only its own provider knows what this goes on from
+            prompt = self._format.prompt(call)
+            return self._tokenizer.count(model, prompt.texts) + prompt.estimated_tokens
+        sent = sent_prompt(conversation, opened.format, opened.asking)
+        return sent.tokens(self._tokenizer.count(model, sent.texts))
 
 
 def _told_by(opened: Opened) -> Answer | StreamReader:

@@ -7,7 +7,7 @@ from uuid import UUID
 from gateway.channels.routing import Candidate
 from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import StreamReader
-from gateway.formats.translator import Translator, Whole
+from gateway.formats.translator import Asking, Translator, Whole
 from gateway.formats.values import Answer, Piece
 from gateway.http.upstream import UpstreamAnswer
 from ledger import clock
@@ -47,7 +47,9 @@ class Opened:
     attempts: tuple[Attempt, ...]
     started_s: float
     ttft_ms: int
-    upstream_model: str
+    asking: Asking
+    format: str
+    """What it was asked for besides the call, and in which format."""
     key_id: UUID | None = None
     losses: tuple[str, ...] = ()
     whole: Whole | None = None
@@ -56,6 +58,11 @@ class Opened:
     rest: AsyncIterator[list[Piece]] | None = None
     failure: GatewayError | None = None
     """What went wrong before there was anything to give; only where `is_spent`."""
+
+    @property
+    def upstream_model(self) -> str:
+        """The provider's own name for the model."""
+        return self.asking.suffix.model
 
     @property
     def is_spent(self) -> bool:

@@ -14,6 +14,7 @@ from ledger.usage import Usage
 from tests.bookkeeping import ChargeStory
 from tests.fake_provider import DONE, Script, event_chunk, opened, whole
 from tests.faults.conftest import IN_NANOS, OUT_NANOS, PROVIDER_KEY, Stage
+from tests.gateway.call.test_sent_prompt import HI
 from tests.gateway.providers.event_streams import converse_frame, on_the_wire
 
 WORDS = "a fine answer"
@@ -237,3 +238,43 @@ def check_held_alone(stage: Stage, story: ChargeStory, account_id: UUID, anomaly
     assert MEMO_NANOS_MAX // 2 < settled.shortfall_nanos <= MEMO_NANOS_MAX
     assert stage.books.balance(account_id).held_nanos == 0
     assert list(check_ledger(stage.gateway.app_dsn)) == []
+
+
+DIALECTS = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "anthropic_messages": "/v1/messages",
+}
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_a4_an_estimate_does_not_depend_on_the_dialect_of_the_client(
+    stage: Stage, name: str
+) -> None:
+    told(stage, name, whole(whole_answer(name, None)))  # so it is on sale
+    found = {}
+    for dialect, path in DIALECTS.items():
+        document = {**HI[dialect], "model": f"tells-{name}"}
+        answer = stage.client.call("POST", path, document)
+        assert answer.status == 200, answer.body
+        settled = stage.books.story(answer.request_id).settled
+        assert settled.basis == "estimated"
+        found[dialect] = settled.usage.input
+    assert len(set(found.values())) == 1, found
+    assert 12 <= found["openai_chat"] <= 60
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a4_groqs_place_is_read_where_the_client_speaks_another_dialect(
+    stage: Stage, is_streamed: bool
+) -> None:
+    usage = {"prompt_tokens": 12, "completion_tokens": 24, "total_tokens": 36}
+    document = whole_answer("openai_chat", None) | {"x_groq": {"id": "r", "usage": usage}}
+    delta = {"choices": [{"index": 0, "delta": {"content": WORDS}}]}
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    script = sse(delta, last | {"x_groq": {"usage": usage}}, end=DONE)
+    told(stage, "openai_chat", script if is_streamed else whole(document), stream=is_streamed)
+    asked_so = {**HI["anthropic_messages"], "model": "tells-openai_chat", "stream": is_streamed}
+    answer = stage.client.call("POST", "/v1/messages", asked_so)
+    settled = stage.books.story(answer.request_id).settled
+    assert (settled.basis, settled.usage) == ("measured", Usage(input=12, output=24, calls=1))
