@@ -45,6 +45,10 @@ TABLE = UsageTable(
                 "prompt_cache_hit_tokens",
                 # https://platform.moonshot.ai/docs/api/chat
                 "cached_tokens",
+                # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference
+                "cache_read_input_tokens",
+                # xAI, before it told details
+                "cached_prompt_text_tokens",
             ),
             above=CACHED_ABOVE_PROMPT,
             beside_as=CACHE_BESIDE_PROMPT,
@@ -77,7 +81,7 @@ TABLE = UsageTable(
             paths=paths(
                 "completion_tokens_details.reasoning_tokens",
                 "output_tokens_details.reasoning_tokens",
-                # https://docs.perplexity.ai/getting-started/pricing (deep research)
+                # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference
                 "reasoning_tokens",
             ),
             beside_as=AS_DOCUMENTED,  # https://docs.x.ai/docs/guides/reasoning
@@ -95,8 +99,6 @@ TABLE = UsageTable(
             paths=paths("completion_tokens_details.image_tokens"),
             beside_as=PARTS_BESIDE_WHOLE,
         ),
-        # https://docs.perplexity.ai/getting-started/pricing: what was read of sources.
-        Row(kind="input", paths=paths("citation_tokens"), is_beside_total=True),
     ),
     output_left_out="where_total_tells",  # Gemini leaves a zero out
     hides_thoughts=True,
@@ -113,10 +115,28 @@ BILLED_UNITS = UsageTable(
 own instructions, and the cached ones are of those."""
 
 
+DEEP_RESEARCH = UsageTable(
+    wholes={"input": paths("prompt_tokens"), "output": paths("completion_tokens")},
+    total=paths("total_tokens"),
+    rows=(
+        Row(kind="input", paths=paths("citation_tokens"), is_beside_total=True),
+        Row(kind="reasoning", paths=paths("reasoning_tokens"), is_beside_total=True),
+    ),
+)
+"""https://docs.perplexity.ai/getting-started/pricing: what was read of sources and what was thought
+lie beside prompt, completion and total."""
+
+_OWN_TABLES = {"billed_units": BILLED_UNITS, "citation_tokens": DEEP_RESEARCH}
+"""By the member that only these vendors have."""
+
+
 def read_usage(told: object) -> usage_reader.Read:
     """The usage in a decoded `usage` value, and what is wrong with it."""
-    is_in_units = type(told) is dict and told.get("billed_units") is not None
-    return usage_reader.read_usage(BILLED_UNITS if is_in_units else TABLE, told)
+    table = TABLE
+    if type(told) is dict:
+        own = (each for name, each in _OWN_TABLES.items() if told.get(name) is not None)
+        table = next(own, TABLE)
+    return usage_reader.read_usage(table, told)
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

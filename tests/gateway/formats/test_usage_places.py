@@ -111,13 +111,16 @@ def test_a4_other_things_in_these_places_are_no_usage() -> None:
         assert (stream.usage, stream.anomaly, stream.saw_content) == (None, None, True)
 
 
-def test_a4_perplexitys_deep_research_reads_sources_and_thinks_beside_its_total() -> None:
+@pytest.mark.parametrize("thought", [73_997, 500])
+def test_a4_perplexitys_deep_research_reads_sources_and_thinks_beside_its_total(
+    thought: int,
+) -> None:
     told = {"prompt_tokens": 33, "completion_tokens": 7_163, "total_tokens": 7_196,
-            "citation_tokens": 20_016, "reasoning_tokens": 73_997}  # fmt: skip
+            "citation_tokens": 20_016, "reasoning_tokens": thought}  # fmt: skip
     body = merged(choice_of("openai_chat", is_streamed=False), {"usage": told})
     answer = FORMATS["openai_chat"].read_answer(json.dumps(body).encode())
     assert (answer.usage, answer.anomaly) == (
-        Usage(input=33 + 20_016, output=7_163, reasoning=73_997),
+        Usage(input=33 + 20_016, output=7_163, reasoning=thought),
         None,
     )
 

@@ -30,7 +30,10 @@ TABLE = UsageTable(
             kind="cache_read",
             within="input",
             paths=paths(
-                "input_tokens_details.cached_tokens", "prompt_tokens_details.cached_tokens"
+                "input_tokens_details.cached_tokens",
+                "prompt_tokens_details.cached_tokens",
+                # https://docs.perplexity.ai/api-reference/responses-post
+                "input_tokens_details.cache_read_input_tokens",
             ),
             above=PARTS_ABOVE_WHOLE,
             beside_as=CACHE_BESIDE_PROMPT,
