@@ -22,6 +22,8 @@ CONTRADICTED = "usage_contradicted"
 """Anomaly: nothing is told of what was read or written, though something was delivered."""
 
 _NO_TOOLS = Usage()
+_NO_CONVERSATION = (InvalidRequest, AttributeError, KeyError, TypeError, ValueError)
+"""Of a call that only its own provider understands; and what bytes that pass may hold."""
 
 
 class Metered(NamedTuple):
@@ -96,7 +98,7 @@ class Meter:
         model = opened.upstream_model
         try:
             conversation = self._format.translation.conversation(call)
-        except InvalidRequest:  # only its own provider knows what this goes on from
+        except _NO_CONVERSATION:
             prompt = self._format.prompt(call)
             return self._tokenizer.count(model, prompt.texts) + prompt.estimated_tokens
         sent = sent_prompt(conversation, opened.format, opened.asking)

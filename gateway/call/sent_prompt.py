@@ -38,6 +38,7 @@ from gateway.media.image_sizes import size_of_base64
 
 _MOST_OF_AN_IMAGE = 4_000
 _AUDIO_BYTES_PER_TOKEN = 240
+_DEPTH_MAX = 16
 
 
 class Habits(NamedTuple):
@@ -163,26 +164,28 @@ def _written(tool: Tool) -> str:
             return ""
 
 
-def _type(schema: Mapping[str, Any]) -> str:
+def _type(schema: Mapping[str, Any], depth: int = 0) -> str:
     """A JSON Schema as a type; what has no such form as itself."""
+    if depth > _DEPTH_MAX:
+        return _json(schema)
     kind, properties, items = (schema.get(name) for name in ("type", "properties", "items"))
     if type(properties) is dict and properties:
-        members = "".join(_member(*each) for each in properties.items())
+        members = "".join(_member(*each, depth + 1) for each in properties.items())
         return "{\n" + members + "}"
     if type(schema.get("enum")) is list:
         return " | ".join(map(_json, schema["enum"]))
     if kind == "array" and type(items) is dict:
-        return f"{_type(items)}[]"
+        return f"{_type(items, depth + 1)}[]"
     if type(kind) is str:
         return "{}" if kind == "object" else kind
     return _json(schema) if schema else "{}"
 
 
-def _member(name: str, schema: Any) -> str:  # noqa: ANN401 - decoded JSON
+def _member(name: str, schema: Any, depth: int) -> str:  # noqa: ANN401 - decoded JSON
     told = schema if type(schema) is dict else {}
     description = told.get("description")
     head = f"// {description}\n" if type(description) is str and description else ""
-    return f"{head}{name}: {_type(told)},\n"
+    return f"{head}{name}: {_type(told, depth)},\n"
 
 
 def _json(value: object) -> str:

@@ -116,3 +116,12 @@ def test_c17_one_small_tool_counts_as_vendors_do_whatever_the_dialect(
     found = {name: estimated(tokenizer, name, document, model) for name, document in HI.items()}
     assert len(set(found.values())) == 1, found
     assert 12 <= found["openai_chat"] <= 60
+
+
+def test_c17_a_schema_of_any_depth_is_counted(tokenizer: Tokenizer) -> None:
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(60):
+        deep = {"type": "object", "properties": {"a": deep}}
+    document = json.loads(json.dumps(HI["openai_chat"]))
+    document["tools"][0]["function"]["parameters"] = deep
+    assert 60 < estimated(tokenizer, "openai_chat", document, "gpt-4o") < 2_000

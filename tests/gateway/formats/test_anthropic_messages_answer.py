@@ -161,7 +161,7 @@ def test_thinking_told_by_the_iterations_is_not_counted_twice() -> None:
 
 def test_more_thinking_than_output_is_the_output() -> None:
     told = USAGE | {"output_tokens_details": {"thinking_tokens": 50}}
-    assert read_usage(told) == (Usage(input=7, reasoning=3), None)
+    assert read_usage(told) == (Usage(input=7, reasoning=3), "parts_above_whole")
 
 
 def test_absence_is_absence_and_zero_is_a_value() -> None:

@@ -16,7 +16,14 @@ from typing import Any
 
 from gateway.formats.shared import usage_reader
 from gateway.formats.shared.usage_reader import Malformed, Read, usage_of
-from gateway.formats.shared.usage_table import MALFORMED, Row, UsageTable, path, paths
+from gateway.formats.shared.usage_table import (
+    MALFORMED,
+    PARTS_ABOVE_WHOLE,
+    Row,
+    UsageTable,
+    path,
+    paths,
+)
 from ledger.usage import Usage
 
 OTHER_MODELS = "usage_of_other_models"
@@ -36,6 +43,7 @@ TABLE = UsageTable(
             kind="reasoning",
             within="output",
             paths=paths("output_tokens_details.thinking_tokens"),
+            above=PARTS_ABOVE_WHOLE,
         ),
     ),
 )
