@@ -65,13 +65,14 @@ def ours(usage: Usage) -> Counts:
 
 def by_genai_prices(recording: Recording) -> Counts:
     extracted = their_usage(recording).usage
-    return {
-        "input": extracted.reported_value("input_tokens"),
-        "output": extracted.reported_value("output_tokens"),
-        "cache_read": extracted.reported_value("cache_read_tokens"),
-        "cache_write": extracted.reported_value("cache_write_tokens"),
-        "reasoning": extracted.reported_value("output_reasoning_tokens"),
+    names = {
+        "input": "input_tokens",
+        "output": "output_tokens",
+        "cache_read": "cache_read_tokens",
+        "cache_write": "cache_write_tokens",
+        "reasoning": "output_reasoning_tokens",
     }
+    return {kind: int(extracted.reported_value(name)) for kind, name in names.items()}
 
 
 def told(recording: Recording) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ledger.fsck import check_ledger
 from ledger.money import MEMO_NANOS_MAX
 from ledger.usage import Usage
 from tests.bookkeeping import ChargeStory
+from tests.calling import CHAT, chat_request
 from tests.fake_provider import DONE, Script, event_chunk, opened, whole
 from tests.faults.conftest import IN_NANOS, OUT_NANOS, PROVIDER_KEY, Stage
 from tests.gateway.call.test_sent_prompt import HI
@@ -147,7 +148,7 @@ def told(
         stage.books.price(model, input=1, output=2)
         stage.sold.add(model)
     client = stage.gateway.client(payer_key or stage.payer.key)
-    answer = client.chat(model, **fields)
+    answer = client.call("POST", CHAT, chat_request(model, None, fields))
     assert answer.status == 200, answer.body
     assert WORDS in answer.body.decode()
     return stage.books.story(answer.request_id)

@@ -31,18 +31,20 @@ class SSEStreamReader(ABC):
         self._ended = self._is_over = False
         self._content_events = 0
         self._content_bytes = 0
+        self._known: tuple[Usage | None, str | None] | None = None
+        """The usage so far, once somebody asked, until more comes."""
         self.delivered = DeliveredText(count_tokens)
         self.error: GatewayError | None = None
 
     @property
     def usage(self) -> Usage | None:
         """What the provider told so far; never a sum, as providers that tell several accumulate."""
-        return self._usage()[0]
+        return self._usage_so_far()[0]
 
     @property
     def anomaly(self) -> str | None:
         """What is wrong with the usage that was told."""
-        return self._usage()[1]
+        return self._usage_so_far()[1]
 
     @property
     def service(self) -> str | None:
@@ -67,6 +69,7 @@ class SSEStreamReader(ABC):
         """The pieces this chunk completes; nothing after `end` or `error`."""
         if self._is_over:
             return []
+        self._known = None
         try:
             events = self._parser.feed(chunk)
         except SSETooLong as error:
@@ -80,6 +83,7 @@ class SSEStreamReader(ABC):
         """
         if self._is_over:
             return []
+        self._known = None
         try:
             event = self._parser.finish()
         except SSETooLong as error:
@@ -109,6 +113,11 @@ class SSEStreamReader(ABC):
     @abstractmethod
     def _usage(self) -> tuple[Usage | None, str | None]:
         """The usage that was told, and what is wrong with it."""
+
+    def _usage_so_far(self) -> tuple[Usage | None, str | None]:
+        if self._known is None:
+            self._known = self._usage()
+        return self._known
 
     def _pieces(self, events: Iterable[SSEEvent]) -> list[Piece]:
         pieces: list[Piece] = []

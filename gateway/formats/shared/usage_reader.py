@@ -56,7 +56,7 @@ def read_members(table: UsageTable, told: Mapping[str, Any]) -> Read:
     beside: dict[str, int] = {}
     for row in table.rows:
         count = first_count(table, told, row.paths) or 0
-        if row.less is not None:
+        if count and row.less is not None:
             count = max(0, count - (count_at(table, told, row.less) or 0))
         found = beside if row.within is None else parts
         found[row.kind] = max(count, found.get(row.kind, 0))
@@ -79,17 +79,16 @@ def first_count(table: UsageTable, told: Mapping[str, Any], where: tuple[Path, .
 
 def count_at(table: UsageTable, told: Mapping[str, Any], place: Path) -> int | None:
     """A count, None where it is absent or null; 0 is a count. Raises Malformed."""
-    holder: Any = told
-    *leading, last = place.members
-    for name in leading:
-        holder = table.member(holder, name)
-        if holder is None:
-            return None
-        if place.entry is not None:
-            return _sum_of_entries(table, holder, place)
-        if type(holder) is not dict:
+    value = table.member(told, place.members[0])
+    if value is None:
+        return None
+    if place.entry is not None:
+        return _sum_of_entries(table, value, place)
+    for name in place.members[1:]:
+        if type(value) is not dict:
             raise Malformed(name)
-    return _count(table.member(holder, last))
+        value = table.member(value, name)
+    return _count(value)
 
 
 def _sum_of_entries(table: UsageTable, entries: object, place: Path) -> int:

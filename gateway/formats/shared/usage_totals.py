@@ -40,9 +40,11 @@ class Counts(NamedTuple):
 
 def reconciled(table: UsageTable, counts: Counts, total: int) -> tuple[Counts, str | None]:
     """The counts as the total shows them to lie, and what is odd about that. 0: none was told."""
-    rows = {row.kind: row for row in table.rows}
-    above = [row for kind, row in rows.items() if _is_above(row, counts)]
+    above = [row for row in table.rows if row.is_beside_above and _is_above(row, counts)]
     beyond = total - counts.told_total if total else 0
+    if not beyond and not above:  # nearly always
+        return counts, None
+    rows = {row.kind: row for row in table.rows}
     if beyond > 0 or above:
         chosen = next(_explaining(_movable(rows, counts), beyond, above), None)
         if chosen is not None:
@@ -58,11 +60,7 @@ def reconciled(table: UsageTable, counts: Counts, total: int) -> tuple[Counts, s
 
 def _is_above(row: Row, counts: Counts) -> bool:
     """Whether a part is more than its whole, which then cannot include it."""
-    return (
-        row.is_beside_above
-        and row.within is not None
-        and counts.parts[row.kind] > counts.wholes[row.within]
-    )
+    return row.within is not None and counts.parts[row.kind] > counts.wholes[row.within]
 
 
 def _movable(rows: Mapping[str, Row], counts: Counts) -> dict[Row, int]:

@@ -84,7 +84,7 @@ def test_c17_a_recorded_prompt_is_estimated_near_what_the_vendor_counted(
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 ABOUT = "The weather of a city"
 NAMED = {"name": "weather", "description": ABOUT}
-HI = {
+HI: dict[str, dict[str, Any]] = {
     "openai_chat": {
         "model": "m",
         "messages": [{"role": "user", "content": "hi"}],

@@ -150,9 +150,12 @@ def test_a4_a_whole_response_in_the_words_of_chat() -> None:
     assert (answer.usage, answer.anomaly) == (USED, None)
 
 
-START = {"type": "message_start", "message": {"usage": {"input_tokens": 12, "output_tokens": 1}}}
+START: dict[str, Any] = {
+    "type": "message_start",
+    "message": {"usage": {"input_tokens": 12, "output_tokens": 1}},
+}
 SAID = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}
-STOP = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+STOP: dict[str, Any] = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
 END = {"type": "message_stop"}
 METRICS = {"inputTokenCount": 12, "outputTokenCount": 24, "invocationLatency": 9}
 
@@ -161,7 +164,12 @@ METRICS = {"inputTokenCount": 12, "outputTokenCount": 24, "invocationLatency": 9
     "events",
     [
         [START, SAID, {**STOP, "usage": {"output_tokens": 24}}, END],
-        [START, SAID, {**STOP, "delta": {**STOP["delta"], "usage": {"output_tokens": 24}}}, END],  # type: ignore[dict-item]
+        [
+            START,
+            SAID,
+            {**STOP, "delta": {"stop_reason": "end_turn", "usage": {"output_tokens": 24}}},
+            END,
+        ],
         [START, SAID, {**STOP, "message": {"usage": {"output_tokens": 24}}}, END],
         [START, SAID, STOP, {**END, "usage": {"output_tokens": 24}}],
         [SAID, STOP, {**END, "amazon-bedrock-invocationMetrics": METRICS}],
@@ -176,11 +184,16 @@ def test_a4_the_ends_of_a_message(events: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("member", ["usageMetadata", "usage_metadata"])
 @pytest.mark.parametrize("last", [{}, {"trafficType": "ON_DEMAND"}, None])
 def test_a4_usage_in_an_earlier_chunk_of_gemini(member: str, last: object) -> None:
-    told = {"promptTokenCount": 12, "candidatesTokenCount": 24, "totalTokenCount": 36}
-    said = {"content": {"parts": [{"text": "a"}]}}
+    early = {"promptTokenCount": 12, "candidatesTokenCount": 3, "totalTokenCount": 15}
+    told: dict[str, Any] = {
+        "promptTokenCount": 12,
+        "candidatesTokenCount": 24,
+        "totalTokenCount": 36,
+    }
+    said: dict[str, Any] = {"content": {"parts": [{"text": "a"}]}}
     stream = read_stream(
         "gemini",
-        {"candidates": [said], member: {**told, "candidatesTokenCount": 3, "totalTokenCount": 15}},
+        {"candidates": [said], member: early},
         {"candidates": [said], member: told},
         {"candidates": [{**said, "finishReason": "STOP"}], member: last},
     )
