@@ -5,12 +5,12 @@ forgotten: whoever started it stays with it until its fate is known.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import cast
 from uuid import UUID
 
+import msgspec
 import psycopg
 import structlog
 from msgspec.structs import replace
@@ -20,8 +20,10 @@ from gateway.call.charges.charge_store import ANSWERED_WITHIN_S, ChargeStore
 from gateway.errors import Overloaded
 from ledger.errors import (
     LedgerError,
+    NotStored,
     OutOfRange,
     OverBudget,
+    Refused,
     VersionConflict,
     Withdrawn,
 )
@@ -39,6 +41,18 @@ log = structlog.get_logger()
 
 CLOSE_WITHIN_S = 10.0
 _RETRY_S = 0.2
+_REFUSALS = (
+    NotStored,
+    Refused,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    msgspec.MsgspecError,
+    ArithmeticError,
+    ValueError,
+)
+"""What says that this will never be stored as it is."""
+_IN_THE_WAY = (LedgerError, psycopg.Error, PoolTimeout, OSError)
+"""What says, otherwise, that it cannot be stored now."""
 _ASKED_MAX = 3
 """How often a part is tried that was said to be covered; then what is beyond the hold is a memo."""
 
@@ -89,8 +103,13 @@ class OpenCharge:
         afterwards, up to what is available.
         """
         self.is_closing = True
-        with contextlib.suppress(Withdrawn):
+        try:
             await self._persist(partial(self._settle_once, command))
+        except Withdrawn:
+            pass
+        except _REFUSALS as refusal:
+            log.error("charge.settlement_refused", id=str(self.charge_id), error=repr(refusal))
+            await self.refund("unsettled", command.attempts, command.duration_ms)
         if self._is_undelivered:
             await self._persist(self._take_back_once)
 
@@ -101,7 +120,7 @@ class OpenCharge:
         self.is_closing = True
         opening = self.opening
         command = rules.Refund(reason, opening.node, opening.boot, tuple(attempts), duration_ms)
-        await self._persist(partial(self._refund_once, command))
+        await self._persist(partial(self._refund_once, command), is_last=True)
 
     async def settle_in_time(self, command: rules.Settle) -> bool:
         """Settle; False if that is not durable in time. It goes on all the same."""
@@ -135,12 +154,14 @@ class OpenCharge:
         if not (self._state.is_closed or self.is_closing):
             self._store.tasks.start(self.refund(reason))
 
-    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Try until it is stored, whatever stands in the way: nobody else would close the charge.
+    async def _persist(self, step: Callable[[], Awaitable[None]], *, is_last: bool = False) -> None:
+        """Try until it is stored, however long that cannot be: nobody else would close the charge.
 
-        Raises Withdrawn alone.
+        Raises Withdrawn, and one of _REFUSALS where it never will be stored; a step that `is_last`
+        is tried on, for there is nothing else to try.
         """
         is_stale = is_logged = False
+        conflicted_at = -1
         while True:
             try:
                 if is_stale:
@@ -150,8 +171,15 @@ class OpenCharge:
             except Withdrawn:
                 raise
             except VersionConflict:
+                if conflicted_at == self._state.version:  # though it was read again
+                    if not is_last:
+                        raise
+                    await asyncio.sleep(_RETRY_S)
+                conflicted_at = self._state.version
                 is_stale = True  # a hold whose answer was lost, or others, moved the stream
-            except (LedgerError, psycopg.Error, PoolTimeout, OSError) as error:
+            except (*_REFUSALS, *_IN_THE_WAY) as error:
+                if isinstance(error, _REFUSALS) and not is_last:
+                    raise
                 if not is_logged:
                     log.error("charge.not_closed_yet", id=str(self.charge_id), error=repr(error))
                     is_logged = True
