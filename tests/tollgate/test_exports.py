@@ -1,6 +1,7 @@
 """`tollgate ledger export` and `tollgate ledger statement --pdf`, on real servers."""
 
 import json
+import sys
 from pathlib import Path
 
 import pypdf
@@ -48,6 +49,19 @@ def test_every_format_is_written_and_checked(
         assert "SHA-256" in tool.complained
     _, errors, _ = loader.load_file(str(tmp_path / "books.beancount"))
     assert errors == []
+
+
+def test_parquet_without_its_extra_is_refused_in_one_line(
+    tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool.furnish()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "books.parquet"
+    assert tool.run("ledger", "export", "--format", "parquet", "--out", str(path)) == 2
+    assert tool.complained == (
+        "tollgate: parquet needs pyarrow, which is not installed: pip install 'tollgate[parquet]'\n"
+    )
+    assert not path.exists()
 
 
 def test_a_statement_is_a_pdf_with_a_manifest(tool: Tool, tmp_path: Path) -> None:

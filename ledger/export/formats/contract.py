@@ -4,15 +4,19 @@ A new format is one file beside this one and one line in `registry.py`.
 """
 
 import importlib
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from ledger.book_days import BookDays
+from ledger.errors import InvalidSelection
 from ledger.export.selection import What
-from ledger.export.source import Opening
-from ledger.export.tables import Row, Table
+
+if TYPE_CHECKING:  # which formats there are is told without a database driver
+    from ledger.book_days import BookDays
+    from ledger.export.source import Opening
+    from ledger.export.tables import Row, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +28,17 @@ class Heading:
     """
 
     what: What
-    table: Table
+    table: "Table"
     description: str
     as_of: datetime
-    days: BookDays
-    openings: Sequence[Opening] = ()
+    days: "BookDays"
+    openings: "Sequence[Opening]" = ()
 
 
 class FileWriter(Protocol):
     """Writes the rows of one table; holds a batch of them and never the file."""
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: "Sequence[Row]") -> None:
         """Some more rows, in the order of the log."""
 
     def close(self) -> None:
@@ -57,6 +61,7 @@ class Format:
 
     `module` has `begin`, see Begins; it is imported when the first file is begun, because some
     stand on large libraries. `needs_openings`: its file must say what was before its first row.
+    `library`: what it imports that is not always installed; `extra`: ours that brings it.
     """
 
     name: str
@@ -65,6 +70,16 @@ class Format:
     tables: tuple[What, ...]
     module: str
     needs_openings: bool = False
+    library: str | None = None
+    extra: str | None = None
+
+    def require_library(self) -> None:
+        """Raises InvalidSelection where what it stands on is not installed."""
+        if self.library is not None and importlib.util.find_spec(self.library) is None:
+            raise InvalidSelection(
+                f"{self.name} needs {self.library}, which is not installed: "
+                f"pip install 'tollgate[{self.extra}]'"
+            )
 
     def begin(self, file: BinaryIO, heading: Heading) -> FileWriter:
         """Begin a file, which takes bytes and cannot seek."""

@@ -15,7 +15,15 @@ FORMATS: Mapping[str, Format] = {
     for one in (
         Format("csv", "csv", "text/csv; charset=utf-8", _ALL, f"{_HERE}.csv"),
         Format("jsonl", "jsonl", "application/x-ndjson", _ALL, f"{_HERE}.jsonl"),
-        Format("parquet", "parquet", "application/vnd.apache.parquet", _ALL, f"{_HERE}.parquet"),
+        Format(
+            "parquet",
+            "parquet",
+            "application/vnd.apache.parquet",
+            _ALL,
+            f"{_HERE}.parquet",
+            library="pyarrow",
+            extra="parquet",
+        ),
         Format(
             "beancount",
             "beancount",
@@ -29,7 +37,8 @@ FORMATS: Mapping[str, Format] = {
 
 
 def find_format(name: str) -> Format:
-    """The format of a name. Raises InvalidSelection."""
+    """The format of a name. Raises InvalidSelection, also where its library is not installed."""
     if name not in FORMATS:
         raise InvalidSelection(f"no format is called {name[:40]!r}; there are {', '.join(FORMATS)}")
+    FORMATS[name].require_library()
     return FORMATS[name]

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,21 @@ def test_what_cannot_be_asked_for_begins_nothing(servers: Servers) -> None:
         assert (await desk.get(f"{path}?from=2020-02-01&to=2020-01-01")).status_code == 422
         assert (await desk.get(f"/accounts/{uuid4()}/statement.pdf")).status_code == 404
         assert (await desk.get("/jobs")).json()["jobs"] == []
+
+    at_desk(servers, check)
+
+
+def test_parquet_without_its_extra_is_refused_when_it_is_asked_for(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    async def check(desk: OpenDesk) -> None:
+        answer = await desk.post("/exports", json={"format": "parquet"})
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "invalid_selection"
+        assert "pip install 'tollgate[parquet]'" in answer.text
+        assert (await desk.post("/exports", json={"format": "csv"})).status_code == 202
 
     at_desk(servers, check)
 

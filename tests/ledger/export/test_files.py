@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,16 @@ def test_beancount_holds_whole_books_only(books: Books, folder: Path) -> None:
     with pytest.raises(InvalidSelection):
         find_format("xlsx")
     assert list(folder.iterdir()) == []
+
+
+def test_a_format_without_its_library_is_refused_and_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InvalidSelection, match=r"pip install 'tollgate\[parquet\]'"):
+        find_format("parquet")
+    assert "parquet" in FORMATS
+    assert find_format("csv").name == "csv"
 
 
 @pytest.mark.parametrize("file_format", list(FORMATS))
