@@ -1,6 +1,7 @@
 """A variant nobody registered is dead; a registered one has its own file, or its own folder."""
 
-import re
+import ast
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from gateway.providers.registry import PROVIDERS
 from ledger.export.formats.registry import FORMATS as EXPORTED
 from projections.reconciliation.registry import FORMATS as RECONCILED
 from projections.registry import PROJECTIONS
-from tollgate.commands.contract import Command, Group, Modules
+from tollgate.commands.contract import Command, Group
 from tollgate.commands.registry import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -45,22 +46,47 @@ def test_a_provider_with_a_file_of_its_own_has_its_name() -> None:
     assert strangers == set()
 
 
-def listed(offered: Modules | Group) -> list[tuple[str, Command]]:
-    """Every command that is imported by a name, with the word that is said for it."""
-    if not isinstance(offered, Modules):
-        within = offered.actions
-        return listed(within) if isinstance(within, Modules) else []
-    found = [(word, command) for word in offered.names for command in offered.meant_by(word)]
-    deeper = [one for _, command in found if isinstance(command, Group) for one in listed(command)]
-    return [*found, *deeper]
+def registered_functions(offered: Sequence[Command]) -> list[str]:
+    """What carries out every command, under whatever words."""
+    found = []
+    for command in offered:
+        if isinstance(command, Group):
+            found += registered_functions(command.actions())
+        else:
+            found.append(command.function)
+    return found
 
 
-def test_a_command_is_listed_under_its_own_word_and_has_its_own_module() -> None:
-    commands = listed(COMMANDS)
-    assert [word for word, _ in commands] == [command.name for _, command in commands]
-    files = (ROOT / "tollgate/commands").rglob("*.py")
-    written = {path for path in files if re.search(r"^COMMAND = ", path.read_text(), re.MULTILINE)}
-    assert len(written) == len(commands) == len({id(command) for _, command in commands})
+def written_functions() -> list[str]:
+    """Every function of the commands that takes what was said and gives a number to exit with."""
+    found = []
+    for path in (ROOT / "tollgate/commands").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                takes = [ast.unparse(one.annotation or node) for one in node.args.args]
+                gives = ast.unparse(node.returns or node)
+                if (takes, gives) == (["argparse.Namespace"], "int"):
+                    found.append(f"{module}:{node.name}")
+    return found
+
+
+def test_every_command_is_registered_once_and_has_its_function() -> None:
+    assert sorted(registered_functions(COMMANDS)) == sorted(written_functions())
+
+
+def test_no_two_commands_have_one_name() -> None:
+    for offered in groups(COMMANDS):
+        names = [command.name for command in offered]
+        assert len(names) == len(set(names))
+
+
+def groups(offered: Sequence[Command]) -> Iterator[Sequence[Command]]:
+    """What can be said after each word that has more words after it, and what can be said first."""
+    yield offered
+    for command in offered:
+        if isinstance(command, Group):
+            yield from groups(command.actions())
 
 
 @pytest.mark.parametrize("folder", [family[0] for family in FAMILIES])

@@ -85,6 +85,8 @@ def _source(module: str, tree: ast.Module, modules: Mapping[str, ast.Module]) ->
                     members.add((alias, name))
                 case ast.Constant(value=str(text)):
                     texts.append(text)
+                    if (named := _reference(text, modules)) is not None:
+                        used.add(named)
                 case ast.ImportFrom(module=str(origin)) if origin in modules:
                     aliases |= _modules_in(node, modules)
                     # Nothing is imported that is not used: the linter sees to that.
@@ -99,6 +101,12 @@ def _modules_in(node: ast.ImportFrom, modules: Mapping[str, ast.Module]) -> dict
     """The imported modules by the names they have here."""
     whole = {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
     return {alias: module for alias, module in whole.items() if module in modules}
+
+
+def _reference(text: str, modules: Mapping[str, ast.Module]) -> Named | None:
+    """What is imported by its name, `module:name`, when it is needed."""
+    origin, colon, name = text.partition(":")
+    return Named(origin, name) if colon and origin in modules else None
 
 
 def _names_of(statement: ast.stmt) -> list[str]:

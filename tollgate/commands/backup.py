@@ -6,12 +6,10 @@ from pathlib import Path
 
 from tollgate.backup.dump import dump
 from tollgate.commands.at_the_desk import opened
-from tollgate.commands.contract import DATA_DIR, OK, Action, argument
-
-FILE = argument("file", metavar="FILE", help="the backup, a tar.gz")
+from tollgate.commands.contract import OK
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     with opened(arguments) as installation:
         written = dump(installation, Path(arguments.file))
     rows = sum(member.rows for member in written.members)
@@ -27,6 +25,3 @@ def _run(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return OK
-
-
-COMMAND = Action("backup", "save the ledger and the sealed vault to a file", _run, (FILE, DATA_DIR))

@@ -1,8 +1,12 @@
-"""What a command of the command line is, and the numbers it ends with."""
+"""What a command of the command line is, and the numbers it ends with.
+
+What can be said is known from the registries alone; what carries a command out is imported when it
+is carried out, so that nobody waits for help, or for what another command needs.
+"""
 
 import argparse
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,8 +17,6 @@ USAGE = 2
 """The command line, a setting or the machine does not allow it."""
 UNREACHABLE = 3
 """A server that is needed does not answer."""
-
-Run = Callable[[argparse.Namespace], int]
 
 
 class UsageRefused(Exception):
@@ -34,52 +36,46 @@ def argument(*names: str, **options: object) -> Argument:
     return Argument(names, options)
 
 
-DATA_DIR = argument(
-    "--data-dir", metavar="PATH", help="the installation's folder (default: the account's own)"
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that can be done: `tollgate NAME` or `tollgate GROUP NAME`."""
+    """Something that can be done: `tollgate NAME` or `tollgate GROUP NAME`.
+
+    `function` is `module:name`, of a function that takes what was said and gives the number to
+    exit with.
+    """
 
     name: str
     help: str
-    run: Run
+    function: str
     arguments: Sequence[Argument] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Modules:
-    """Commands, each the `COMMAND` of a module in `package`; by the word that is said for it.
-
-    A module is imported when its word is said, so that nobody waits for what others need.
-    """
-
-    package: str
-    names: Mapping[str, str]
-
-    def meant_by(self, word: str | None) -> "Sequence[Command]":
-        """The command of that word; all of them where there is none, for whoever is to choose."""
-        meant = self.names.get(word or "")
-        names = self.names.values() if meant is None else [meant]
-        modules = [importlib.import_module(f"{self.package}.{name}") for name in names]
-        return [cast("Command", module.COMMAND) for module in modules]
+    def run(self, said: argparse.Namespace) -> int:
+        """Import what does it, and do it."""
+        function = cast("Callable[[argparse.Namespace], int]", imported(self.function))
+        return function(said)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Actions under one word: `tollgate ledger fsck`, or, a word further,
     `tollgate ledger adjust approve`.
+
+    `registry` is `module:name`, of a sequence of commands; it is imported when the word is said.
     """
 
     name: str
     help: str
-    actions: "Sequence[Command] | Modules"
+    registry: str
 
-    def meant_by(self, word: str | None) -> "Sequence[Command]":
-        """As `Modules.meant_by`."""
-        return self.actions.meant_by(word) if isinstance(self.actions, Modules) else self.actions
+    def actions(self) -> "Sequence[Command]":
+        """What can be said after its word."""
+        return cast("Sequence[Command]", imported(self.registry))
 
 
 Command = Action | Group
+
+
+def imported(reference: str) -> object:
+    """What `module:name` names; its module is imported now, if nobody did before."""
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -15,8 +15,6 @@ from admin_api.keys import operations as api_keys
 from admin_api.prices.operations import prices
 from admin_api.prices.operations.decisions import Decider
 from admin_api.prices.operations.price_inputs import PriceInput
-from tollgate.commands.contract import Action
-from tollgate.commands.serve import PORT, WORKERS
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.installation import Installation, at_desk
 from tollgate.processes import supervisor
@@ -63,7 +61,7 @@ What is left on the account, as its operator sees it:
         )
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     arguments.host = "127.0.0.1"
     settings = Settings.from_environment(arguments)
     # Not the folder pytest or TMPDIR would give: socket paths are short, and Postgres' own account
@@ -100,11 +98,3 @@ async def _furnish(desk: Desk) -> tuple[str, str]:
     )
     key = await api_keys.issue_key(desk, account_id, name="Demo", terms={}, actor=_ACTOR)
     return key.secret, str(account_id)
-
-
-COMMAND = Action(
-    "demo",
-    "serve on a throw-away directory, with an account, credit and a key",
-    _run,
-    (PORT, WORKERS),
-)

@@ -8,7 +8,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from ledger.errors import LedgerError
-from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action
+from tollgate.commands.contract import FINDINGS, OK
 from tollgate.doctor.database import examine_desk, examine_postgres, examine_redis
 from tollgate.doctor.machine import examine_machine
 from tollgate.doctor.postgres_checks import Finding
@@ -19,7 +19,7 @@ from tollgate.installation import Installation, at_desk, describe
 from tollgate.settings import Settings
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment(arguments)
     if settings.notice is not None:
         print(f"note: {settings.notice}")
@@ -61,8 +61,3 @@ def _servers(settings: Settings) -> Iterator[Installation]:
         if settings.redis_url is None:
             valkey = stack.enter_context(borrow_valkey(settings.data))
         yield describe(settings, postgres, valkey)
-
-
-COMMAND = Action(
-    "doctor", "say what is wrong with this installation, and the remedy", _run, (DATA_DIR,)
-)

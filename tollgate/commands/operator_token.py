@@ -14,8 +14,6 @@ from admin_api.errors import Unauthorized
 from admin_api.operators.operations import find_operator
 from tollgate.commands.contract import UsageRefused
 
-SIGNING_IN = "The operator's token is read from standard input, or asked for at a terminal."
-
 
 def read_token() -> str:
     """An operator's token: asked for without showing it, or one line of standard input.

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.export.files import FileExists
-from tollgate.commands.contract import UsageRefused, argument
-
-FORCE = argument("--force", action="store_true", help="replace a file that is there")
+from tollgate.commands.contract import UsageRefused
 
 
 @contextlib.contextmanager

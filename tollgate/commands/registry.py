@@ -1,24 +1,110 @@
-"""The list of commands: a new one is one file beside this one, and one line here."""
+"""What can be said: every command, its line of help, the function that does it, its arguments.
 
-from tollgate.commands.contract import Modules
+A new command is one file beside this one, and one entry here. A group of commands is a folder with
+a registry of its own.
+"""
 
-COMMANDS = Modules(
-    "tollgate.commands",
-    {
-        "serve": "serve",
-        "demo": "demo",
-        "account": "account",
-        "key": "key",
-        "credit": "credit",
-        "operator": "operator",
-        "setting": "setting",
-        "channel": "channel",
-        "price": "price.registry",
-        "token": "token",
-        "ledger": "ledger.registry",
-        "verify": "verify",
-        "doctor": "doctor",
-        "backup": "backup",
-        "restore": "restore",
-    },
+from tollgate.commands.arguments import DATA_DIR
+from tollgate.commands.contract import Action, Command, Group, argument
+
+_HOST = argument("--host", help="the address to listen on (default: 0.0.0.0)")
+_PORT = argument(
+    "--port", help="the port to listen on; 0 takes a free one (default: PORT, or 3000)"
+)
+_WORKERS = argument("--workers", help="how many processes take calls (default: one per core)")
+_BACKUP = argument("file", metavar="FILE", help="the backup, a tar.gz")
+
+_VERIFY = (
+    argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="what to check, taken together: .tlog-proof, checkpoints and the proof between "
+        "them, `ledger prove --account`, `ledger export --format jsonl --what events`",
+    ),
+    argument(
+        "--keys",
+        metavar="FILE",
+        required=True,
+        help="whom to believe: a list of verifier keys, got when all was well",
+    ),
+    argument("--event", metavar="FILE", help="the entry of a receipt that does not have it"),
+    argument("--json", action="store_true", help="one JSON document instead of lines"),
+)
+_RESTORE = (
+    _BACKUP,
+    argument(
+        "--without-vault",
+        action="store_true",
+        help="restore although the CRYPTO_SECRET is another one: names and provider keys are lost",
+    ),
+    DATA_DIR,
+)
+
+COMMANDS: tuple[Command, ...] = (
+    Action(
+        "serve",
+        "start the gateway and serve until stopped",
+        "tollgate.commands.serve:run",
+        (_HOST, _PORT, _WORKERS, DATA_DIR),
+    ),
+    Action(
+        "demo",
+        "serve on a throw-away directory, with an account, credit and a key",
+        "tollgate.commands.demo:run",
+        (_PORT, _WORKERS),
+    ),
+    Group(
+        "account",
+        "open accounts, change them and see what they have",
+        "tollgate.commands.account.registry:ACTIONS",
+    ),
+    Group("key", "issue, list and revoke API keys", "tollgate.commands.key.registry:ACTIONS"),
+    Group("credit", "put money on accounts", "tollgate.commands.credit.registry:ACTIONS"),
+    Group(
+        "operator",
+        "people and programs at the desk",
+        "tollgate.commands.operator.registry:ACTIONS",
+    ),
+    Group(
+        "setting",
+        "what holds for the whole installation",
+        "tollgate.commands.setting.registry:ACTIONS",
+    ),
+    Group("channel", "the ways to providers", "tollgate.commands.channel.registry:ACTIONS"),
+    Group(
+        "price",
+        "what models cost: customers, and us",
+        "tollgate.commands.price.registry:ACTIONS",
+    ),
+    Group("token", "the root operator's token", "tollgate.commands.token.registry:ACTIONS"),
+    Group(
+        "ledger",
+        "the books: check, rebuild, report and prove, while the server runs or not",
+        "tollgate.commands.ledger.registry:ACTIONS",
+    ),
+    Action(
+        "verify",
+        "check receipts, checkpoints, accounts or a whole exported log, offline",
+        "tollgate.commands.verify:run",
+        _VERIFY,
+    ),
+    Action(
+        "doctor",
+        "say what is wrong with this installation, and the remedy",
+        "tollgate.commands.doctor:run",
+        (DATA_DIR,),
+    ),
+    Action(
+        "backup",
+        "save the ledger and the sealed vault to a file",
+        "tollgate.commands.backup:run",
+        (_BACKUP, DATA_DIR),
+    ),
+    Action(
+        "restore",
+        "restore a backup into an empty installation, and check it",
+        "tollgate.commands.restore:run",
+        _RESTORE,
+    ),
 )

@@ -5,18 +5,11 @@ from pathlib import Path
 
 from tollgate.backup.load import RestoreRefused, load, read_manifest
 from tollgate.commands.at_the_desk import opened
-from tollgate.commands.backup import FILE
-from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
+from tollgate.commands.contract import OK, UsageRefused
 from tollgate.commands.ledger.fsck import report_faults
 
-_WITHOUT_VAULT = argument(
-    "--without-vault",
-    action="store_true",
-    help="restore although the CRYPTO_SECRET is another one: names and provider keys are lost",
-)
 
-
-def _run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     file = Path(arguments.file)
     try:
         read_manifest(file)  # before a server is started for it
@@ -27,11 +20,3 @@ def _run(arguments: argparse.Namespace) -> int:
             return report_faults(installation) if said.head else OK
     except RestoreRefused as refusal:
         raise UsageRefused(f"{file} was not restored, nothing was changed: {refusal}") from refusal
-
-
-COMMAND = Action(
-    "restore",
-    "restore a backup into an empty installation, and check it",
-    _run,
-    (FILE, _WITHOUT_VAULT, DATA_DIR),
-)

@@ -9,10 +9,10 @@ from pathlib import Path
 from ledger.integrity.note import MalformedNote, VerifierKey, read_keys
 from ledger.integrity.verdict import CannotVerify, Verdict
 from ledger.integrity.verify import first_bad_position, verify_files
-from tollgate.commands.contract import FINDINGS, OK, Action, UsageRefused, argument
+from tollgate.commands.contract import FINDINGS, OK, UsageRefused
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     try:
         trusted = _trusted(Path(arguments.keys))
         event = None if arguments.event is None else Path(arguments.event).read_bytes()
@@ -64,27 +64,3 @@ def _document(verdicts: list[Verdict]) -> dict[str, object]:
             for verdict in verdicts
         ],
     }
-
-
-COMMAND = Action(
-    "verify",
-    "check receipts, checkpoints, accounts or a whole exported log, offline",
-    _run,
-    (
-        argument(
-            "files",
-            metavar="FILE",
-            nargs="+",
-            help="what to check, taken together: .tlog-proof, checkpoints and the proof between "
-            "them, `ledger prove --account`, `ledger export --format jsonl --what events`",
-        ),
-        argument(
-            "--keys",
-            metavar="FILE",
-            required=True,
-            help="whom to believe: a list of verifier keys, got when all was well",
-        ),
-        argument("--event", metavar="FILE", help="the entry of a receipt that does not have it"),
-        argument("--json", action="store_true", help="one JSON document instead of lines"),
-    ),
-)

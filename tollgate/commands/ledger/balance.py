@@ -5,16 +5,9 @@ import argparse
 from admin_api.books.operations import books
 from ledger.money import format_usd
 from projections.books.as_of import AsOf
-from tollgate.commands.account import ACCOUNT, print_balance
+from tollgate.commands.account.actions import print_balance
 from tollgate.commands.at_the_desk import identifier, perform
-from tollgate.commands.contract import DATA_DIR, OK, Action, argument
-
-AS_OF = argument(
-    "--as-of",
-    dest="as_of",
-    metavar="T|P",
-    help="as of this moment or position: 2030-01-31T12:00:00Z, 4182934",
-)
+from tollgate.commands.contract import OK
 
 
 def say_as_of(as_of: AsOf) -> str:
@@ -24,7 +17,7 @@ def say_as_of(as_of: AsOf) -> str:
     return f"as of position {as_of.position} of {as_of.head}{at}{note}"
 
 
-def _balance(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     if arguments.as_of is None:
         return print_balance(arguments)
     account_id = identifier(arguments.account)
@@ -38,8 +31,3 @@ def _balance(arguments: argparse.Namespace) -> int:
     print(f"position   {balance.position}")
     print(say_as_of(as_of))
     return OK
-
-
-COMMAND = Action(
-    "balance", "what an account has, or had then", _balance, (ACCOUNT, AS_OF, DATA_DIR)
-)

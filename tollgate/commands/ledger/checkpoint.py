@@ -9,8 +9,8 @@ from ledger.export.files import new_file
 from ledger.integrity.sealing import Sealer
 from ledger.integrity.signing import NearestSigner
 from tollgate.commands.at_the_desk import ACTOR, opened
-from tollgate.commands.contract import DATA_DIR, OK, Action, argument
-from tollgate.commands.out_file import FORCE, writing_to
+from tollgate.commands.contract import OK
+from tollgate.commands.out_file import writing_to
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.installation import at_desk
 
@@ -31,7 +31,7 @@ def put(text: str, out: str | None, *, is_replacing: bool) -> None:
         file.write(text.encode())
 
 
-def _checkpoint(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     with opened(arguments) as installation:
 
         async def work(desk: Desk) -> str:
@@ -42,16 +42,3 @@ def _checkpoint(arguments: argparse.Namespace) -> int:
         note = at_desk(installation, work)
     put(note, arguments.out, is_replacing=arguments.force)
     return OK
-
-
-COMMAND = Action(
-    "checkpoint",
-    "seal the log as it is now, and show the signed checkpoint",
-    _checkpoint,
-    (
-        argument("--show", action="store_true", help="the newest one there is; seal nothing"),
-        argument("--out", metavar="FILE", help="write it there, and keep it elsewhere"),
-        FORCE,
-        DATA_DIR,
-    ),
-)

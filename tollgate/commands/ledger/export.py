@@ -9,18 +9,16 @@ from admin_api.desk import Desk
 from ledger.errors import InvalidSelection
 from ledger.export.files import export_to_file
 from ledger.export.formats.contract import Format
-from ledger.export.formats.registry import FORMATS
 from ledger.export.manifest import Manifest, ManifestBroken, manifest_path, verify_manifest
 from ledger.export.selection import Selection
-from ledger.export.tables import TABLES
 from tollgate.commands.at_the_desk import identifier, opened
-from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action, UsageRefused, argument
-from tollgate.commands.out_file import FORCE, writing_to
+from tollgate.commands.contract import FINDINGS, OK, UsageRefused
+from tollgate.commands.out_file import writing_to
 from tollgate.commands.progress_bar import progress_bar
 from tollgate.installation import at_desk
 
 
-def _export(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     if arguments.check is not None:
         return _check(Path(arguments.check))
     if arguments.format is None or arguments.out is None:
@@ -78,32 +76,3 @@ def _check(path: Path) -> int:
     if not faults:
         print(f"{path} is what was exported")
     return FINDINGS if faults else OK
-
-
-COMMAND = Action(
-    "export",
-    "the log, or a part of it, as a file with a manifest",
-    _export,
-    (
-        argument("--format", choices=tuple(FORMATS), help="of the file"),
-        argument("--out", metavar="FILE", help="where to; its manifest is FILE.manifest.json"),
-        argument("--what", choices=tuple(TABLES), help="default: what the format is best for"),
-        argument("--account", metavar="ID", help="events of this account only"),
-        argument("--type", metavar="TYPE", help="events of this type only"),
-        argument(
-            "--from",
-            dest="since",
-            metavar="T|P",
-            help="from this position, day or moment on: 1200, 2030-01-31, 2030-01-31T12:00:00Z",
-        ),
-        argument(
-            "--to",
-            dest="until",
-            metavar="T|P",
-            help="up to this position, to the end of this day, or until before this moment",
-        ),
-        FORCE,
-        argument("--check", metavar="FILE", help="is it what was exported? needs no server"),
-        DATA_DIR,
-    ),
-)

@@ -11,7 +11,7 @@ from projections.cache.errors import CacheUnavailable
 from projections.fsck import check_everything
 from projections.registry import PROJECTIONS
 from tollgate.commands.at_the_desk import opened
-from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action, argument
+from tollgate.commands.contract import FINDINGS, OK
 from tollgate.commands.progress_bar import progress_bar
 from tollgate.installation import Installation
 
@@ -96,17 +96,6 @@ def _report_as_json(installation: Installation) -> int:
     return FINDINGS if report.faults else OK
 
 
-def _fsck(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     with opened(arguments) as installation:
         return _report_as_json(installation) if arguments.json else report_faults(installation)
-
-
-COMMAND = Action(
-    "fsck",
-    "check everything against the log",
-    _fsck,
-    (
-        argument("--json", action="store_true", help="one JSON document instead of lines"),
-        DATA_DIR,
-    ),
-)

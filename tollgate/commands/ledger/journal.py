@@ -4,14 +4,11 @@ import argparse
 
 from admin_api.books.operations import books
 from tollgate.commands.at_the_desk import perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
+from tollgate.commands.contract import OK, UsageRefused
 from tollgate.commands.ledger.trial_balance import HEADS, rows, sum_of
 
-FROM_DAY = argument("--from", dest="since", metavar="DAY", help="the first day: 2030-01-31")
-TO_DAY = argument("--to", dest="until", metavar="DAY", help="the last day, included")
 
-
-def _journal(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     since, until = arguments.since, arguments.until
     if arguments.day is not None:
         if since is not None or until is not None:
@@ -32,16 +29,3 @@ def _journal(arguments: argparse.Namespace) -> int:
         else f"{first.day} to {last.day}: no event of {found.head}"
     )
     return OK
-
-
-COMMAND = Action(
-    "journal",
-    "what each day debited and credited; the last 31 days of the log unless others are named",
-    _journal,
-    (
-        argument("--day", metavar="DAY", help="this one day: 2030-01-31"),
-        FROM_DAY,
-        TO_DAY,
-        DATA_DIR,
-    ),
-)

@@ -1,17 +1,15 @@
 """`tollgate ledger profit`: what calls brought in, and what they cost us."""
 
 import argparse
-from typing import get_args
 
 from admin_api.books.operations import books
 from ledger.money import format_usd
-from projections.books.profit import By, Profit
+from projections.books.profit import Profit
 from tollgate.commands.at_the_desk import perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, argument
-from tollgate.commands.ledger.journal import FROM_DAY, TO_DAY
+from tollgate.commands.contract import OK
 
 
-def _profit(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     report = perform(
         arguments,
         lambda desk: books.profit(
@@ -37,17 +35,3 @@ def _sums(profit: Profit) -> tuple[object, ...]:
         format_usd(profit.profit_nanos),
         profit.calls - profit.costed_calls,
     )
-
-
-COMMAND = Action(
-    "profit",
-    "revenue, provider cost and profit; of the last 31 days of the log unless others are named",
-    _profit,
-    (
-        argument("--by", choices=get_args(By), default="channel", help="default: channel"),
-        argument("--daily", action="store_true", help="day by day"),
-        FROM_DAY,
-        TO_DAY,
-        DATA_DIR,
-    ),
-)

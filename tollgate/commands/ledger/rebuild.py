@@ -10,13 +10,13 @@ from projections.progress import Progress
 from projections.rebuild import RebuildRefused, rebuild
 from projections.registry import PROJECTIONS, chosen
 from tollgate.commands.at_the_desk import opened
-from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action, UsageRefused, argument
+from tollgate.commands.contract import FINDINGS, OK, UsageRefused
 from tollgate.commands.progress_bar import progress_bar
 
 _DIFFERENCES_TOLD_MAX = 20
 
 
-def _rebuild(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     known = {projection.name for projection in PROJECTIONS}
     for name in arguments.names:
         if name not in known:
@@ -76,15 +76,3 @@ def _lines(difference: Difference) -> list[str]:
             for column in difference.columns
         ]
     return [f"{difference.table} {difference.key}{whose}: {since}", *values]
-
-
-COMMAND = Action(
-    "rebuild",
-    "fold read models anew from the log",
-    _rebuild,
-    (
-        argument("names", nargs="*", metavar="NAME", help="default: all of them"),
-        argument("--compare", action="store_true", help="only tell what a replay gives otherwise"),
-        DATA_DIR,
-    ),
-)

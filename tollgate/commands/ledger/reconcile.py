@@ -12,19 +12,15 @@ from admin_api.reconciliation.operations import Asked, every_line, reconcile_fil
 from projections.catching_up import caught_up
 from projections.reading import NotUpToDate
 from projections.reconciliation.matching import AGREED, OUTCOMES, Line
-from projections.reconciliation.registry import FORMATS
 from projections.reconciliation.report import Capture, Summary
 from projections.reconciliation.sheet import HEADER, line_as_csv, line_as_object
 from projections.reconciliation.storage import KeptReport
 from projections.views import channels, prices, upstream_daily
 from tollgate.commands.at_the_desk import ACTOR, identifier, opened, print_table
 from tollgate.commands.contract import (
-    DATA_DIR,
     FINDINGS,
     OK,
-    Action,
     UsageRefused,
-    argument,
 )
 from tollgate.installation import at_desk
 
@@ -34,7 +30,7 @@ LINES_SHOWN = 50
 _READS = (upstream_daily.PROJECTION, prices.PROJECTION, channels.PROJECTION)
 
 
-def _reconcile(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     content = _content(Path(arguments.file))
     out = None if arguments.out is None else Path(arguments.out)
     if out is not None and out.exists():
@@ -166,46 +162,3 @@ def _cells(line: Line) -> tuple[str, ...]:
         line.outcome.replace("_", " "),
         *(told[name] or "" for name in figures),
     )
-
-
-COMMAND = Action(
-    "reconcile",
-    "compare a provider's export with what was recorded; 1 if they disagree",
-    _reconcile,
-    (
-        argument("file", metavar="FILE", help="the export, as the provider gave it"),
-        argument(
-            "--format",
-            required=True,
-            choices=tuple(FORMATS),
-            help="; ".join(f"{each.name}: {each.help}" for each in FORMATS.values()),
-        ),
-        argument("--mapping", metavar="FILE", help="JSON: names of models; columns of a table"),
-        argument(
-            "--channel",
-            metavar="ID",
-            action="append",
-            default=[],
-            help="a channel it is about; again for more (default: those of the provider's type)",
-        ),
-        argument("--provider-type", metavar="TYPE", help="all channels of this type"),
-        argument("--from", dest="since", metavar="DAY", help="the first day, in UTC"),
-        argument("--to", dest="until", metavar="DAY", help="the last day, included"),
-        argument(
-            "--tolerance-bp",
-            metavar="N",
-            type=int,
-            default=0,
-            help="let differences pass of up to N basis points of their figure",
-        ),
-        argument(
-            "--tolerance-usd",
-            metavar="X",
-            default="0",
-            help="and, for amounts, of so many dollars more",
-        ),
-        argument("--json", action="store_true", help="print the whole report as JSON"),
-        argument("--out", metavar="FILE", help="write all lines as CSV"),
-        DATA_DIR,
-    ),
-)

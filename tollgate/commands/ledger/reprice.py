@@ -3,15 +3,12 @@
 import argparse
 import secrets
 from collections.abc import Sequence
-from typing import get_args
 
 import msgspec
 
 from admin_api.adjustments.operations import proposal_id
 from admin_api.corrections.operations.corrections import propose_correction
 from admin_api.corrections.operations.reprices import (
-    NOW,
-    SALE_NAME,
     AskedReprice,
     KeptWhatIf,
     ToldSums,
@@ -21,16 +18,16 @@ from admin_api.corrections.operations.reprices import (
 )
 from admin_api.desk import Desk
 from admin_api.prices.operations.price_inputs import PriceInput
-from ledger.streams.adjustment import Direction, Reason
+from ledger.streams.adjustment import Direction
 from tollgate.commands.at_the_desk import identifier, pairs, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, UsageRefused, argument
+from tollgate.commands.contract import OK, UsageRefused
 from tollgate.commands.operator_token import read_token, signed_in
 from tollgate.commands.progress_bar import progress_bar
 
 _HEADS = ("CALLS", "UP", "DOWN", "BEFORE", "AFTER", "DIFFERENCE")
 
 
-def _reprice(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     asked = AskedReprice(
         book=arguments.book,
         prices_as_of=arguments.prices_as_of,
@@ -123,48 +120,3 @@ def _cells(sums: ToldSums) -> tuple[object, ...]:
         sums.after,
         sums.difference,
     )
-
-
-COMMAND = Action(
-    "reprice",
-    "what calls would have cost under other prices; writes nothing unless --propose is given",
-    _reprice,
-    (
-        argument("--book", help=f"a book of prices: {SALE_NAME} is what customers pay"),
-        argument(
-            "--prices-as-of",
-            metavar="T",
-            default=NOW,
-            help="when the book is read: `now` (default), `admission` of each call, or a moment",
-        ),
-        argument(
-            "--price",
-            nargs="+",
-            action="append",
-            default=[],
-            metavar=("MODEL", "RATE"),
-            help="this model at these rates, as in gpt-4o input=2.50 output=10; again for more",
-        ),
-        argument(
-            "--multiplier",
-            action="append",
-            default=[],
-            metavar="GROUP=X",
-            help="this group at this multiplier; again for more",
-        ),
-        argument("--from", dest="since", metavar="P|DAY|T", help="the first position, day, moment"),
-        argument("--to", dest="until", metavar="P|DAY|T", help="the last; of a moment, before it"),
-        argument("--account", action="append", default=[], metavar="ID", help="again for more"),
-        argument("--model", action="append", default=[], help="again for more"),
-        argument("--json", action="store_true", help="print the whole answer as JSON"),
-        argument(
-            "--propose",
-            choices=get_args(Direction),
-            help="propose the differences as a correction, all of them or only those in the "
-            "customer's favour; an operator's token is read from standard input",
-        ),
-        argument("--code", choices=get_args(Reason), help="why it is proposed, as a code"),
-        argument("--reason", help="why, for people; kept in the vault"),
-        DATA_DIR,
-    ),
-)

@@ -14,16 +14,15 @@ from ledger.export.statement_file import export_statement
 from ledger.money import format_usd
 from ledger.statement import BalanceAt, Statement, StatementLine
 from projections.books.statements import PAGE_LINES_MAX
-from tollgate.commands.account import ACCOUNT
 from tollgate.commands.at_the_desk import identifier, perform
-from tollgate.commands.contract import DATA_DIR, OK, Action, argument
-from tollgate.commands.ledger.balance import AS_OF, say_as_of
-from tollgate.commands.out_file import FORCE, writing_to
+from tollgate.commands.contract import OK
+from tollgate.commands.ledger.balance import say_as_of
+from tollgate.commands.out_file import writing_to
 
 _LINE = "{:>12}  {:27}  {:10}  {:>22}  {:>22}  {}"
 
 
-def _statement(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     account_id = identifier(arguments.account)
     asked = books.Asked(arguments.since, arguments.until, arguments.as_of)
     if arguments.pdf is not None:
@@ -93,29 +92,3 @@ def _print_sums(page: Statement) -> None:
     print(f"adjusted   {format_usd(moved.adjusted_nanos)} USD ({moved.adjustments})")
     print(f"held       {format_usd(closing.held_nanos)} USD ({closing.open_charges} open)")
     print(f"available  {format_usd(closing.available_nanos)} USD")
-
-
-COMMAND = Action(
-    "statement",
-    "how an account's balance came about, line by line",
-    _statement,
-    (
-        ACCOUNT,
-        argument(
-            "--from",
-            dest="since",
-            metavar="T",
-            help="from this day or moment on: 2030-01-31, 2030-01-31T12:00:00Z",
-        ),
-        argument(
-            "--to",
-            dest="until",
-            metavar="T",
-            help="up to the end of this day, or until before this moment",
-        ),
-        AS_OF,
-        argument("--pdf", metavar="FILE", help="as a PDF for people, with a manifest beside it"),
-        FORCE,
-        DATA_DIR,
-    ),
-)

@@ -7,8 +7,8 @@ from admin_api.books.operations import books
 from ledger.money import format_usd
 from projections.books.trial_balance import LedgerTotal
 from tollgate.commands.at_the_desk import perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action
-from tollgate.commands.ledger.balance import AS_OF, say_as_of
+from tollgate.commands.contract import OK
+from tollgate.commands.ledger.balance import say_as_of
 
 HEADS = ("LEDGER ACCOUNT", "DEBITS", "CREDITS", "NET", "POSTINGS")
 
@@ -33,16 +33,8 @@ def sum_of(totals: Iterable[LedgerTotal]) -> LedgerTotal:
     return total
 
 
-def _trial_balance(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     found = perform(arguments, lambda desk: books.trial_balance(desk, arguments.as_of))
     print_table(HEADS, rows([*found.totals, sum_of(found.totals)]))
     print(say_as_of(found.as_of))
     return OK
-
-
-COMMAND = Action(
-    "trial-balance",
-    "what was debited and credited to every ledger account",
-    _trial_balance,
-    (AS_OF, DATA_DIR),
-)

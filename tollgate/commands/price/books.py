@@ -12,17 +12,7 @@ from ledger.money import format_usd
 from ledger.price_book.difference import ORDINARY, Change
 from ledger.pricing import Price, Schedule
 from tollgate.commands.at_the_desk import identifier, pairs
-from tollgate.commands.contract import Argument, UsageRefused, argument
-
-BOOK: Argument = argument(
-    "--book", default=SALE_NAME, metavar="NAME", help="sale (default), cost, or a draft's name"
-)
-COST: tuple[Argument, Argument] = (
-    argument("--cost", action="store_true", help="what providers take from us"),
-    argument("--channel", metavar="ID", help="with --cost: in one channel"),
-)
-REASON: Argument = argument("--reason", help="why; kept apart from the ledger, sealed")
-DRY_RUN: Argument = argument("--dry-run", action="store_true", help="only show what would be set")
+from tollgate.commands.contract import UsageRefused
 
 _FIELDS = {kind: name for name, kind in CLASS_OF_FIELD.items()}
 _RATE = re.compile(

@@ -7,13 +7,13 @@ from admin_api.prices.operations.imports import search_catalogue
 from ledger import clock
 from ledger.price_book.catalogue import PACKAGE, Dated
 from tollgate.commands.at_the_desk import print_table
-from tollgate.commands.contract import OK, Action, argument
+from tollgate.commands.contract import OK
 from tollgate.commands.price.books import written_rates
 
 _ALL = 1_000_000
 
 
-def _catalogue(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     searching = search_catalogue(arguments.provider, arguments.search, 0, _ALL)
     known, entries, found = asyncio.run(searching)
     now_us = clock.now_us()
@@ -33,14 +33,3 @@ def _told(dated: Dated, is_announced: bool) -> str:
         return f"(not expressed: {dated.refusal})"
     beside = f" (beside: {', '.join(dated.not_expressed)})" if dated.not_expressed else ""
     return written_rates(dated.price) + beside + (" (a change is announced)" * is_announced)
-
-
-COMMAND = Action(
-    "catalogue",
-    "list what providers ask; no network is used",
-    _catalogue,
-    (
-        argument("--provider", metavar="NAME"),
-        argument("--search", default="", metavar="WORDS", help="words in the model's name"),
-    ),
-)

@@ -5,13 +5,11 @@ import argparse
 from admin_api.desk import Desk
 from admin_api.prices.operations.books import Compared, compare, draft_of
 from tollgate.commands.at_the_desk import perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Argument, argument
+from tollgate.commands.contract import OK
 from tollgate.commands.price.books import written_changes
 
-DRAFT: Argument = argument("book", metavar="BOOK", help="the draft's name")
 
-
-def _diff(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     draft = draft_of(arguments.book)
 
     async def work(desk: Desk) -> list[Compared]:
@@ -25,6 +23,3 @@ def _diff(arguments: argparse.Namespace) -> int:
         ),
     )
     return OK
-
-
-COMMAND = Action("diff", "compare a draft with what customers pay", _diff, (DRAFT, DATA_DIR))

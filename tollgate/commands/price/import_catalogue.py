@@ -7,12 +7,10 @@ from admin_api.prices.operations.books import book_of
 from admin_api.prices.operations.decisions import Decider
 from admin_api.prices.operations.imports import Plan, carry_out, find_entries, plan_catalogue
 from tollgate.commands.at_the_desk import ACTOR, perform
-from tollgate.commands.contract import DATA_DIR, Action, argument
-from tollgate.commands.price.books import BOOK, DRY_RUN, REASON
 from tollgate.commands.price.importing import told
 
 
-def _import(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     book = book_of(arguments.book)
 
     async def work(desk: Desk) -> Plan:
@@ -23,18 +21,3 @@ def _import(arguments: argparse.Namespace) -> int:
         return await carry_out(desk, book, plan, Decider(ACTOR, arguments.reason))
 
     return told(perform(arguments, work), is_dry_run=arguments.dry_run)
-
-
-COMMAND = Action(
-    "import-catalogue",
-    "take prices of the catalogue over into a book",
-    _import,
-    (
-        argument("models", nargs="*", metavar="[PROVIDER:]MODEL"),
-        argument("--provider", metavar="NAME", help="its models; all of them if none is named"),
-        BOOK,
-        DRY_RUN,
-        REASON,
-        DATA_DIR,
-    ),
-)

@@ -10,14 +10,13 @@ from admin_api.prices.operations.books import book_of
 from admin_api.prices.operations.decisions import Decider
 from admin_api.prices.operations.imports import Plan, carry_out, plan_ratios
 from tollgate.commands.at_the_desk import ACTOR, perform
-from tollgate.commands.contract import DATA_DIR, Action, UsageRefused, argument
-from tollgate.commands.price.books import BOOK, DRY_RUN, REASON
+from tollgate.commands.contract import UsageRefused
 from tollgate.commands.price.importing import told
 
 _FILE_MAX_BYTES = 16_000_000
 
 
-def _import(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     book = book_of(arguments.book)
     document = _read(Path(arguments.file))
 
@@ -41,18 +40,3 @@ def _read(path: Path) -> object:
         raise UsageRefused(f"{path} cannot be read: {refusal.strerror}") from refusal
     except (ValueError, RecursionError) as refusal:
         raise UsageRefused(f"{path} is not JSON") from refusal
-
-
-COMMAND = Action(
-    "import-ratios",
-    "make prices of ratios (ModelRatio, CompletionRatio, ..., as JSON)",
-    _import,
-    (
-        argument("file", metavar="FILE", help="options by name, or what /api/option answers"),
-        argument("--with-groups", action="store_true", help="set GroupRatio as well"),
-        BOOK,
-        DRY_RUN,
-        REASON,
-        DATA_DIR,
-    ),
-)

@@ -6,11 +6,11 @@ from admin_api.desk import Desk
 from admin_api.prices.operations import prices
 from ledger.streams.price import PriceSet
 from tollgate.commands.at_the_desk import perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action
-from tollgate.commands.price.books import BOOK, COST, book_asked, opened_book, written_rates
+from tollgate.commands.contract import OK
+from tollgate.commands.price.books import book_asked, opened_book, written_rates
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     book_asked(arguments)
 
     async def work(desk: Desk) -> list[tuple[int, PriceSet]]:
@@ -24,6 +24,3 @@ def _list(arguments: argparse.Namespace) -> int:
         ),
     )
     return OK
-
-
-COMMAND = Action("list", "list the prices in force", _list, (BOOK, *COST, DATA_DIR))

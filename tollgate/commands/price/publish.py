@@ -7,11 +7,10 @@ from admin_api.prices.operations import books as price_books
 from admin_api.prices.operations.books import draft_of
 from admin_api.prices.operations.decisions import Decider, Version
 from tollgate.commands.at_the_desk import ACTOR, perform
-from tollgate.commands.contract import DATA_DIR, OK, Action, argument
-from tollgate.commands.price.diff import DRAFT
+from tollgate.commands.contract import OK
 
 
-def _publish(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     draft = draft_of(arguments.book)
     decider = Decider(ACTOR, arguments.reason, published=draft)
 
@@ -23,16 +22,3 @@ def _publish(arguments: argparse.Namespace) -> int:
     for each in perform(arguments, work):
         print(f"{each.model}: version {each.version}")
     return OK
-
-
-COMMAND = Action(
-    "publish",
-    "put a draft into force: everything that differs, or nothing",
-    _publish,
-    (
-        DRAFT,
-        argument("--effective-from", metavar="TIME", help="default: now"),
-        argument("--reason", required=True, help="why; kept apart from the ledger, sealed"),
-        DATA_DIR,
-    ),
-)

@@ -11,11 +11,10 @@ from ledger.price_book.exact import write_exact
 from ledger.price_book.ratio_view import RatioView
 from ledger.price_book.ratios import MODEL_TABLES
 from tollgate.commands.at_the_desk import perform
-from tollgate.commands.contract import DATA_DIR, FINDINGS, OK, Action
-from tollgate.commands.price.books import BOOK
+from tollgate.commands.contract import FINDINGS, OK
 
 
-def _ratios(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     book = book_of(arguments.book)
 
     async def work(desk: Desk) -> list[tuple[str, RatioView]]:
@@ -35,6 +34,3 @@ def _ratios(arguments: argparse.Namespace) -> int:
     for model, each in lost:
         print(f"{model}: {each}", file=sys.stderr)
     return FINDINGS if lost else OK
-
-
-COMMAND = Action("ratios", "print a book as ratios, exact", _ratios, (BOOK, DATA_DIR))

@@ -6,18 +6,15 @@ from admin_api.desk import Desk
 from admin_api.prices.operations import prices
 from admin_api.prices.operations.decisions import Decider
 from tollgate.commands.at_the_desk import ACTOR, perform
-from tollgate.commands.contract import DATA_DIR, OK, Action, argument
+from tollgate.commands.contract import OK
 from tollgate.commands.price.books import (
-    BOOK,
-    COST,
-    REASON,
     book_asked,
     opened_book,
     read_rates,
 )
 
 
-def _set(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     book_asked(arguments)
     given = read_rates(arguments.rate)
 
@@ -33,24 +30,3 @@ def _set(arguments: argparse.Namespace) -> int:
 
     print(f"version {perform(arguments, work)}")
     return OK
-
-
-COMMAND = Action(
-    "set",
-    "price a model; prints the price's version",
-    _set,
-    (
-        argument("model"),
-        argument(
-            "rate",
-            nargs="+",
-            metavar="CLASS=USD",
-            help="input=2.50 output=10, above-200000.input=5, flex.input=1.25",
-        ),
-        argument("--effective-from", metavar="TIME", help="default: now"),
-        BOOK,
-        *COST,
-        REASON,
-        DATA_DIR,
-    ),
-)

@@ -10,18 +10,18 @@ from ledger.integrity.reading import read_introduced, read_last_sealed, read_ori
 from ledger.integrity.sealing import introduce
 from ledger.streams.seal import IntroduceKey
 from tollgate.commands.at_the_desk import ACTOR, opened, perform
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group
+from tollgate.commands.contract import OK
 from tollgate.commands.ledger.checkpoint import sealer_of
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.installation import at_desk
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_keys(arguments: argparse.Namespace) -> int:
     print(perform(arguments, read_keys), end="")
     return OK
 
 
-def _rotate(arguments: argparse.Namespace) -> int:
+def rotate(arguments: argparse.Namespace) -> int:
     with opened(arguments) as installation:
         data = installation.settings.data
         verifier = at_desk(installation, lambda desk: _rotated(desk, data))
@@ -42,7 +42,7 @@ async def _rotated(desk: Desk, data: DataDirectory) -> str:
     return new.verifier
 
 
-def _introduce(arguments: argparse.Namespace) -> int:
+def introduce_own(arguments: argparse.Namespace) -> int:
     with opened(arguments) as installation:
         data = installation.settings.data
         verifier = at_desk(installation, lambda desk: _introduced(desk, data))
@@ -72,20 +72,3 @@ async def _introduced(desk: Desk, data: DataDirectory) -> str:
     await introduce(desk.ledger, IntroduceKey(signer.verifier, "operator", ACTOR))
     await sealer.seal()
     return signer.verifier
-
-
-COMMAND = Group(
-    "signing-key",
-    "the keys that sign checkpoints of the log",
-    (
-        Action("list", "the keys of this log, as `tollgate verify --keys` takes them", _list,
-               (DATA_DIR,)),
-        Action("rotate", "a new key takes over; the old one vouches for it", _rotate, (DATA_DIR,)),
-        Action(
-            "introduce",
-            "let this node sign with its own key: for another node, or after the key was lost",
-            _introduce,
-            (DATA_DIR,),
-        ),
-    ),
-)  # fmt: skip

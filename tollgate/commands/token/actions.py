@@ -5,10 +5,10 @@ import argparse
 from admin_api.desk import Desk
 from admin_api.operators import operations as operators
 from tollgate.commands.at_the_desk import ACTOR, perform
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group
+from tollgate.commands.contract import OK
 
 
-def _reset(arguments: argparse.Namespace) -> int:
+def reset(arguments: argparse.Namespace) -> int:
     print(perform(arguments, _fresh_token))
     return OK
 
@@ -17,17 +17,3 @@ async def _fresh_token(desk: Desk) -> str:
     # On an installation that was never served there is no root operator yet.
     first = await operators.open_root(desk, None, actor=ACTOR)
     return first or await operators.reset_token(desk, operators.ROOT_ID, actor=ACTOR)
-
-
-COMMAND = Group(
-    "token",
-    "the root operator's token",
-    (
-        Action(
-            "reset",
-            "revoke the root operator's tokens and print a new one",
-            _reset,
-            (DATA_DIR,),
-        ),
-    ),
-)

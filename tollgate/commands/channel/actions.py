@@ -8,11 +8,11 @@ from pathlib import Path
 from admin_api.channels import operations as channels
 from admin_api.channels.operations import ChannelInput
 from tollgate.commands.at_the_desk import ACTOR, identifier, pairs, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group, UsageRefused, argument
+from tollgate.commands.contract import OK, UsageRefused
 from tollgate.core import channel_types
 
 
-def _add(arguments: argparse.Namespace) -> int:
+def add(arguments: argparse.Namespace) -> int:
     given = ChannelInput(
         name=arguments.name,
         type=arguments.type,
@@ -72,7 +72,7 @@ def _text(path: Path | None) -> str | None:
         raise UsageRefused(f"{path} cannot be read as text: {error}") from error
 
 
-def _types(_arguments: argparse.Namespace) -> int:
+def list_types(_arguments: argparse.Namespace) -> int:
     print_table(
         ("TYPE", "ADDRESS", "FORMATS", "SETTINGS"),
         (
@@ -97,7 +97,7 @@ def _models(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_channels(arguments: argparse.Namespace) -> int:
     views = perform(arguments, channels.list_channels)
     print_table(
         ("ID", "NAME", "TYPE", "STATE", "KEYS", "MODELS"),
@@ -116,11 +116,11 @@ def _list(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _pause(arguments: argparse.Namespace) -> int:
+def pause(arguments: argparse.Namespace) -> int:
     return _set_paused(arguments, is_paused=True)
 
 
-def _resume(arguments: argparse.Namespace) -> int:
+def resume(arguments: argparse.Namespace) -> int:
     return _set_paused(arguments, is_paused=False)
 
 
@@ -134,76 +134,7 @@ def _set_paused(arguments: argparse.Namespace, *, is_paused: bool) -> int:
     return OK
 
 
-def _remove(arguments: argparse.Namespace) -> int:
+def remove(arguments: argparse.Namespace) -> int:
     channel_id = identifier(arguments.channel)
     perform(arguments, lambda desk: channels.remove_channel(desk, channel_id, actor=ACTOR))
     return OK
-
-
-_ONE = (argument("channel", metavar="CHANNEL", help="the channel's id"), DATA_DIR)
-_ADD = (
-    argument("name"),
-    argument("--type", required=True, help="the kind of provider: see `tollgate channel types`"),
-    argument("--base-url", metavar="URL", help="where it is, if not at its usual address"),
-    argument(
-        "--model",
-        action="append",
-        required=True,
-        metavar="NAME[=UPSTREAM]",
-        help="serves it, under the provider's name for it; repeat for more",
-    ),
-    argument("--keys", action="store_true", help="read the provider's keys from standard input"),
-    argument("--group", action="append", help="serves this price group; repeat for more"),
-    argument("--priority", type=int),
-    argument("--weight", type=int),
-    argument(
-        "--setting",
-        action="append",
-        metavar="NAME=VALUE",
-        help="what its type needs besides, as in region=eu-west-1; repeat for more",
-    ),
-    argument(
-        "--thinking-to-content",
-        action="store_true",
-        default=None,
-        help="tell thoughts as part of the text",
-    ),
-    argument(
-        "--force-format",
-        action="store_true",
-        default=None,
-        help="write answers anew, with nothing but what their format knows",
-    ),
-    argument(
-        "--system-prompt-file",
-        type=Path,
-        metavar="FILE",
-        help="the system prompt where a client has none",
-    ),
-    argument(
-        "--system-prompt-leads",
-        action="store_true",
-        default=None,
-        help="put it before the client's system prompt",
-    ),
-    argument(
-        "--keeps-suffix",
-        action="append",
-        metavar="UPSTREAM",
-        help="its model's name ends like -thinking and is the whole name; repeat for more",
-    ),
-    DATA_DIR,
-)
-
-COMMAND = Group(
-    "channel",
-    "the ways to providers",
-    (
-        Action("add", "add a channel; prints its id", _add, _ADD),
-        Action("list", "list channels", _list, (DATA_DIR,)),
-        Action("types", "list the kinds of providers", _types),
-        Action("pause", "send a channel no calls", _pause, _ONE),
-        Action("resume", "send it calls again", _resume, _ONE),
-        Action("remove", "remove a channel for ever, and its keys", _remove, _ONE),
-    ),
-)

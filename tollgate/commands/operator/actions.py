@@ -1,22 +1,20 @@
 """`tollgate operator`: people and programs at the desk."""
 
 import argparse
-from typing import get_args
 
 from admin_api.desk import Desk
 from admin_api.operators import operations as operators
 from admin_api.operators.operations import OperatorView
-from ledger.streams.user import Role
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.contract import OK
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_operators(arguments: argparse.Namespace) -> int:
     _print(perform(arguments, operators.list_operators))
     return OK
 
 
-def _add(arguments: argparse.Namespace) -> int:
+def add(arguments: argparse.Namespace) -> int:
     new = perform(
         arguments,
         lambda desk: operators.register_operator(
@@ -28,7 +26,7 @@ def _add(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _change(arguments: argparse.Namespace) -> int:
+def change(arguments: argparse.Namespace) -> int:
     user_id = identifier(arguments.operator)
     view = perform(
         arguments,
@@ -40,7 +38,7 @@ def _change(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _disable(arguments: argparse.Namespace) -> int:
+def disable(arguments: argparse.Namespace) -> int:
     user_id = identifier(arguments.operator)
     _print(
         [perform(arguments, lambda desk: operators.disable_operator(desk, user_id, actor=ACTOR))]
@@ -48,21 +46,21 @@ def _disable(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _enable(arguments: argparse.Namespace) -> int:
+def enable(arguments: argparse.Namespace) -> int:
     user_id = identifier(arguments.operator)
     view = perform(arguments, lambda desk: operators.enable_operator(desk, user_id, actor=ACTOR))
     _print([view])
     return OK
 
 
-def _erase(arguments: argparse.Namespace) -> int:
+def erase(arguments: argparse.Namespace) -> int:
     user_id = identifier(arguments.operator)
     view = perform(arguments, lambda desk: operators.erase_operator(desk, user_id, actor=ACTOR))
     _print([view])
     return OK
 
 
-def _token(arguments: argparse.Namespace) -> int:
+def reset_token(arguments: argparse.Namespace) -> int:
     user_id = identifier(arguments.operator)
 
     async def reset(desk: Desk) -> str:
@@ -86,41 +84,3 @@ def _print(views: list[OperatorView]) -> None:
             for view in views
         ),
     )
-
-
-OPERATOR = argument("operator", metavar="OPERATOR", help="the operator's id")
-ROLES = get_args(Role)
-
-COMMAND = Group(
-    "operator",
-    "people and programs at the desk",
-    (
-        Action("list", "list operators", _list, (DATA_DIR,)),
-        Action(
-            "add",
-            "register an operator; prints its id and its token, this once",
-            _add,
-            (argument("name"), argument("--role", choices=ROLES, required=True), DATA_DIR),
-        ),
-        Action(
-            "change",
-            "give another name or another role",
-            _change,
-            (OPERATOR, argument("--name"), argument("--role", choices=ROLES), DATA_DIR),
-        ),
-        Action("disable", "let nothing be done in this name", _disable, (OPERATOR, DATA_DIR)),
-        Action("enable", "let it act again", _enable, (OPERATOR, DATA_DIR)),
-        Action(
-            "token",
-            "revoke an operator's tokens and print a new one",
-            _token,
-            (OPERATOR, DATA_DIR),
-        ),
-        Action(
-            "erase",
-            "make what is personal unreadable, for good",
-            _erase,
-            (OPERATOR, DATA_DIR),
-        ),
-    ),
-)

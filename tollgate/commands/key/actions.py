@@ -5,12 +5,11 @@ import argparse
 from admin_api.keys import operations as api_keys
 from admin_api.keys.operations import TermsInput
 from ledger.money import format_usd
-from tollgate.commands.account import ACCOUNT
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.contract import OK
 
 
-def _add(arguments: argparse.Namespace) -> int:
+def add(arguments: argparse.Namespace) -> int:
     account_id = identifier(arguments.account)
     issued = perform(
         arguments,
@@ -39,7 +38,7 @@ def _terms(arguments: argparse.Namespace) -> TermsInput:
     return terms
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_keys(arguments: argparse.Namespace) -> int:
     account_id = identifier(arguments.account)
     views = perform(arguments, lambda desk: api_keys.list_keys(desk, account_id))
     rows = []
@@ -59,36 +58,7 @@ def _list(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _revoke(arguments: argparse.Namespace) -> int:
+def revoke(arguments: argparse.Namespace) -> int:
     key_id = identifier(arguments.key)
     perform(arguments, lambda desk: api_keys.revoke_key(desk, key_id, actor=ACTOR))
     return OK
-
-
-_TERMS = (
-    argument("--limit", metavar="USD", help="the most it may ever spend"),
-    argument("--expires-at", metavar="TIME", help="as in 2030-01-31T00:00:00Z"),
-    argument("--model", action="append", metavar="MODEL", help="may use it; repeat for more"),
-    argument("--allowed-ip", action="append", metavar="CIDR", help="may come from there; repeat"),
-    argument("--group", help="the price group, if not the account's"),
-    argument(
-        "--names-channels",
-        action="store_true",
-        help="sent as KEY-CHANNEL, with a channel's id, it asks that channel alone",
-    ),
-)
-
-COMMAND = Group(
-    "key",
-    "issue, list and revoke API keys",
-    (
-        Action(
-            "add",
-            "issue a key; prints its id and, this once, the key",
-            _add,
-            (ACCOUNT, argument("name"), *_TERMS, DATA_DIR),
-        ),
-        Action("list", "list an account's keys", _list, (ACCOUNT, DATA_DIR)),
-        Action("revoke", "close a key for ever", _revoke, (argument("key"), DATA_DIR)),
-    ),
-)

@@ -4,16 +4,16 @@ import argparse
 
 from admin_api.settings import operations as settings
 from tollgate.commands.at_the_desk import ACTOR, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.contract import OK
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_settings(arguments: argparse.Namespace) -> int:
     views = perform(arguments, settings.list_settings)
     print_table(("NAME", "VALUE", "WHAT"), ((view.name, view.value, view.about) for view in views))
     return OK
 
 
-def _set(arguments: argparse.Namespace) -> int:
+def set_value(arguments: argparse.Namespace) -> int:
     view = perform(
         arguments,
         lambda desk: settings.change_setting(
@@ -22,13 +22,3 @@ def _set(arguments: argparse.Namespace) -> int:
     )
     print(f"{view.name} = {view.value}")
     return OK
-
-
-COMMAND = Group(
-    "setting",
-    "what holds for the whole installation",
-    (
-        Action("list", "every setting, and what it is now", _list, (DATA_DIR,)),
-        Action("set", "change one", _set, (argument("name"), argument("value"), DATA_DIR)),
-    ),
-)

@@ -1,8 +1,7 @@
-"""`tollgate ledger adjust`: money moved by hand, when two operators agree."""
+"""What two operators do to move money by hand: propose, approve, reject, and look."""
 
 import argparse
 import secrets
-from typing import get_args
 
 from admin_api.adjustments import operations as adjustments
 from admin_api.adjustments.operations import AdjustmentView, Wanted, proposal_id
@@ -11,25 +10,19 @@ from admin_api.desk import Desk
 from admin_api.errors import NotCaughtUp
 from admin_api.fields.inputs import format_moment
 from ledger.money import format_usd
-from ledger.streams.adjustment import Reason, State
 from projections.catching_up import caught_up
 from projections.reading import NotUpToDate
 from projections.views.adjustments import PROJECTION, AdjustmentRow
-from tollgate.commands.account import ACCOUNT
 from tollgate.commands.at_the_desk import identifier, opened, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
-from tollgate.commands.operator_token import SIGNING_IN, read_token, signed_in
+from tollgate.commands.contract import OK
+from tollgate.commands.operator_token import read_token, signed_in
 from tollgate.commands.progress_bar import progress_bar
 from tollgate.installation import at_desk
 
 LISTED_MAX = 1_000
 
-CODE = argument("--code", required=True, choices=get_args(Reason), help="why, as a code")
-REASON = argument("--reason", required=True, help="why, for people; kept in the vault")
-_ID = argument("adjustment", metavar="ID", help="as it was printed when it was proposed")
 
-
-def _propose(arguments: argparse.Namespace) -> int:
+def propose(arguments: argparse.Namespace) -> int:
     token = read_token()
     key = arguments.idempotency_key or secrets.token_hex(16)
     wanted = Wanted(
@@ -51,7 +44,7 @@ def _propose(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _reverse(arguments: argparse.Namespace) -> int:
+def reverse(arguments: argparse.Namespace) -> int:
     token = read_token()
 
     async def work(desk: Desk) -> adjustments.Proposed:
@@ -68,7 +61,7 @@ def _reverse(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _approve(arguments: argparse.Namespace) -> int:
+def approve(arguments: argparse.Namespace) -> int:
     token, adjustment_id = read_token(), identifier(arguments.adjustment)
 
     async def work(desk: Desk) -> AdjustmentView:
@@ -83,7 +76,7 @@ def _approve(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _reject(arguments: argparse.Namespace) -> int:
+def reject(arguments: argparse.Namespace) -> int:
     token, adjustment_id = read_token(), identifier(arguments.adjustment)
 
     async def work(desk: Desk) -> AdjustmentView:
@@ -96,13 +89,13 @@ def _reject(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _show(arguments: argparse.Namespace) -> int:
+def show(arguments: argparse.Namespace) -> int:
     adjustment_id = identifier(arguments.adjustment)
     _print(perform(arguments, lambda desk: adjustments.read_adjustment(desk, adjustment_id)))
     return OK
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_adjustments(arguments: argparse.Namespace) -> int:
     account_id = None if arguments.account is None else identifier(arguments.account)
 
     async def work(desk: Desk) -> list[AdjustmentRow]:
@@ -157,61 +150,3 @@ def _print(view: AdjustmentView) -> None:
         print(f"rejected   {view.rejection}")
     for one in view.posted[:1]:
         print(f"posted     {format_moment(one.recorded_at)} at position {one.position}")
-
-
-COMMAND = Group(
-    "adjust",
-    "move money by hand, when two operators agree; what was posted is only ever reversed",
-    (
-        Action(
-            "propose",
-            f"propose an adjustment; prints its id. {SIGNING_IN}",
-            _propose,
-            (
-                ACCOUNT,
-                argument("direction", choices=("credit", "debit"), help="to the customer, or from"),
-                argument("amount", help="in USD, as in 12.50"),
-                CODE,
-                REASON,
-                argument(
-                    "--idempotency-key", metavar="KEY", help="the same key proposes once, for ever"
-                ),
-                DATA_DIR,
-            ),
-        ),
-        Action(
-            "reverse",
-            f"propose to take back a credit or a posted adjustment; prints its id. {SIGNING_IN}",
-            _reverse,
-            (
-                argument("position", type=int, help="where it stands in the log"),
-                CODE,
-                REASON,
-                DATA_DIR,
-            ),
-        ),
-        Action(
-            "approve",
-            f"approve what another operator proposed, and post it. {SIGNING_IN}",
-            _approve,
-            (_ID, DATA_DIR),
-        ),
-        Action(
-            "reject",
-            f"reject a proposal, or take back one's own. {SIGNING_IN}",
-            _reject,
-            (_ID, REASON, DATA_DIR),
-        ),
-        Action("show", "one adjustment", _show, (_ID, DATA_DIR)),
-        Action(
-            "list",
-            "adjustments, the newest first",
-            _list,
-            (
-                argument("--state", choices=get_args(State)),
-                argument("--account", metavar="ID"),
-                DATA_DIR,
-            ),
-        ),
-    ),
-)

@@ -6,12 +6,14 @@ from admin_api.accounts import operations as accounts
 from admin_api.accounts.operations import AccountChanges, AccountView
 from ledger.money import format_usd, parse_usd
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
-from tollgate.commands.contract import DATA_DIR, OK, Action, Group, argument
+from tollgate.commands.contract import OK
 
 _PAGE = 200
+_LIMITS = ("overdraft", "day", "week", "month")
+_NONE = "none"
 
 
-def _add(arguments: argparse.Namespace) -> int:
+def add(arguments: argparse.Namespace) -> int:
     print(
         perform(
             arguments,
@@ -21,7 +23,7 @@ def _add(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def list_accounts(arguments: argparse.Namespace) -> int:
     views = perform(
         arguments, lambda desk: accounts.list_accounts(desk, after=arguments.after, limit=_PAGE)
     )
@@ -43,7 +45,7 @@ def _list(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _change(arguments: argparse.Namespace) -> int:
+def change(arguments: argparse.Namespace) -> int:
     account_id = identifier(arguments.account)
     given = {name: getattr(arguments, name) for name in _LIMITS}
     limits_nanos = {
@@ -59,7 +61,7 @@ def _change(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _suspend(arguments: argparse.Namespace) -> int:
+def suspend(arguments: argparse.Namespace) -> int:
     account_id = identifier(arguments.account)
     _print_one(
         perform(arguments, lambda desk: accounts.suspend_account(desk, account_id, actor=ACTOR))
@@ -67,7 +69,7 @@ def _suspend(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _resume(arguments: argparse.Namespace) -> int:
+def resume(arguments: argparse.Namespace) -> int:
     account_id = identifier(arguments.account)
     _print_one(
         perform(arguments, lambda desk: accounts.resume_account(desk, account_id, actor=ACTOR))
@@ -102,41 +104,3 @@ def print_balance(arguments: argparse.Namespace) -> int:
     print(f"available  {format_usd(balance.available_nanos)} USD")
     print(f"position   {balance.position}")
     return OK
-
-
-_LIMITS = ("overdraft", "day", "week", "month")
-_NONE = "none"
-
-ACCOUNT = argument("account", metavar="ACCOUNT", help="the account's id")
-
-COMMAND = Group(
-    "account",
-    "open accounts, change them and see what they have",
-    (
-        Action("add", "open an account; prints its id", _add, (argument("name"), DATA_DIR)),
-        Action(
-            "list",
-            "list accounts",
-            _list,
-            (argument("--after", type=int, default=0, metavar="POSITION"), DATA_DIR),
-        ),
-        Action(
-            "change",
-            "change an account's name, price group or limits",
-            _change,
-            (
-                ACCOUNT,
-                argument("--name"),
-                argument("--group", help="the price group of its calls"),
-                argument("--overdraft", metavar="USD", help="how far below nothing it may go"),
-                argument("--day", metavar="USD", help="what it may spend in a day, or none"),
-                argument("--week", metavar="USD", help="in a week, or none"),
-                argument("--month", metavar="USD", help="in a month, or none"),
-                DATA_DIR,
-            ),
-        ),
-        Action("suspend", "let it make no new calls", _suspend, (ACCOUNT, DATA_DIR)),
-        Action("resume", "let it make calls again", _resume, (ACCOUNT, DATA_DIR)),
-        Action("balance", "what an account has", print_balance, (ACCOUNT, DATA_DIR)),
-    ),
-)

@@ -1,0 +1,1 @@
+"""`tollgate account`: open accounts, change them and list them."""

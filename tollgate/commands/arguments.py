@@ -1,0 +1,8 @@
+"""The arguments that commands of several groups take."""
+
+from tollgate.commands.contract import argument
+
+DATA_DIR = argument(
+    "--data-dir", metavar="PATH", help="the installation's folder (default: the account's own)"
+)
+ACCOUNT = argument("account", metavar="ACCOUNT", help="the account's id")

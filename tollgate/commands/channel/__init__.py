@@ -1,0 +1,1 @@
+"""`tollgate channel`: the ways to providers."""

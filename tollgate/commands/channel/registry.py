@@ -1,0 +1,76 @@
+"""What can be said of channels, one function of `actions.py` each."""
+
+from pathlib import Path
+
+from tollgate.commands.arguments import DATA_DIR
+from tollgate.commands.contract import Action, argument
+
+_CHANNEL = (argument("channel", metavar="CHANNEL", help="the channel's id"), DATA_DIR)
+_NEW_CHANNEL = (
+    argument("name"),
+    argument("--type", required=True, help="the kind of provider: see `tollgate channel types`"),
+    argument("--base-url", metavar="URL", help="where it is, if not at its usual address"),
+    argument(
+        "--model",
+        action="append",
+        required=True,
+        metavar="NAME[=UPSTREAM]",
+        help="serves it, under the provider's name for it; repeat for more",
+    ),
+    argument("--keys", action="store_true", help="read the provider's keys from standard input"),
+    argument("--group", action="append", help="serves this price group; repeat for more"),
+    argument("--priority", type=int),
+    argument("--weight", type=int),
+    argument(
+        "--setting",
+        action="append",
+        metavar="NAME=VALUE",
+        help="what its type needs besides, as in region=eu-west-1; repeat for more",
+    ),
+    argument(
+        "--thinking-to-content",
+        action="store_true",
+        default=None,
+        help="tell thoughts as part of the text",
+    ),
+    argument(
+        "--force-format",
+        action="store_true",
+        default=None,
+        help="write answers anew, with nothing but what their format knows",
+    ),
+    argument(
+        "--system-prompt-file",
+        type=Path,
+        metavar="FILE",
+        help="the system prompt where a client has none",
+    ),
+    argument(
+        "--system-prompt-leads",
+        action="store_true",
+        default=None,
+        help="put it before the client's system prompt",
+    ),
+    argument(
+        "--keeps-suffix",
+        action="append",
+        metavar="UPSTREAM",
+        help="its model's name ends like -thinking and is the whole name; repeat for more",
+    ),
+    DATA_DIR,
+)
+ACTIONS = (
+    Action(
+        "add", "add a channel; prints its id", "tollgate.commands.channel.actions:add", _NEW_CHANNEL
+    ),
+    Action("list", "list channels", "tollgate.commands.channel.actions:list_channels", (DATA_DIR,)),
+    Action("types", "list the kinds of providers", "tollgate.commands.channel.actions:list_types"),
+    Action("pause", "send a channel no calls", "tollgate.commands.channel.actions:pause", _CHANNEL),
+    Action("resume", "send it calls again", "tollgate.commands.channel.actions:resume", _CHANNEL),
+    Action(
+        "remove",
+        "remove a channel for ever, and its keys",
+        "tollgate.commands.channel.actions:remove",
+        _CHANNEL,
+    ),
+)

@@ -1,0 +1,1 @@
+"""`tollgate credit`: put money on an account."""

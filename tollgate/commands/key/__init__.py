@@ -1,0 +1,1 @@
+"""`tollgate key`: issue, list and revoke the API keys of an account."""

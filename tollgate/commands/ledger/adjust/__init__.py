@@ -1,0 +1,1 @@
+"""`tollgate ledger adjust`: money moved by hand, when two operators agree."""

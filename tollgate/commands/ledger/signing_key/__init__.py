@@ -1,0 +1,1 @@
+"""`tollgate ledger signing-key`: who signs the checkpoints."""

@@ -1,0 +1,1 @@
+"""`tollgate operator`: people and programs at the desk."""

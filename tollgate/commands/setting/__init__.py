@@ -1,0 +1,1 @@
+"""`tollgate setting`: what holds for the whole installation."""

@@ -1,0 +1,1 @@
+"""`tollgate token`: the root operator's token."""
