@@ -45,6 +45,10 @@ class BookDays:
                 return begins
         raise AssertionError("the last zone counts for ever")
 
+    def end(self, day: date) -> datetime:
+        """The last microsecond of a day, in UTC: nothing of it is recorded later."""
+        return self.start(day + timedelta(days=1)) - timedelta(microseconds=1)
+
     def day_of(self, moment: datetime) -> date:
         """The day that a moment belongs to."""
         # No zone is further than a day from UTC, so the day is one of three.

@@ -31,7 +31,7 @@ class NewReprice(Input):
 
     book: `sale`, a draft, any book; without it, prices stay as they were charged but for `prices`
     (by model, in USD per million tokens) and `multipliers` (by group). as_of: when the book is
-    read: `now`, `admission` (of each call), or a date-time.
+    read: `now`, `admission` (of each call), a date-time, or a day of the books for its end.
     """
 
     book: Annotated[str | None, Field(min_length=1, max_length=BOOK_MAX)] = None

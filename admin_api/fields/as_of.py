@@ -14,8 +14,8 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parse_as_of(field: str, text: str | None) -> datetime | int | None:
-    """A position or a moment. Raises InvalidInput."""
+def parse_as_of(field: str, text: str | None) -> date | datetime | int | None:
+    """A position, a day of the books, or a moment. Raises InvalidInput."""
     if text is None:
         return None
     if _POSITION.fullmatch(text):
@@ -23,7 +23,7 @@ def parse_as_of(field: str, text: str | None) -> datetime | int | None:
         if position > POSITION_MAX:
             raise InvalidInput(field, "is a position beyond any log")
         return position
-    return parse_moment(field, text)
+    return parse_day_or_moment(field, text)
 
 
 def parse_moment(field: str, text: str) -> datetime:

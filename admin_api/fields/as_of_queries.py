@@ -14,8 +14,9 @@ AsOfQuery = Annotated[
     Query(
         alias="as_of",
         max_length=64,
-        description="A date-time with an offset, or a position of the log; now where it is absent.",
-        examples=["2030-01-31T12:00:00Z", "4182934"],
+        description="A date-time with an offset, a day of the books, which means its end, or a "
+        "position of the log; now where it is absent.",
+        examples=["2030-01-31T12:00:00Z", "2030-01-31", "4182934"],
     ),
 ]
 _DAY_OF_BOOKS = "A day of the books, included."
@@ -40,17 +41,27 @@ Edge = Annotated[str | None, Field(max_length=64, description=_EDGE, examples=_E
 """Where a period of the log begins or ends, in a body."""
 
 
+class EndOfDayOutput(Output):
+    """The last moment of a day, in the time zone that the books had on it."""
+
+    day: str
+    time_zone: str
+    moment: Moment
+
+
 class AsOfOutput(Output):
     """What an answer is as of: all events up to `position`, the last recorded at `recorded_at`.
 
     `head`: where the log ended. `beyond_head`: the log had not passed what was asked for, so that
-    the same question may have another answer later; as of `position` it never will.
+    the same question may have another answer later; as of `position` it never will. `end_of_day`:
+    the end of the day that was asked for, null where none was.
     """
 
     position: int
     recorded_at: Moment | None
     head: int
     beyond_head: bool
+    end_of_day: EndOfDayOutput | None = None
 
 
 def as_of_output(as_of: AsOf) -> AsOfOutput:
@@ -60,4 +71,12 @@ def as_of_output(as_of: AsOf) -> AsOfOutput:
         recorded_at=None if as_of.recorded_at is None else inputs.format_moment(as_of.recorded_at),
         head=as_of.head,
         beyond_head=as_of.beyond_head,
+        end_of_day=_end_of_day(as_of),
     )
+
+
+def _end_of_day(as_of: AsOf) -> EndOfDayOutput | None:
+    if as_of.day is None or as_of.time_zone is None:
+        return None
+    moment = inputs.format_moment(as_of.moment)
+    return EndOfDayOutput(day=as_of.day.isoformat(), time_zone=as_of.time_zone, moment=moment)

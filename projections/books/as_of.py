@@ -6,12 +6,13 @@ changes, for the log before it does not.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
+from ledger.book_days import read_days
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, read_head, recorded
 from projections.batches import LogBroken
 
@@ -27,6 +28,7 @@ class AsOf:
     recorded_at: of the event there, None before the first. head: the last position of the log when
     it was asked. moment: what was asked for, else recorded_at. beyond_head: the log had not passed
     the time or the position that was asked for, so that another answer may follow for it.
+    day, time_zone: where a day was asked for, it, and the zone in which `moment` is its end.
     """
 
     position: int
@@ -34,10 +36,22 @@ class AsOf:
     moment: datetime
     head: int
     beyond_head: bool = False
+    day: date | None = None
+    time_zone: str | None = None
 
 
-async def resolve_as_of(connection: AsyncConnection[Any], when: datetime | int | None) -> AsOf:
-    """The last position at or before a time; the position that was given; or the head."""
+async def resolve_as_of(
+    connection: AsyncConnection[Any], when: date | datetime | int | None
+) -> AsOf:
+    """The last position at or before a time; the position that was given; or the head.
+
+    A day is asked for as its end, in the time zone of the books.
+    """
+    if isinstance(when, date) and not isinstance(when, datetime):
+        days = await read_days(connection)
+        end = days.end(when)
+        as_of = await resolve_as_of(connection, end)
+        return replace(as_of, day=when, time_zone=days.zone_at(end))
     head, head_at = await read_head(connection)
     if isinstance(when, datetime):
         position = await last_until(connection, when, head)

@@ -109,6 +109,14 @@ def test_a_what_if_and_the_correction_made_of_it(tool: Tool, database: FreshData
     assert "the books are clean" in tool.ok("ledger", "fsck")
 
 
+def test_d14_prices_are_those_at_the_end_of_a_day(tool: Tool) -> None:
+    tool.furnish()
+    tool.ok("setting", "set", "book.time_zone", "Europe/Berlin")
+    asked = ("ledger", "reprice", "--book", "sale", "--prices-as-of", "2098-10-26")
+    assert "prices of 2098-10-26T22:59:59.999999Z" in tool.ok(*asked).splitlines()
+    assert "as_of" in one_line(tool, 2, *asked[:-1], "2026-02-30")
+
+
 def test_bad_questions_are_one_line(tool: Tool) -> None:
     tool.ok("account", "add", "Somebody")
     assert "no price was ever set" in one_line(tool, 1, "ledger", "reprice", "--book", "sale")

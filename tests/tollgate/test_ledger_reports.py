@@ -49,6 +49,19 @@ def test_a_balance_then_and_now(tool: Tool) -> None:
     assert late.endswith("; the log had not come further")
 
 
+def test_d14_a_day_alone_is_its_end_and_said_so(tool: Tool) -> None:
+    account = tool.furnish()
+    tool.ok("setting", "set", "book.time_zone", "Europe/Berlin")
+    note = "; the end of 2098-10-26 in Europe/Berlin, 2098-10-26T22:59:59.999999+00:00"
+    for asked in (["balance", account], ["statement", account], ["trial-balance"]):
+        last = tool.ok("ledger", *asked, "--as-of", "2098-10-26").splitlines()[-1]
+        assert last.endswith(f"{note}; the log had not come further")
+    before = tool.ok("ledger", "balance", account, "--as-of", "2001-02-03").splitlines()
+    assert before[0] == "posted     0 USD"
+    assert before[-1].endswith(", 2001-02-03T22:59:59.999999+00:00")
+    assert one_line(tool, 2, "ledger", "balance", account, "--as-of", "2026-02-30")
+
+
 def test_a_statement_of_many_pages_adds_up(
     tool: Tool, database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

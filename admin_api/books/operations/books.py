@@ -37,7 +37,8 @@ class Asked:
     """The period of a statement as somebody wrote it.
 
     `since`: a day or a moment, from which on. `until`: a day, with which it ends, or a moment,
-    before which. `as_of`: a position or a moment, what is later is not looked at.
+    before which. `as_of`: a position, a moment or the end of a day; what is later is not looked
+    at.
     """
 
     since: str | None = None
@@ -121,7 +122,7 @@ async def _period(
     connection: AsyncConnection[Any],
     since: date | datetime | None,
     until: date | datetime | None,
-    when: datetime | int | None,
+    when: date | datetime | int | None,
 ) -> Period:
     book_days = await read_days(connection)
     begin = since if since is None or isinstance(since, datetime) else book_days.start(since)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,11 @@ from admin_api.books.operations.exports import read_period
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
 from admin_api.fields import inputs
+from admin_api.fields.as_of import parse_day_or_moment
 from admin_api.prices.operations.price_inputs import CLASS_OF_FIELD, PriceInput, read_price
 from ledger import clock
 from ledger.alternative import Alternative, Question
+from ledger.book_days import BookDays, read_days
 from ledger.errors import InvalidSelection, NotFound
 from ledger.money import NANOS_PER_USD, format_usd, parse_usd
 from ledger.pricing import Line, Multiplier, Price
@@ -37,6 +39,8 @@ SALE_NAME = "sale"
 BOOK_MAX = 200
 ACCOUNTS_MAX = 1_000
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 # The last two conditions are those of the index event_configuration, so that only it is read.
 _HAS_BOOK = f"""
     select exists (select from ledger.event where topic = '{PriceSet.TOPIC}'
@@ -50,8 +54,8 @@ class AskedReprice:
     """A what-if as somebody wrote it.
 
     book: a name, SALE_NAME for what customers pay; None: prices as they were charged.
-    prices_as_of: NOW, ADMISSION or a moment. since, until: as for exports. prices: by model.
-    multipliers: "1.5" by group.
+    prices_as_of: NOW, ADMISSION, a moment, or a day for its end. since, until: as for exports.
+    prices: by model. multipliers: "1.5" by group.
     """
 
     book: str | None = None
@@ -140,6 +144,7 @@ class ToldWhatIf(msgspec.Struct, frozen=True, kw_only=True):
 
     `positions`: first and last of the closing events that were asked for. `unchanged_accounts`:
     accounts with calls whose total stays. `corrections`: by direction, `both` and `customer`.
+    `prices_as_of`: when the book was read; None: at each admission, or there was no book.
     """
 
     positions: tuple[int, int]
@@ -155,6 +160,7 @@ class ToldWhatIf(msgspec.Struct, frozen=True, kw_only=True):
     unpriced_paid: str
     unpriced: list[ToldUnpriced]
     corrections: dict[str, ToldCorrection]
+    prices_as_of: str | None = None
 
 
 class KeptWhatIf(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,8 +179,8 @@ async def read_question(desk: Desk, asked: AskedReprice) -> Question:
         raise InvalidInput("accounts", f"must not be more than {ACCOUNTS_MAX}")
     for account_id in asked.accounts:
         await require_account(desk, account_id)
-    alternative = _alternative(asked)
     async with desk.reading() as connection:
+        alternative = _alternative(asked, await read_days(connection))
         if alternative.book is not None:
             await _require_book(connection, alternative.book)
         head, _ = await read_head(connection)
@@ -207,7 +213,9 @@ def told(found: WhatIf) -> ToldWhatIf:
     """The answer for people."""
     changed = sum(bool(sums.delta_nanos) for sums in found.by_account.values())
     unpriced = sorted(found.unpriced.items(), key=lambda item: (-item[1].calls, item[0]))
+    moment_us = found.question.alternative.moment_us
     return ToldWhatIf(
+        prices_as_of=None if moment_us is None else inputs.format_moment(moment_us),
         positions=(found.question.first, found.question.last),
         as_of=found.question.as_of,
         total=_sums(found.total),
@@ -250,14 +258,13 @@ def told_correction(correction: Correction) -> ToldCorrection:
     )
 
 
-def _alternative(asked: AskedReprice) -> Alternative:
+def _alternative(asked: AskedReprice, days: BookDays) -> Alternative:
     book = None if asked.book is None else inputs.text("book", asked.book, BOOK_MAX)
     if book == SALE_NAME:
         book = SALE
     moment_us = None
     if book is not None and asked.prices_as_of != ADMISSION:
-        is_now = asked.prices_as_of == NOW
-        moment_us = clock.now_us() if is_now else inputs.moment_us("as_of", asked.prices_as_of)
+        moment_us = _moment_us(asked.prices_as_of, days)
     prices = {inputs.model("prices", model): _price(given) for model, given in asked.prices.items()}
     multipliers = {
         inputs.group("multipliers", name): _multiplier(text)
@@ -267,6 +274,15 @@ def _alternative(asked: AskedReprice) -> Alternative:
         return Alternative(book=book, moment_us=moment_us, prices=prices, multipliers=multipliers)
     except ValueError as refusal:
         raise InvalidInput("book", str(refusal)) from refusal
+
+
+def _moment_us(text: str, days: BookDays) -> int:
+    if text == NOW:
+        return clock.now_us()
+    when = parse_day_or_moment("as_of", text)
+    assert when is not None, "a text was given"
+    moment = when if isinstance(when, datetime) else days.end(when)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _price(given: PriceInput) -> Price:

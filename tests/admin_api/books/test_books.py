@@ -68,6 +68,32 @@ def test_beyond_the_head_is_said(servers: Servers) -> None:
     at_desk(servers, check)
 
 
+def test_d14_a_day_means_its_end_and_the_answer_says_so(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        account_id, _ = await books_of(desk)
+        changed = await desk.ask(
+            "PUT", "/settings/book.time_zone", json={"value": "Asia/Kathmandu"}
+        )
+        assert changed.status_code == 200, changed.text
+        for path in (
+            f"/accounts/{account_id}/balance",
+            f"/accounts/{account_id}/statement",
+            "/ledger/trial-balance",
+            "/ledger/as-of/settings",
+        ):
+            answer = (await desk.get(path, params={"as_of": "2098-11-30"})).json()["as_of"]
+            assert answer["beyond_head"] is True
+            assert answer["end_of_day"] == {
+                "day": "2098-11-30",
+                "time_zone": "Asia/Kathmandu",
+                "moment": "2098-11-30T18:14:59.999999Z",
+            }
+            by_time = (await desk.get(path, params={"as_of": FAR})).json()["as_of"]
+            assert by_time["end_of_day"] is None
+
+    at_desk(servers, check)
+
+
 def test_an_answer_given_stays_byte_for_byte(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         account_id, _ = await books_of(desk)

@@ -136,7 +136,8 @@ ANSWERS: Mapping[str, str] = {
         "id key_id lines model multiplier positions price_version reason "
         "refused_at shortfall status streaming ttft_ms upstream_model usage"
     ),
-    "AsOfOutput": "beyond_head head position recorded_at",
+    "AsOfOutput": "beyond_head end_of_day head position recorded_at",
+    "EndOfDayOutput": "day moment time_zone",
     "BalanceAtOutput": "available held open_charges position posted recorded_at",
     "BalanceOutput": "as_of available held position posted",
     "ChannelAsOfOutput": (

@@ -1,14 +1,16 @@
 """From times to positions."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection
 
+from ledger.book_days import TIME_ZONE_SETTING
 from ledger.ids import entity_id
+from ledger.streams.setting import SettingChanged, setting_stream_id
 from projections.batches import LogBroken
 from projections.books.as_of import AsOf, last_before, last_until, read_events, resolve_as_of
 from tests.builders import LawfulLog
@@ -116,6 +118,35 @@ def test_the_time_of_the_head_is_not_over(books: Books) -> None:
     log.add(entity_id(), credit(1))
     final = ask(books, lambda connection: resolve_as_of(connection, moment))
     assert (final.position, final.beyond_head) == (second, False)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "end"),
+    [
+        ("UTC", date(2090, 11, 30), datetime(2090, 12, 1, tzinfo=UTC)),
+        ("Asia/Kathmandu", date(2090, 11, 30), datetime(2090, 11, 30, 18, 15, tzinfo=UTC)),
+        ("Europe/Berlin", date(2036, 3, 29), datetime(2036, 3, 29, 23, tzinfo=UTC)),
+        ("Europe/Berlin", date(2036, 3, 30), datetime(2036, 3, 30, 22, tzinfo=UTC)),
+        ("Europe/Berlin", date(2036, 10, 25), datetime(2036, 10, 25, 22, tzinfo=UTC)),
+        ("Europe/Berlin", date(2036, 10, 26), datetime(2036, 10, 26, 23, tzinfo=UTC)),
+    ],
+)
+def test_d14_a_day_means_its_end_where_the_books_are_kept(
+    books: Books, zone: str, day: date, end: datetime
+) -> None:
+    """The last Sundays of March and October have 23 and 25 hours in Berlin."""
+    log = Log(books)
+    changed = SettingChanged(name=TIME_ZONE_SETTING, value=zone, actor="test")
+    log.add(setting_stream_id(TIME_ZONE_SETTING), changed)
+    pass_time(books, end - MICROSECOND)
+    last = log.add(entity_id(), credit(1))
+    early = ask(books, lambda connection: resolve_as_of(connection, day))
+    assert (early.position, early.beyond_head) == (last, True)
+    pass_time(books, end)
+    head = log.add(entity_id(), credit(1))
+    then = ask(books, lambda connection: resolve_as_of(connection, day))
+    assert (then.position, then.head, then.beyond_head) == (last, head, False)
+    assert (then.day, then.time_zone, then.moment) == (day, zone, end - MICROSECOND)
 
 
 def test_before_the_first_event_there_is_nothing(books: Books) -> None:

@@ -14,7 +14,12 @@ def say_as_of(as_of: AsOf) -> str:
     """What an answer is as of, in one line."""
     at = "" if as_of.recorded_at is None else f", recorded at {as_of.recorded_at.isoformat()}"
     note = "; the log had not come further" if as_of.beyond_head else ""
-    return f"as of position {as_of.position} of {as_of.head}{at}{note}"
+    day = (
+        ""
+        if as_of.day is None
+        else f"; the end of {as_of.day} in {as_of.time_zone}, {as_of.moment.isoformat()}"
+    )
+    return f"as of position {as_of.position} of {as_of.head}{at}{day}{note}"
 
 
 def run(arguments: argparse.Namespace) -> int:

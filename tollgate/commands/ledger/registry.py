@@ -15,8 +15,9 @@ from tollgate.commands.contract import Action, Command, Group, argument
 _AS_OF = argument(
     "--as-of",
     dest="as_of",
-    metavar="T|P",
-    help="as of this moment or position: 2030-01-31T12:00:00Z, 4182934",
+    metavar="T|DAY|P",
+    help="as of this moment, the end of this day of the books, or this position: "
+    "2030-01-31T12:00:00Z, 2030-01-31, 4182934",
 )
 _FROM_DAY = argument("--from", dest="since", metavar="DAY", help="the first day: 2030-01-31")
 _TO_DAY = argument("--to", dest="until", metavar="DAY", help="the last day, included")
@@ -106,9 +107,10 @@ _REPRICE = (
     argument("--book", help="a book of prices: sale is what customers pay"),
     argument(
         "--prices-as-of",
-        metavar="T",
+        metavar="T|DAY",
         default="now",
-        help="when the book is read: `now` (default), `admission` of each call, or a moment",
+        help="when the book is read: `now` (default), `admission` of each call, a moment, or the "
+        "end of a day",
     ),
     argument(
         "--price",

@@ -77,6 +77,8 @@ def _prices(given: Sequence[Sequence[str]]) -> dict[str, PriceInput]:
 def _print(told: ToldWhatIf, adjustment_id: str | None) -> None:
     first, last = told.positions
     print(f"calls that ended at positions {first} to {last}, as of position {told.as_of}; in USD")
+    if told.prices_as_of is not None:
+        print(f"prices of {told.prices_as_of}")
     print()
     models = [(each.model, *_cells(each.sums)) for each in told.models]
     print_table(("MODEL", *_HEADS), [*models, ("sum", *_cells(told.total))])
