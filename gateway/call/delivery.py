@@ -1,35 +1,30 @@
 """Giving the answer to the client, and closing its charge before the client can see the end."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-import msgspec
 import structlog
 
-from gateway.call.charges.open_charge import OpenCharge
 from gateway.call.deadlines import Deadline
+from gateway.call.forwarding import Delivering, Ending, pass_on
 from gateway.call.metering import Meter, Metered
 from gateway.call.opened import Opened, elapsed_ms
-from gateway.call.running_cover import OutputLimit, RunningCover
 from gateway.call.tokenizer import Tokenizer
 from gateway.errors import (
     GatewayError,
-    InsufficientQuota,
     InternalError,
     Overloaded,
-    UpstreamFailed,
 )
 from gateway.formats.contract import Format, StreamReader
 from gateway.formats.translator import Whole
-from gateway.formats.values import Answer, ChatCall, Piece
-from gateway.http.exchange import Exchange, header_list
+from gateway.formats.values import Answer
+from gateway.http.exchange import header_list
 from gateway.stored_responses.keeping import AnsweredBy, Keeping
 from gateway.stored_responses.store import StoredResponses
 from ledger import clock
 from ledger.pricing import (
     STANDARD,
-    Price,
     cost_nanos,
     dearest_service,
 )
@@ -49,13 +44,11 @@ _EVENT_STREAM = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-_PASSING = ("content", "comment")
 _LOST_BYTES_MAX = 1_024
 _DRAINED = "client_gone_drained"
 UNPRICED_SERVICE = "unpriced_service"
 UNPRICED_COST = "unpriced_cost_service"
 """Anomalies: a service that answered has no price of ours, or none in the book of costs."""
-_NOT_STOPPING = "the provider does not stop at the limit of output tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +57,6 @@ class Drains:
 
     within_s: float = 120.0
     at_once_max: int = 50
-
-
-@dataclass(slots=True)
-class Ending:
-    """How a stream ended: a code for the books, and what the client is told if it broke."""
-
-    code: str = "complete"
-    error: GatewayError | None = None
-
-
-class Delivering(msgspec.Struct, frozen=True):
-    """One call with its opened answer, on its way to the client."""
-
-    exchange: Exchange
-    call: ChatCall
-    price: Price
-    charge: OpenCharge
-    opened: Opened
-    deadline: Deadline
 
 
 class Delivery:
@@ -164,7 +138,7 @@ class Delivery:
         exchange.watch(lambda: self._begin_drain(one.deadline))
         await exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
         try:
-            ending = await self._pass_on(one, reader)
+            ending = await pass_on(one, reader)
         finally:
             exchange.unwatch()
             self._draining.discard(one.deadline)
@@ -256,30 +230,6 @@ class Delivery:
         else:
             deadline.at_most(0.0, "client_gone")
 
-    async def _pass_on(self, one: Delivering, reader: StreamReader) -> Ending:
-        """Forward until the provider's end, an error, a cut, or the end of the money."""
-        cover = RunningCover(one.call, one.charge, one.price, reader)
-        limit = OutputLimit(one.call, reader)
-        try:
-            async with one.deadline.guard():
-                async for pieces in _batches(one.opened, reader):
-                    broken = await _forward(one, pieces)
-                    if broken is not None:
-                        return Ending("provider_error", broken)
-                    ending = await _why_end(one.charge, cover, limit)
-                    if ending is not None:
-                        return ending
-        except TimeoutError:
-            return Ending(one.deadline.reason, one.deadline.error)
-        except UpstreamFailed as error:
-            if not reader.finished:  # else only the end of the body is missing
-                return Ending("provider_failed", error)
-        except Overloaded as error:
-            return Ending("ledger_away", error)
-        if reader.finished:
-            return Ending()
-        return Ending("provider_broke_off", UpstreamFailed("the provider broke off its answer"))
-
 
 def _outcome(opened: Opened, ending: str) -> str:
     if opened.failure is not None:
@@ -292,39 +242,6 @@ def _lost(opened: Opened) -> list[tuple[bytes, bytes]]:
     if not opened.losses:
         return []
     return [(b"x-tollgate-lost", header_list(opened.losses, _LOST_BYTES_MAX))]
-
-
-async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[Piece]]:
-    assert opened.rest is not None
-    yield opened.first
-    async for pieces in opened.rest:
-        yield pieces
-    yield reader.finish()
-
-
-async def _why_end(charge: OpenCharge, cover: RunningCover, limit: OutputLimit) -> Ending | None:
-    """Whether the stream may not go on, whatever the provider still has to say."""
-    if not charge.is_ours:
-        return Ending("lease_lapsed", Overloaded("this node lost its lease"))
-    if not await cover.holds():
-        return Ending("quota_ended", InsufficientQuota("the balance is used up"))
-    if await limit.is_exceeded():
-        return Ending("limit_ignored", UpstreamFailed(_NOT_STOPPING))
-    return None
-
-
-async def _forward(one: Delivering, pieces: list[Piece]) -> GatewayError | None:
-    """Write what may be written; what broke the stream, once it is broken."""
-    passing: list[bytes] = []
-    broken: GatewayError | None = None
-    for piece in pieces:
-        if piece.kind in _PASSING or (piece.kind == "usage" and one.call.wants_usage):
-            passing.append(piece.raw)
-        elif piece.kind == "error":
-            broken = piece.error or UpstreamFailed("the provider's stream is broken")
-    if passing:
-        await one.exchange.write(b"".join(passing))
-    return broken
 
 
 def _sold_service(one: Delivering, metered: Metered) -> tuple[str, str]:

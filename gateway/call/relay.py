@@ -10,8 +10,9 @@ from gateway.call.admission import Admission, Admissions
 from gateway.call.callers import Caller, Network, identify
 from gateway.call.charges.open_charge import OpenCharge
 from gateway.call.deadlines import Deadline
-from gateway.call.delivery import Delivering, Delivery, Drains
+from gateway.call.delivery import Delivery, Drains
 from gateway.call.failover import Failover
+from gateway.call.forwarding import Delivering
 from gateway.call.opened import Unanswered, elapsed_ms
 from gateway.call.parts import Parts
 from gateway.channels.routing import in_order

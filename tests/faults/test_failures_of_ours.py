@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from gateway.call import delivery
+from gateway.call import delivery, forwarding
 from gateway.http.exchange import header_list
 from ledger.pricing import Price
 from ledger.streams import price
@@ -107,15 +107,15 @@ def test_a2_what_a_stream_had_delivered_is_charged_and_its_end_is_an_error(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, last: bytes
 ) -> None:
     model, payer = a_model_of_its_own(stage)
-    forward = delivery._forward
+    forward = forwarding._forward
 
-    async def stumbling(one: delivery.Delivering, pieces: Any) -> Any:  # noqa: ANN401
+    async def stumbling(one: forwarding.Delivering, pieces: Any) -> Any:  # noqa: ANN401
         broken = await forward(one, pieces)
         if any(last in piece.raw for piece in pieces):
             raise RuntimeError("a bug")
         return broken
 
-    monkeypatch.setattr(delivery, "_forward", stumbling)
+    monkeypatch.setattr(forwarding, "_forward", stumbling)
     answer = asked(stage, model, payer, True, usage=False)
     assert answer.status == 200
     assert b"internal_error" in answer.frames[-1]
