@@ -1,1 +1,1 @@
-"""The desk: the REST API for operators, customers, finance and automation."""
+"""The desk: the REST API for operators, finance and automation."""

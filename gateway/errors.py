@@ -1,7 +1,7 @@
 """Everything a caller of the relay can be told, as one tree; formats write it in their format.
 
 GatewayError
-├── InvalidRequest            400  the request itself is wrong (E-JSON, E-PARAM, E-HDR)
+├── InvalidRequest            400  the request itself is wrong
 │   ├── ContextTooLong        400
 │   ├── ServiceNotPriced      400  the model is not sold in the service that was asked for
 │   └── MediaUnavailable      400  what a message names by address cannot be fetched
@@ -16,7 +16,7 @@ GatewayError
 ├── InsufficientQuota         429  not covered; names scope, available and needed; never retried
 ├── Overloaded                503  shed, draining, or the ledger cannot be reached; retry later
 ├── UpstreamFailed            502  every candidate failed
-│   ├── UpstreamRateLimited   429  every candidate is rate limited
+│   ├── UpstreamRateLimited   429  the last candidate asked is rate limited
 │   ├── UpstreamTimeout       504
 │   └── UpstreamRefused       4xx  the provider says the client's request is wrong: told as it is
 └── InternalError             500

@@ -1,7 +1,8 @@
 """An account's statement: from one balance to another, line by line, and what makes it true.
 
-Pure: events in, lines and sums out. Where the events come from, and where the statement goes (the
-API, a table, a PDF), is the business of others.
+Pure: events in, lines and sums out. `projections/books/statements.py` reads the events,
+`ledger/export/statement_pdf.py` and `statement_file.py` draw and write what comes of it,
+`admin_api/books` and `tollgate ledger statement` serve it.
 
 All amounts are nanodollars from the customer's side: positive lines give, negative lines take.
 `posted` is what was credited, less what was charged, plus or minus what was adjusted; holds are

@@ -187,7 +187,7 @@ class Delivery:
         """The command that closes the charge: priced in the service that answered."""
         opening, opened = one.charge.opening, one.opened
         channel_id, upstream_model = opened.candidate.channel_id, opened.upstream_model
-        service, anomaly = _sold_service(one, metered)
+        service, anomaly = _billed_service(one, metered)
         cost, cost_anomaly = self._cost(channel_id, upstream_model, metered.usage, service)
         return Settle(
             usage=metered.usage,
@@ -244,7 +244,7 @@ def _lost(opened: Opened) -> list[tuple[bytes, bytes]]:
     return [(b"x-tollgate-lost", header_list(opened.losses, _LOST_BYTES_MAX))]
 
 
-def _sold_service(one: Delivering, metered: Metered) -> tuple[str, str]:
+def _billed_service(one: Delivering, metered: Metered) -> tuple[str, str]:
     """The service whose price is charged, and what is wrong with it.
 
     One that answers and has no price is never charged as the standard by mistake: it costs what

@@ -329,7 +329,7 @@ def _told_of(fault: Exception, opened: Opened) -> GatewayError:
     if isinstance(fault, GatewayError):
         return fault
     channel = str(opened.candidate.channel_id)
-    log.error("attempts.answer_not_understood", channel=channel, exc_info=fault)
+    log.error("failover.answer_not_understood", channel=channel, exc_info=fault)
     return UpstreamFailed("the provider's answer cannot be read")
 
 

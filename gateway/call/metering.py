@@ -94,7 +94,7 @@ class Meter:
         return Metered(usage, "estimated", ",".join(filter(None, anomalies)), told.service)
 
     def _sent_tokens(self, call: ChatCall, opened: Opened) -> int:
-        """What the provider was sent, once, whatever the client's dialect made of it."""
+        """What the provider was sent, once, whatever the client's format made of it."""
         model = opened.upstream_model
         try:
             conversation = self._format.translation.conversation(call)

@@ -1,4 +1,4 @@
-"""One paid call, top to bottom: identify, read, choose, estimate, reserve, relay, settle, end."""
+"""One paid call, top to bottom: identify, read, admit, reserve, ask, deliver, settle."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """How much a provider is likely to have read of what it was sent, where it does not say.
 
-Counted from the conversation, so that it does not depend on the dialect the client asked in: texts,
+Counted from the conversation, so that it does not depend on the format the client asked in: texts,
 what vendors put around messages and tools, and media as they are likely to count. Unlike a hold it
 does not err upwards. The figures were set to what vendors counted of recorded requests.
 """

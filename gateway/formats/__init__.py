@@ -1,1 +1,1 @@
-"""Formats, one file or folder for each, without I/O; `contract.py` says what one must do."""
+"""Formats, one folder for each, without I/O; `contract.py` says what one must do."""

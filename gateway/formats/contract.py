@@ -243,7 +243,7 @@ class Format(ProviderFormat, Protocol):
         """What of the call is input, erring upwards."""
         ...
 
-    def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:
+    def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes with the declared edits: model, a request for usage, stripped fields.
 
         Every other top-level value keeps its bytes; with nothing to edit this is `call.body`.

@@ -55,7 +55,6 @@ class Asking(msgspec.Struct, frozen=True):
     suffix: Suffix
     words: str = ""
     before_own: bool = False
-    asks_usage: bool = True
     takes_addresses: bool = True
     """Whether the provider fetches media from addresses, as far as its format can say them."""
 
@@ -119,7 +118,7 @@ class PassingThrough:
         if not asking.takes_addresses and self._names_media(call):
             written = Translating(self._format, self._format, False).outgoing(call, asking)
             return replace(written, headers=call.headers)
-        body = self._format.provider_body(call, asking.suffix.model, asking.asks_usage)
+        body = self._format.provider_body(call, asking.suffix.model)
         edits = _shaped(self._format.translation, call.document, asking)
         if edits is None:
             return Outgoing(body, call.headers)

@@ -11,14 +11,15 @@ from tollgate.commands.price.books import read_rates, written_rates
 __all__ = ["tool"]
 
 RATES = (
-    "input=3", "output=15", "above-200000.input=6", "flex.input=1.5", "flex.above-5.per_call=0.25",
+    "input=3", "output=15", "above-200000.input=6", "flex.input=1.5",
+    "flex.output=7.5", "flex.above-5.per_call=0.25",
 )  # fmt: skip
 PRICE = Price(
     rates={"input": 3 * 10**9, "output": 15 * 10**9},
     long_context=(LongContext(above_tokens=200_000, rates={"input": 6 * 10**9}),),
     services={
         "flex": Schedule(
-            rates={"input": 15 * 10**8},
+            rates={"input": 15 * 10**8, "output": 75 * 10**8},
             long_context=(LongContext(above_tokens=5, rates={"calls": 25 * 10**7}),),
         )
     },
@@ -28,6 +29,16 @@ PRICE = Price(
 def test_a_price_is_written_as_it_is_read() -> None:
     assert read_price(read_rates(RATES)) == PRICE
     assert written_rates(PRICE) == " ".join(RATES)
+
+
+def test_a_service_without_the_output_that_another_sells_is_refused(tool: Tool) -> None:
+    """It would be given away."""
+    assert tool.run("price", "set", "m", "input=3", "output=15", "flex.input=1") == 2
+    assert "services.flex.output" in tool.complained
+    assert tool.run("price", "set", "m", "input=3", "flex.input=1", "flex.output=2") == 2
+    tool.ok("price", "set", "m", "input=3", "output=15", "flex.input=1", "flex.output=0")
+    assert tool.run("price", "set", "embedding", "input=3") == 0
+    assert "output has no price" in tool.complained
 
 
 def test_prices_costs_and_drafts_are_set_and_listed_each_in_its_book(tool: Tool) -> None:

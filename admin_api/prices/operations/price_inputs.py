@@ -18,6 +18,7 @@ CLASS_OF_FIELD: Mapping[str, str] = {
 
 TOKENS_MAX = 1_000_000_000
 LENGTHS_MAX = 8
+_OUTPUT = "output"
 SERVICES_MAX = 16
 
 _SERVICE = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
@@ -52,7 +53,20 @@ def read_price(given: PriceInput) -> Price:
             )
         services[name] = _schedule(f"services.{name}.", schedule)
     standard = _schedule("", given)
+    _require_output(given)
     return Price(rates=standard.rates, long_context=standard.long_context, services=services)
+
+
+def _require_output(given: PriceInput) -> None:
+    """A schedule that leaves out what another one sells would give it away."""
+    schedules = {"": given} | {f"services.{name}.": one for name, one in given.services.items()}
+    if not any(_OUTPUT in one.rates for one in schedules.values()):
+        return
+    for prefix, one in schedules.items():
+        if "input" in one.rates and _OUTPUT not in one.rates:
+            raise InvalidInput(
+                f"{prefix}{_OUTPUT}", "is required: another service sells it; 0 is free"
+            )
 
 
 def _schedule(prefix: str, given: ScheduleInput) -> Schedule:

@@ -1,7 +1,7 @@
 """One open charge: hold more, settle or refund, each decided exactly once.
 
-Everything here runs in tasks the service owns. An append whose answer does not come in time is not
-forgotten: whoever started it stays with it until its fate is known.
+Everything here runs in tasks that the process owns. An append whose answer does not come in time
+is not forgotten: whoever started it stays with it until its fate is known.
 """
 
 import asyncio

@@ -30,7 +30,7 @@ class AnthropicMessages:
         """What of the call is input, erring upwards."""
         return prompt.prompt(call)
 
-    def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:  # noqa: ARG002 - usage is always told
+    def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes, with the provider's name for the model, and without the thoughts
         that other vendors' models had earlier in the conversation.
         """

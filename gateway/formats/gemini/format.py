@@ -30,7 +30,7 @@ class Gemini:
         """What of the call is input, erring upwards."""
         return prompt.prompt(call)
 
-    def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:  # noqa: ARG002 - the model is in the path, usage always told
+    def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:  # noqa: ARG002 - the model is in the path, usage always told
         """The client's bytes."""
         return call.body
 

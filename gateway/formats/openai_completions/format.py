@@ -31,9 +31,9 @@ class OpenAICompletions(ToldAsOpenAI):
         """What of the call is input, erring upwards."""
         return prompt.prompt(call)
 
-    def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:
+    def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes with the declared edits."""
-        return openai_body.provider_body(call, upstream_model, ask_usage)
+        return openai_body.provider_body(call, upstream_model)
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

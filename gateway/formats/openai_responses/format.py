@@ -28,7 +28,7 @@ class OpenAIResponses(ToldAsOpenAI):
         """What of the call is input, erring upwards."""
         return prompt.prompt(call)
 
-    def provider_body(self, call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:  # noqa: ARG002 - usage is always told
+    def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes with the declared edits."""
         return provider_body.provider_body(call, upstream_model)
 

@@ -6,11 +6,11 @@ from gateway.formats.values import ChatCall
 from gateway.http.raw_members import edited, members_of
 
 
-def provider_body(call: ChatCall, upstream_model: str, ask_usage: bool) -> bytes:
+def provider_body(call: ChatCall, upstream_model: str) -> bytes:
     """`call.body` with the provider's name for the model, asking for usage, without what is
     stripped. The bytes of every other top-level value stay as they are, in their order.
     """
-    asks = call.stream and ask_usage and not call.wants_usage
+    asks = call.stream and not call.wants_usage
     if upstream_model == call.model and not asks and not call.stripped:
         return call.body
     replaced: dict[str, object] = {"model": upstream_model}

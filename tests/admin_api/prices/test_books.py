@@ -21,7 +21,10 @@ async def set_up(desk: OpenDesk) -> None:
         await desk.ask("PUT", f"/prices/{model}", json={"input": usd, "output": "4"})
     for model, body in (
         ("same", {"input": "1", "output": "4", "cache_read": "1"}),
-        ("dearer", {"input": "1.5", "output": "4", "services": {"flex": {"input": "0.5"}}}),
+        (
+            "dearer",
+            {"input": "1.5", "output": "4", "services": {"flex": {"input": "0.5", "output": "2"}}},
+        ),
         ("vendor/new", {"input": "7"}),
     ):
         answer = await desk.ask("PUT", f"/price-books/spring/prices/{model}", json=body)
@@ -73,6 +76,7 @@ def test_the_diff_names_every_class_that_costs_something_else(servers: Servers) 
         assert by_model["dearer"]["changes"] == [
             change("", "input", "1", "1.5", "50"),
             change("flex", "input", None, "0.5", None),
+            change("flex", "output", None, "2", None),
         ]
         assert by_model["vendor/new"]["before"] is None
         assert by_model["vendor/new"]["changes"] == [change("", "input", None, "7", None)]

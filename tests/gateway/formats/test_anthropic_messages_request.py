@@ -35,7 +35,7 @@ def test_recorded_requests_are_read_and_pass_unchanged(recording: Recording) -> 
     read = MESSAGES.read_request(recording.document, body)
     assert (read.model, read.stream) == (recording.document["model"], recording.is_stream)
     assert read.max_output_tokens == recording.document["max_tokens"]
-    assert MESSAGES.provider_body(read, read.model, True) == body
+    assert MESSAGES.provider_body(read, read.model) == body
     prompt = MESSAGES.prompt(read)
     for message in recording.document["messages"]:
         for block in message["content"]:
@@ -46,7 +46,7 @@ def test_a_mapped_model_is_the_only_edit() -> None:
     rest = b'"max_tokens":1,"x":[1.50,  2],"messages":[{"role":"user","content":"\\u00e9"}]}'
     body = b'{"model": "a", ' + rest
     read = MESSAGES.read_request(json.loads(body), body)
-    assert MESSAGES.provider_body(read, "b", True) == b'{"model":"b",' + rest
+    assert MESSAGES.provider_body(read, "b") == b'{"model":"b",' + rest
 
 
 def test_thoughts_of_other_vendors_models_do_not_reach_the_provider() -> None:
@@ -63,7 +63,7 @@ def test_thoughts_of_other_vendors_models_do_not_reach_the_provider() -> None:
         {"role": "user", "content": [text]},
     ]
     read = call(messages=messages, extra={"a": 1})
-    told = json.loads(MESSAGES.provider_body(read, read.model, True))
+    told = json.loads(MESSAGES.provider_body(read, read.model))
     assert told["messages"] == [
         messages[0],
         {"role": "assistant", "content": [own, text]},
@@ -72,7 +72,7 @@ def test_thoughts_of_other_vendors_models_do_not_reach_the_provider() -> None:
     ]
     assert told["extra"] == {"a": 1}
     harmless = call(messages=[messages[4]])
-    assert MESSAGES.provider_body(harmless, harmless.model, True) == harmless.body
+    assert MESSAGES.provider_body(harmless, harmless.model) == harmless.body
 
 
 @pytest.mark.parametrize(

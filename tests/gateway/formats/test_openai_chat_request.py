@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import InvalidRequest
 from gateway.formats.openai_chat.requests.prompt import (
@@ -278,7 +279,8 @@ def test_other_parameters_are_bounded(name: str, value: object) -> None:
 def test_recorded_requests_are_read_and_pass_untouched(recording: Recording) -> None:
     body = recording.request.encode()
     call = CHAT.read_request(parse(body), body)
-    assert CHAT.provider_body(call, call.model, ask_usage=False) is body
+    told = replace(call, wants_usage=True)  # else a stream is asked for it
+    assert CHAT.provider_body(told, call.model) is body
 
 
 ODD_BODY = (
@@ -289,7 +291,7 @@ ODD_BODY = (
 
 def test_only_the_model_is_edited_when_only_it_differs() -> None:
     call = CHAT.read_request(parse(ODD_BODY), ODD_BODY)
-    sent = CHAT.provider_body(call, 'up"stream', ask_usage=False)
+    sent = CHAT.provider_body(replace(call, wants_usage=True), 'up"stream')
     assert sent == (
         b'{"x_unknown":[1.0, 1e2,\t{"a" : "\\u00e9"}],"messages":[ {"role":"user",'
         b'"content":"h\xc3\xa9"} ],"temperature":0.70,"model":"up\\"stream","stream":true}'
@@ -298,29 +300,27 @@ def test_only_the_model_is_edited_when_only_it_differs() -> None:
 
 def test_usage_is_asked_for_in_streams_and_other_options_stay() -> None:
     call = read(stream=True, stream_options={"x": 1.0, "include_usage": False})
-    sent = json.loads(CHAT.provider_body(call, "gpt-4o", ask_usage=True))
+    sent = json.loads(CHAT.provider_body(call, "gpt-4o"))
     assert sent == call.document | {"stream_options": {"x": 1.0, "include_usage": True}}
     bare = read(stream=True)
-    sent = json.loads(CHAT.provider_body(bare, "gpt-4o", ask_usage=True))
+    sent = json.loads(CHAT.provider_body(bare, "gpt-4o"))
     assert sent == bare.document | {"stream_options": {"include_usage": True}}
     null = read(stream=True, stream_options=None)
-    assert json.loads(CHAT.provider_body(null, "gpt-4o", ask_usage=True))["stream_options"] == {
+    assert json.loads(CHAT.provider_body(null, "gpt-4o"))["stream_options"] == {
         "include_usage": True
     }
 
 
 def test_nothing_to_edit_means_the_clients_own_bytes() -> None:
     for call in (read(), read(stream=True, stream_options={"include_usage": True})):
-        assert CHAT.provider_body(call, "gpt-4o", ask_usage=True) is call.body
-    silent = read(stream=True)
-    assert CHAT.provider_body(silent, "gpt-4o", ask_usage=False) is silent.body
+        assert CHAT.provider_body(call, "gpt-4o") is call.body
 
 
 def test_fields_that_steer_a_gateway_are_stripped() -> None:
     steering = {"api_base": "http://127.0.0.1", "api_key": "sk-x", "extra_headers": {}, "quota": 9}
     call = read(**steering, base_url="x", custom_llm_provider="y", other="stays")
     assert set(call.stripped) == {*steering, "base_url", "custom_llm_provider"}
-    sent = json.loads(CHAT.provider_body(call, "gpt-4o", ask_usage=True))
+    sent = json.loads(CHAT.provider_body(call, "gpt-4o"))
     assert sent == {"model": "gpt-4o", "messages": HELLO, "other": "stays"}
 
 

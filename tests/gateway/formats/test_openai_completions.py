@@ -101,14 +101,14 @@ def test_what_is_wrong_is_refused_by_its_name(fields: dict[str, Any], param: str
 
 def test_the_clients_bytes_pass_but_for_the_declared_edits() -> None:
     call = call_of(stream=True, api_key="x")
-    sent = LEGACY.provider_body(call, "up", True)
+    sent = LEGACY.provider_body(call, "up")
     assert msgspec.json.decode(sent) == {
         "model": "up",
         "prompt": "once upon",
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    assert LEGACY.provider_body(call_of(), "m", True) == call_of().body
+    assert LEGACY.provider_body(call_of(), "m") == call_of().body
 
 
 @pytest.mark.parametrize(

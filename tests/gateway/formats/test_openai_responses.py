@@ -163,9 +163,9 @@ def test_a_malformed_request_is_refused_by_its_parameter(members: dict[str, obje
 def test_the_body_passes_but_for_the_model_and_what_is_stripped() -> None:
     body = b'{"model":"m","input":"x", "api_key": "k","odd":1e0}'
     one = RESPONSES.read_request(json.loads(body), body)
-    assert RESPONSES.provider_body(one, "up", True) == b'{"model":"up","input":"x","odd":1e0}'
+    assert RESPONSES.provider_body(one, "up") == b'{"model":"up","input":"x","odd":1e0}'
     plain = call()
-    assert RESPONSES.provider_body(plain, "m", True) is plain.body
+    assert RESPONSES.provider_body(plain, "m") is plain.body
 
 
 @pytest.mark.parametrize("recording", ANSWERED, ids=lambda each: each.name)

@@ -81,7 +81,7 @@ def test_any_other_vendor_gets_the_call_as_it_was(provider: str, is_stream: bool
 
 def test_a_request_without_signatures_keeps_its_bytes() -> None:
     call = request([{"type": "message", "role": "user", "content": "-tollgate-signed-"}])
-    assert FORMAT.provider_body(call, "m", ask_usage=True) == call.body
+    assert FORMAT.provider_body(call, "m") == call.body
     assert FORMAT.translation.conversation(call).messages[0].parts == (
         Text(text="-tollgate-signed-"),
     )

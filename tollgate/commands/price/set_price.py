@@ -1,6 +1,7 @@
 """`tollgate price set MODEL CLASS=USD ...`."""
 
 import argparse
+import sys
 
 from admin_api.desk import Desk
 from admin_api.prices.operations import prices
@@ -29,4 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
 
     print(f"version {perform(arguments, work)}")
+    if "input" in given.rates and "output" not in given.rates:
+        print("note: output has no price, so it is free", file=sys.stderr)
     return OK
