@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from gateway.call.callers import Network, client_address
+from gateway.call.callers import client_address
 from gateway.call.charges.charge_book import ChargeBook
 from gateway.call.charges.charge_store import ChargeStore
 from gateway.call.charges.leases import NodeLease
@@ -40,6 +40,7 @@ from gateway.routes.health import Health
 from gateway.routes.models import Models
 from gateway.routes.stored_responses import StoredResponseRoutes
 from gateway.stored_responses.store import StoredResponses
+from ledger.networks import Network
 from tollgate.core import Core
 from tollgate.processes.assignment import Assignment
 

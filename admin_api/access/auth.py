@@ -18,6 +18,7 @@ from admin_api.desk import Desk
 from admin_api.errors import InvalidInput, Unauthorized
 from admin_api.operators.operations import find_operator
 from ledger import clock
+from ledger.networks import read_network
 from projections.configuration import Caller
 
 ClientAddress = Callable[[MutableMapping[str, Any]], str | None]
@@ -108,6 +109,9 @@ def _refuse_unknown_parameters(request: Request) -> None:
     """A misspelt condition must not widen the question. Raises InvalidInput."""
     route = request.scope["route"]
     known = {parameter.alias for parameter in route.dependant.query_params}
+    said = [*request.query_params.multi_items(), *request.path_params.items()]
+    if any("\0" in str(value) for _, value in said):
+        raise InvalidInput("query", "must not contain a character that no text may have")
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name not in known:
@@ -134,4 +138,4 @@ def _is_within(address: str | None, networks: tuple[str, ...]) -> bool:
     except ValueError:
         return False
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(parsed in ipaddress.ip_network(network) for network in networks)
+    return any(parsed in read_network(network) for network in networks)

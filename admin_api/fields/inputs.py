@@ -7,12 +7,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from admin_api.errors import InvalidIdempotencyKey, InvalidInput
 from ledger.errors import InvalidAmount
 from ledger.money import NANOS_PER_USD, format_usd, parse_usd
+from ledger.networks import read_network
 from ledger.pricing import Multiplier
 
 NAME_MAX = 200
@@ -105,7 +105,7 @@ def networks(field: str, values: Sequence[str]) -> tuple[str, ...]:
     if not 1 <= len(values) <= LIST_MAX:
         raise InvalidInput(field, f"must list 1 to {LIST_MAX} addresses or networks")
     try:
-        return tuple(dict.fromkeys(str(ip_network(value, strict=False)) for value in values))
+        return tuple(dict.fromkeys(str(read_network(value)) for value in values))
     except ValueError as error:
         raise InvalidInput(field, "must be IP addresses or networks such as 10.0.0.0/8") from error
 

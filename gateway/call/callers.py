@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -13,12 +13,12 @@ from psycopg_pool import PoolTimeout
 from gateway.errors import InvalidKey, InvalidRequest, KeyNotAllowed, Overloaded
 from gateway.http.exchange import Exchange
 from ledger import clock
+from ledger.networks import Network, read_network
 from ledger.streams.account import Account, SpendingLimits
 from ledger.streams.api_key import KeyTerms
 from projections.configuration import Caller as KnownCaller
 from projections.configuration import Configuration
 
-Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 
@@ -148,7 +148,7 @@ def _check_account(account: Account) -> None:
 
 
 def _check_address(allowed: Sequence[str], address: Address | None) -> None:
-    if address is None or not _is_within(address, [ip_network(net) for net in allowed]):
+    if address is None or not _is_within(address, [read_network(net) for net in allowed]):
         raise KeyNotAllowed("the API key may not be used from this address", code="ip_not_allowed")
 
 

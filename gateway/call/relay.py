@@ -7,7 +7,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.call.admission import Admission, Admissions
-from gateway.call.callers import Caller, Network, identify
+from gateway.call.callers import Caller, identify
 from gateway.call.charges.open_charge import OpenCharge
 from gateway.call.deadlines import Deadline
 from gateway.call.delivery import Delivery, Drains
@@ -24,6 +24,7 @@ from gateway.http.body import BodyLimits, ClientGone, read_body, require_json_ty
 from gateway.http.exchange import Exchange
 from gateway.http.strict_json import parse_off_loop
 from ledger import clock
+from ledger.networks import Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.call.callers import Network, identify
+from gateway.call.callers import identify
 from gateway.call.tokenizer import Tokenizer
 from gateway.errors import GatewayError
 from gateway.formats.contract import Format
@@ -18,6 +18,7 @@ from gateway.formats.values import ChatCall
 from gateway.http.body import BodyLimits, ClientGone, read_body, require_json_type
 from gateway.http.exchange import Exchange
 from gateway.http.strict_json import parse_off_loop
+from ledger.networks import Network
 from projections.configuration import Configuration
 
 _JSON = [(b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store")]

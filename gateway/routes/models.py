@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from gateway.call.callers import Caller, Network, identify
+from gateway.call.callers import Caller, identify
 from gateway.channels.routing import models_served
 from gateway.errors import GatewayError, UnknownModel
 from gateway.formats.contract import Format
@@ -15,6 +15,7 @@ from gateway.formats.values import ServedModel
 from gateway.http.exchange import Exchange
 from gateway.routes.gemini_paths import OPENAI_PREFIX, is_gemini
 from ledger import clock
+from ledger.networks import Network
 from projections.configuration import Configuration
 
 _JSON = [(b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store")]

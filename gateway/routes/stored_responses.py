@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.call.callers import Network, identify
+from gateway.call.callers import identify
 from gateway.call.parts import Parts
 from gateway.channels.routing import Candidate, candidate_of
 from gateway.errors import (
@@ -31,6 +31,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.upstream import UpstreamAnswer
 from gateway.providers.contract import Keeper, Visit
 from gateway.stored_responses.store import StoredResponse
+from ledger.networks import Network
 
 RESPONSES = "/v1/responses/"
 

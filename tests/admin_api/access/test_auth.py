@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import httpx2
+import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
@@ -252,3 +253,12 @@ def _dependencies(dependant: Dependant) -> Iterator[object]:
     for each in dependant.dependencies:
         yield each.call
         yield from _dependencies(each)
+
+
+@pytest.mark.parametrize("path", ["/jobs?kind=%00", "/jobs?kind=a%00b", "/prices/m%00/history"])
+def test_d12_a_character_that_no_text_may_have_is_refused(servers: Servers, path: str) -> None:
+    async def check(desk: OpenDesk) -> None:
+        answer = await desk.get(path)
+        assert answer.status_code in (404, 422), answer.text
+
+    at_desk(servers, check)
