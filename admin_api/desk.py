@@ -20,7 +20,9 @@ from ledger.store.reader import read_head
 from ledger.store.writer import Appended
 from ledger.streams.contract import Event, Stream
 from ledger.vault import Vault
+from projections.books.as_of import read_served_position
 from projections.configuration import Configuration
+from projections.reading import NotUpToDate, wait_for
 
 T = TypeVar("T")
 
@@ -137,6 +139,21 @@ class Desk:
             if clock.monotonic_s() > deadline_s:
                 raise NotCaughtUp(f"the log ends at {head}")
             await asyncio.sleep(_ASK_AGAIN_S)
+
+
+async def served_position(
+    connection: AsyncConnection[Any], projection: str, at_least: int = 0
+) -> int:
+    """How far a read model was folded, once that is `at_least`.
+
+    0 where it never was, and then it has no table either. Raises NotCaughtUp.
+    """
+    if at_least:
+        try:
+            await wait_for(connection, [projection], at_least)
+        except NotUpToDate as behind:
+            raise NotCaughtUp(str(behind)) from behind
+    return await read_served_position(connection, projection)
 
 
 def _of_its_kind(stream: Stream) -> Stream:

@@ -1,7 +1,7 @@
 """Reading the served rows of a projection, and waiting until they show what was just stored."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
 from psycopg import AsyncConnection, sql
@@ -34,11 +34,19 @@ async def list_rows(
     connection: AsyncConnection[Any],
     table: Table,
     row: type[RowT],
-    rest: LiteralString,
+    rest: LiteralString | sql.Composable,
     parameters: Sequence[object],
 ) -> list[RowT]:
     """The rows of `select ... <rest>`, e.g. a condition, an order and a limit."""
-    return await _select(connection, table, row, sql.SQL(rest), parameters)
+    composed = rest if isinstance(rest, sql.Composable) else sql.SQL(rest)
+    return await _select(connection, table, row, composed, parameters)
+
+
+def where_equal(values: Mapping[str, object]) -> tuple[sql.Composable, list[object]]:
+    """`and column = %s` for each column that is to have a value, and the values: None is any."""
+    given = {name: value for name, value in values.items() if value is not None}
+    conditions = [sql.SQL("and {} = %s ").format(sql.Identifier(name)) for name in given]
+    return sql.Composed(conditions), list(given.values())
 
 
 async def wait_for(

@@ -10,6 +10,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
 
@@ -107,8 +108,7 @@ def peer_address(scope: MutableMapping[str, Any]) -> str | None:
 
 def _refuse_unknown_parameters(request: Request) -> None:
     """A misspelt condition must not widen the question. Raises InvalidInput."""
-    route = request.scope["route"]
-    known = {parameter.alias for parameter in route.dependant.query_params}
+    known = _query_parameters(request.scope["route"].dependant)
     said = [*request.query_params.multi_items(), *request.path_params.items()]
     if any("\0" in str(value) for _, value in said):
         raise InvalidInput("query", "must not contain a character that no text may have")
@@ -118,6 +118,12 @@ def _refuse_unknown_parameters(request: Request) -> None:
             raise InvalidInput("query", "has a parameter that does not exist here")
         if given.count(name) > 1:
             raise InvalidInput(name, "must be given once")
+
+
+def _query_parameters(dependant: Dependant) -> set[str]:
+    """The names that a route declares, by itself and by what it depends on."""
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*map(_query_parameters, dependant.dependencies))
 
 
 def _owner(caller: Caller, address: str | None) -> Owner:

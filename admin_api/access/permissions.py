@@ -101,3 +101,9 @@ def require_own(caller: Operator | Owner, account_id: UUID) -> None:
     """An API key sees its own account; others do not exist for it. Raises NotFound."""
     if isinstance(caller, Owner) and caller.account_id != account_id:
         raise NotFound("no such account")
+
+
+def require_own_key(caller: Operator | Owner, key_id: UUID) -> None:
+    """An API key sees what it did itself; other keys do not exist for it. Raises NotFound."""
+    if isinstance(caller, Owner) and caller.key_id != key_id:
+        raise NotFound("no such key")

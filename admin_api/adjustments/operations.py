@@ -8,8 +8,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from admin_api.accounts.operations import require_account
-from admin_api.desk import Desk
-from admin_api.errors import InvalidInput, NotCaughtUp
+from admin_api.desk import Desk, served_position
+from admin_api.errors import InvalidInput
 from admin_api.fields import inputs
 from ledger import ids, vault
 from ledger.errors import NotAllowedNow, NotFound
@@ -30,8 +30,6 @@ from ledger.streams.adjustment import (
 )
 from ledger.streams.credit import PROMOTIONS, CreditGranted, clearing
 from ledger.vault import Place
-from projections.books.as_of import read_served_position
-from projections.reading import NotUpToDate, wait_for
 from projections.views import adjustments as view
 from projections.views.adjustments import AdjustedAccountRow, AdjustmentRow
 
@@ -226,12 +224,7 @@ async def list_adjustments(
     """Adjustments, the newest first. Raises NotCaughtUp, QueryTooSlow."""
     name = view.PROJECTION.name
     async with desk.reading() as connection:
-        if at_least:
-            try:
-                await wait_for(connection, [name], at_least)
-            except NotUpToDate as behind:
-                raise NotCaughtUp(str(behind)) from behind
-        if not await read_served_position(connection, name):
+        if not await served_position(connection, name, at_least):
             return []
         return await view.list_adjustments(
             connection, state=state, account_id=account_id, before=before or _NEWEST, limit=limit
@@ -243,7 +236,7 @@ async def list_adjusted_accounts(
 ) -> list[AdjustedAccountRow]:
     """What an adjustment came to, account by account. Raises QueryTooSlow."""
     async with desk.reading() as connection:
-        if not await read_served_position(connection, view.PROJECTION.name):
+        if not await served_position(connection, view.PROJECTION.name):
             return []
         return await view.list_adjusted_accounts(
             connection, adjustment_id, after=after, limit=limit

@@ -27,6 +27,13 @@ FromDay = Annotated[
 ToDay = Annotated[
     str | None, Query(alias="to", max_length=10, description=_DAY_OF_BOOKS, examples=_DAYS)
 ]
+_SINCE = "A day of the books, or a date-time with an offset; included."
+_UNTIL = "A day of the books, included, or a date-time with an offset, which is not."
+_TIMES = ["2030-01-31", "2030-01-31T12:00:00Z"]
+Since = Annotated[
+    str | None, Query(alias="from", max_length=64, description=_SINCE, examples=_TIMES)
+]
+Until = Annotated[str | None, Query(alias="to", max_length=64, description=_UNTIL, examples=_TIMES)]
 AtLeast = Annotated[
     int,
     Query(ge=0, lt=2**63, description="Wait, for a second at most, until the log has this."),

@@ -1,4 +1,5 @@
-"""One paid call as its own events tell it: straight from its stream, so it is never behind.
+"""Paid calls: one as its own events tell it, straight from its stream, so it is never behind; lists
+of those that are closed from the request log, which says how far it has come.
 
 Calls refused before a hold have no stream; what is known of them is in `operations.refusal`.
 """
@@ -10,8 +11,10 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from admin_api.access.permissions import Owner
-from admin_api.desk import Desk
+from admin_api.access.permissions import Owner, require_own, require_own_key
+from admin_api.desk import Desk, served_position
+from admin_api.errors import Forbidden
+from admin_api.fields.log_range import read_range
 from ledger.errors import NotFound
 from ledger.pricing import Line
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
@@ -25,6 +28,8 @@ from ledger.streams.charge.events import (
     UsageSettled,
 )
 from ledger.usage import Usage
+from projections.views import request_log
+from projections.views.request_log import RequestFilter, RequestPage
 
 # The owner stands in the condition: what is another's does not exist.
 _EVENTS = (
@@ -113,6 +118,63 @@ async def find_request(
             if refusal is not None:
                 return refusal
     raise NotFound("no such request")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRequests:
+    """Which closed calls somebody asks for: all that are given must hold.
+
+    `since` and `until`: a day of the books, included, or a moment, by when the call was closed.
+    `before`: a position.
+    """
+
+    account_id: UUID | None = None
+    key_id: UUID | None = None
+    model: str | None = None
+    channel_id: UUID | None = None
+    status: str | None = None
+    ending: str | None = None
+    since: str | None = None
+    until: str | None = None
+    before: int | None = None
+
+
+async def list_requests(
+    desk: Desk, asked: AskedRequests, owner: Owner | None, *, limit: int, at_least: int = 0
+) -> tuple[RequestPage, int]:
+    """Closed calls, the last closed first, and up to which position they are known.
+
+    With an `owner` only those of its key. Raises NotFound for what is another's, Forbidden for a
+    channel, which owners are not told, InvalidInput, NotCaughtUp, QueryTooSlow.
+    """
+    if owner is not None:
+        asked = _of_owner(asked, owner)
+    async with desk.reading() as connection:
+        position = await served_position(connection, request_log.PROJECTION.name, at_least)
+        stretch = await read_range(connection, asked.since, asked.until, asked.before)
+        if not position:
+            return RequestPage([], None), 0
+        wanted = RequestFilter(
+            account_id=asked.account_id,
+            key_id=asked.key_id,
+            model=asked.model,
+            channel_id=asked.channel_id,
+            status=asked.status,
+            ending=asked.ending,
+            after=stretch.after,
+            before=stretch.before,
+        )
+        return await request_log.list_requests(connection, wanted, limit), position
+
+
+def _of_owner(asked: AskedRequests, owner: Owner) -> AskedRequests:
+    if asked.channel_id is not None:
+        raise Forbidden("API keys are not told of channels")
+    if asked.account_id is not None:
+        require_own(owner, asked.account_id)
+    if asked.key_id is not None:
+        require_own_key(owner, asked.key_id)
+    return replace(asked, account_id=owner.account_id, key_id=owner.key_id)
 
 
 async def _read_refusal(

@@ -10,6 +10,7 @@ from admin_api.fields.inputs import format_moment, format_multiplier
 from admin_api.requests.operations import ChargeView, RefusalView
 from ledger.money import format_usd
 from ledger.pricing import Line
+from projections.views.request_log import RequestRow
 
 _MICROS_PER_NANO = 1_000_000
 
@@ -144,6 +145,80 @@ class RequestOutput(Output):
         if view.refund_reason is not None:
             return output.model_copy(update={"status": "refunded", "reason": view.refund_reason})
         return output.model_copy(update=_settled(view, shows_channels=shows_channels))
+
+
+class ClosedRequest(Output):
+    """A closed call in a list. cost = charged + adjusted; more is told of it by its id.
+
+    `position` is that of the closing event. `prompt_tokens` include `cached_tokens`.
+    """
+
+    id: UUID
+    status: Literal["settled", "refunded"]
+    account_id: UUID
+    key_id: UUID
+    model: str
+    group: str
+    closed_at: Moment
+    position: int
+    charged: SignedAmount
+    adjusted: SignedAmount
+    cost: SignedAmount
+    shortfall: SignedAmount
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    basis: str | None
+    ending: str | None
+    reason: str | None
+    tries: int
+    ttft_ms: int | None
+    duration_ms: int
+    channel_id: UUID | None = None
+    upstream_model: str | None = None
+    anomaly: str | None = None
+
+    @classmethod
+    def of(cls, row: RequestRow, *, shows_channels: bool) -> Self:
+        """As it is told."""
+        is_settled = row.status == "settled"
+        return cls(
+            id=row.charge_id,
+            status="settled" if is_settled else "refunded",
+            account_id=row.account_id,
+            key_id=row.key_id,
+            model=row.model,
+            group=row.group_name,
+            closed_at=format_moment(row.closed_at),
+            position=row.position,
+            charged=format_usd(row.charged_nanos),
+            adjusted=format_usd(row.adjusted_nanos),
+            cost=format_usd(row.charged_nanos + row.adjusted_nanos),
+            shortfall=format_usd(row.shortfall_nanos),
+            prompt_tokens=row.prompt_tokens,
+            cached_tokens=row.cached_tokens,
+            output_tokens=row.output_tokens,
+            basis=row.basis,
+            ending=row.ending if is_settled else None,
+            reason=None if is_settled else row.ending,
+            tries=row.tries,
+            ttft_ms=row.ttft_ms,
+            duration_ms=row.duration_ms,
+            channel_id=row.channel_id if shows_channels else None,
+            upstream_model=row.upstream_model if shows_channels else None,
+            anomaly=(row.anomaly or None) if shows_channels else None,
+        )
+
+
+class ClosedRequestPage(Output):
+    """Some calls; `next` is the `before` of the next page, null at the end.
+
+    All that were closed up to `position` are known here.
+    """
+
+    requests: list[ClosedRequest]
+    next: int | None
+    position: int
 
 
 def _settled(view: ChargeView, *, shows_channels: bool) -> dict[str, object]:

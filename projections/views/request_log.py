@@ -5,18 +5,20 @@ price lines, attempts) is read from its own events, so it is not stored a second
 closed yet is in `open_charges`.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
 from projections.contract import Key, Projection, Row, Table, members, one_by_one
-from projections.reading import find_row, list_rows
+from projections.reading import find_row, list_rows, where_equal
 
 
 class RequestRow(Row, frozen=True):
@@ -127,11 +129,11 @@ TABLE = Table(
     touches=touches,
     fold=one_by_one(apply),
     is_first=is_closing,
-    indexes=(("account_id", "position"),),
+    indexes=(("position",), ("account_id", "position"), ("key_id", "position")),
 )
 PROJECTION = Projection(
     name="request_log",
-    version=3,
+    version=4,
     tables=(TABLE,),
     rows_are_of="stream",
     looks_at={
@@ -144,7 +146,33 @@ PROJECTION = Projection(
     uses_places=members("stream_id recorded_at"),
 )
 
-_NEWEST = 1 << 62
+SCANNED_MAX = 50_000
+"""Requests that are looked through for one page where what is asked for has no index."""
+
+_POSITIONS = sql.SQL("select position from projections.request_log ")
+_IN_RANGE = sql.SQL("where position > %s and position < %s ")
+_NEWEST_FIRST = sql.SQL("order by position desc limit %s ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFilter:
+    """Which requests: all that are given must hold, and after < position < before."""
+
+    account_id: UUID | None = None
+    key_id: UUID | None = None
+    model: str | None = None
+    channel_id: UUID | None = None
+    status: str | None = None
+    ending: str | None = None
+    after: int = 0
+    before: int = (1 << 63) - 1
+
+
+class RequestPage(NamedTuple):
+    """Some requests, the last closed first, and the `before` of the next page; None at the end."""
+
+    requests: list[RequestRow]
+    next_before: int | None
 
 
 async def find_request(connection: AsyncConnection[Any], charge_id: UUID) -> RequestRow | None:
@@ -153,27 +181,38 @@ async def find_request(connection: AsyncConnection[Any], charge_id: UUID) -> Req
 
 
 async def list_requests(
-    connection: AsyncConnection[Any], *, before: UUID | None, limit: int
-) -> list[RequestRow]:
-    """Closed requests, the newest first by their time-ordered ids, beginning before `before`."""
-    return await list_rows(
+    connection: AsyncConnection[Any], wanted: RequestFilter, limit: int
+) -> RequestPage:
+    """Closed requests, at most `limit`. A page may be empty and still have a next one."""
+    indexed: dict[str, object] = {"account_id": wanted.account_id, "key_id": wanted.key_id}
+    others: dict[str, object] = {
+        "model": wanted.model,
+        "channel_id": wanted.channel_id,
+        "status": wanted.status,
+        "ending": wanted.ending,
+    }
+    oldest = None
+    if any(value is not None for value in others.values()):
+        oldest = await _oldest_looked_at(connection, indexed, wanted)
+    condition, values = where_equal(indexed | others)
+    rows = await list_rows(
         connection,
         TABLE,
         RequestRow,
-        "where charge_id < coalesce(%s, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid) "
-        "order by charge_id desc limit %s",
-        (before, limit),
+        _IN_RANGE + condition + _NEWEST_FIRST,
+        (oldest - 1 if oldest else wanted.after, wanted.before, *values, limit),
     )
+    return RequestPage(rows, rows[-1].position if len(rows) == limit else oldest)
 
 
-async def list_requests_of_account(
-    connection: AsyncConnection[Any], account_id: UUID, *, before: int | None, limit: int
-) -> list[RequestRow]:
-    """An account's closed requests, the last closed first, before the position `before`."""
-    return await list_rows(
-        connection,
-        TABLE,
-        RequestRow,
-        "where account_id = %s and position < %s order by position desc limit %s",
-        (account_id, before or _NEWEST, limit),
+async def _oldest_looked_at(
+    connection: AsyncConnection[Any], indexed: Mapping[str, object], wanted: RequestFilter
+) -> int | None:
+    """The position of the last of SCANNED_MAX requests that the indexes alone give, if so many."""
+    condition, values = where_equal(indexed)
+    cursor = await connection.execute(
+        _POSITIONS + _IN_RANGE + condition + _NEWEST_FIRST + sql.SQL("offset %s"),
+        (wanted.after, wanted.before, *values, 1, SCANNED_MAX - 1),
     )
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])

@@ -1,8 +1,10 @@
 """Views of accounts, charges and usage on a log made by hand: each row is worked out on paper."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
+import msgspec
+import pytest
 
 from ledger.ids import charge_id, derived_id
 from ledger.streams.account import (
@@ -24,6 +26,7 @@ from projections.views import (
     request_log,
     usage_hourly,
 )
+from projections.views.request_log import RequestFilter
 from tests.projections.conftest import Books
 from tests.projections.hand_made import (
     ACCOUNT,
@@ -143,22 +146,46 @@ def test_requests_are_listed_when_they_are_closed_newest_first(books: Books) -> 
     streams = sorted(charge_id() for _ in range(4))
     log.add(streams[0], reserved(1))
     log.add(streams[1], reserved(2), refunded(2, Attempt(channel_id=SPARE, outcome="timeout")))
-    log.add(streams[2], reserved(3, account_id=OTHER), replace(refunded(3), account_id=OTHER))
+    log.add(
+        streams[2],
+        reserved(3, account_id=OTHER),
+        msgspec.structs.replace(refunded(3), account_id=OTHER),
+    )
     log.add(streams[0], settled(1, Usage(input=1), 1))
     log.add(streams[3], reserved(4))
-    page = show(books, request_log.list_requests, before=None, limit=2)
-    assert [row.charge_id for row in page] == [streams[2], streams[1]]
-    older = show(books, request_log.list_requests, before=page[-1].charge_id, limit=2)
-    assert [(row.charge_id, row.status) for row in older] == [(streams[0], "settled")]
-    own = show(books, request_log.list_requests_of_account, ACCOUNT, before=None, limit=9)
+    every = RequestFilter()
+    page, following = show(books, request_log.list_requests, every, 2)
+    assert [row.charge_id for row in page] == [streams[0], streams[2]]
+    assert following == page[-1].position
+    older = replace(every, before=following)
+    page, following = show(books, request_log.list_requests, older, 2)
+    assert [(row.charge_id, row.status) for row in page] == [(streams[1], "refunded")]
+    assert following is None
+    of_account = RequestFilter(account_id=ACCOUNT)
+    own, _ = show(books, request_log.list_requests, of_account, 9)
     assert [(row.charge_id, row.status, row.ending, row.tries) for row in own] == [
         (streams[0], "settled", "complete", 2),
         (streams[1], "refunded", "upstream_failed", 1),
     ]
-    last = own[0].position
-    assert (
-        show(books, request_log.list_requests_of_account, ACCOUNT, before=last, limit=9) == own[1:]
-    )
+    last = replace(of_account, before=own[0].position)
+    assert show(books, request_log.list_requests, last, 9).requests == own[1:]
+
+
+def test_a_page_looks_at_so_many_requests_and_says_where_it_stopped(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_log, "SCANNED_MAX", 3)
+    log = Log(books)
+    log.add(derived_id("test", "c1"), credit(1_000))
+    rare, *others = (charge_id() for _ in range(6))
+    log.add(rare, reserved(1), settled(1, Usage(input=1), 1, ending="stop"))
+    closed = [log.add(each, reserved(2), refunded(2)) for each in others]
+    asked = RequestFilter(key_id=KEY, ending="stop")
+    pages = [show(books, request_log.list_requests, asked, 9)]
+    while (following := pages[-1].next_before) is not None:
+        pages.append(show(books, request_log.list_requests, replace(asked, before=following), 9))
+    assert [page.next_before for page in pages] == [closed[2], closed[0] - 2, None]
+    assert [row.charge_id for page in pages for row in page.requests] == [rare]
 
 
 def test_usage_adds_up_by_hour_and_combination(books: Books) -> None:

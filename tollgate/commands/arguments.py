@@ -1,6 +1,18 @@
 """The arguments that commands of several groups take."""
 
+import argparse
+
 from tollgate.commands.contract import argument
+
+LISTED_MAX = 1_000
+
+
+def _limit(text: str) -> int:
+    limit = int(text)
+    if not 1 <= limit <= LISTED_MAX:
+        raise argparse.ArgumentTypeError(f"must be 1 to {LISTED_MAX}")
+    return limit
+
 
 DATA_DIR = argument(
     "--data-dir",
@@ -9,3 +21,9 @@ DATA_DIR = argument(
     "~/.local/share/tollgate)",
 )
 ACCOUNT = argument("account", metavar="ACCOUNT", help="the account's id")
+SINCE = argument("--from", dest="since", metavar="T", help="from this day or moment on: 2030-01-31")
+UNTIL = argument(
+    "--to", dest="until", metavar="T", help="to this day, included, or before this moment"
+)
+BEFORE = argument("--before", type=int, metavar="POSITION", help="as a page says it of the next")
+LIMIT = argument("--limit", type=_limit, default=100, metavar="NUMBER", help="default: 100")

@@ -77,6 +77,11 @@ COMMANDS: tuple[Command, ...] = (
         "what models cost: customers, and us",
         "tollgate.commands.price.registry:ACTIONS",
     ),
+    Group(
+        "request",
+        "what was called, and what it cost",
+        "tollgate.commands.request.registry:ACTIONS",
+    ),
     Group("token", "the root operator's token", "tollgate.commands.token.registry:ACTIONS"),
     Group(
         "ledger",

@@ -10,8 +10,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from admin_api.accounts.operations import require_account
-from admin_api.desk import Desk
-from admin_api.errors import DeskError, InvalidInput, NotCaughtUp
+from admin_api.desk import Desk, served_position
+from admin_api.errors import DeskError, InvalidInput
 from admin_api.fields.as_of import parse_as_of, parse_day, parse_day_or_moment
 from ledger.book_days import read_days
 from ledger.statement import BalanceAt, Statement, StatementBroken
@@ -25,7 +25,6 @@ from projections.books.profit import By, ProfitReport, ReportTooLarge
 from projections.books.statements import Period
 from projections.books.trial_balance import BooksBroken, TrialBalance
 from projections.books.trial_balance import trial_balance as trial_balance_at
-from projections.reading import NotUpToDate, wait_for
 from projections.views import profit_quarter_hours
 
 DAYS_UNLESS_ASKED = 31
@@ -93,8 +92,7 @@ async def profit(
 ) -> ProfitReport:
     """Revenue, cost and profit of some days. Raises InvalidInput, NotCaughtUp, QueryTooSlow."""
     async with _reading(desk) as connection:
-        if at_least:
-            await _wait_for(connection, profit_quarter_hours.PROJECTION.name, at_least)
+        await served_position(connection, profit_quarter_hours.PROJECTION.name, at_least)
         days = await _days(connection, since, until)
         return await profits.profit(connection, days, by, daily=daily)
 
@@ -109,13 +107,6 @@ async def _reading(desk: Desk) -> AsyncIterator[AsyncConnection[Any]]:
         raise InvalidInput("from", str(refusal)) from refusal
     except (BooksBroken, StatementBroken) as broken:
         raise DeskError(f"{broken}: run tollgate ledger fsck") from broken
-
-
-async def _wait_for(connection: AsyncConnection[Any], projection: str, position: int) -> None:
-    try:
-        await wait_for(connection, [projection], position)
-    except NotUpToDate as behind:
-        raise NotCaughtUp(str(behind)) from behind
 
 
 async def _period(

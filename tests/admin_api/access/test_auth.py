@@ -33,6 +33,7 @@ READS: tuple[Asked, ...] = (
     ("GET", "/prices/m", None),
     ("GET", "/groups", None),
     ("GET", "/channel-types", None),
+    ("GET", "/requests", None),
     ("GET", f"/requests/{ID}", None),
     ("GET", "/ledger/events", None),
     ("GET", "/receipts/1000000.tlog-proof", None),

@@ -31,6 +31,12 @@ ANSWERS: Mapping[str, str] = {
     "AdjustmentOutput": "delta position reason",
     "AttemptOutput": "channel_id duration_ms outcome status ttft_ms",
     "ChannelList": "channels",
+    "ClosedRequest": (
+        "account_id adjusted anomaly basis cached_tokens channel_id charged closed_at cost "
+        "duration_ms ending group id key_id model output_tokens position prompt_tokens reason "
+        "shortfall status tries ttft_ms upstream_model"
+    ),
+    "ClosedRequestPage": "next position requests",
     "ChannelOutput": (
         "base_url force_format groups has_system_prompt id is_paused keeps_suffix keys models name "
         "priority settings system_prompt system_prompt_leads thinking_to_content type weight"

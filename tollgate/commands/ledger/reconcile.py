@@ -7,22 +7,19 @@ from pathlib import Path
 import msgspec
 
 from admin_api.desk import Desk
-from admin_api.errors import NotCaughtUp
 from admin_api.reconciliation.operations import Asked, every_line, reconcile_file
-from projections.catching_up import caught_up
-from projections.reading import NotUpToDate
 from projections.reconciliation.matching import AGREED, OUTCOMES, Line
 from projections.reconciliation.report import Capture, Summary
 from projections.reconciliation.sheet import HEADER, line_as_csv, line_as_object
 from projections.reconciliation.storage import KeptReport
 from projections.views import channels, prices, upstream_daily
-from tollgate.commands.at_the_desk import ACTOR, identifier, opened, print_table
+from tollgate.commands.at_the_desk import ACTOR, identifier, print_table
 from tollgate.commands.contract import (
     FINDINGS,
     OK,
     UsageRefused,
 )
-from tollgate.installation import at_desk
+from tollgate.commands.read_models import perform_caught_up
 
 FILE_MAX_BYTES = 64_000_000
 LINES_SHOWN = 50
@@ -51,11 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         given = await reconcile_file(desk, content, asked, actor=ACTOR)
         return given.report, [line async for line in every_line(desk, given.report.report_id)]
 
-    try:
-        with opened(arguments) as installation, caught_up(installation.app_dsn, _READS):
-            report, lines = at_desk(installation, work)
-    except NotUpToDate as behind:
-        raise NotCaughtUp(str(behind)) from behind
+    report, lines = perform_caught_up(arguments, _READS, work)
     if out is not None:
         _write(out, HEADER + "".join(map(line_as_csv, lines)))
     if arguments.json:

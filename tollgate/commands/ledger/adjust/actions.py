@@ -7,17 +7,14 @@ from admin_api.adjustments import operations as adjustments
 from admin_api.adjustments.operations import AdjustmentView, Wanted, proposal_id
 from admin_api.corrections.operations.corrections import check_approval, post_correction
 from admin_api.desk import Desk
-from admin_api.errors import NotCaughtUp
 from admin_api.fields.inputs import format_moment
 from ledger.money import format_usd
-from projections.catching_up import caught_up
-from projections.reading import NotUpToDate
 from projections.views.adjustments import PROJECTION, AdjustmentRow
-from tollgate.commands.at_the_desk import identifier, opened, perform, print_table
+from tollgate.commands.at_the_desk import identifier, perform, print_table
 from tollgate.commands.contract import OK
 from tollgate.commands.operator_token import read_token, signed_in
 from tollgate.commands.progress_bar import progress_bar
-from tollgate.installation import at_desk
+from tollgate.commands.read_models import perform_caught_up
 
 LISTED_MAX = 1_000
 
@@ -103,11 +100,7 @@ def list_adjustments(arguments: argparse.Namespace) -> int:
             desk, state=arguments.state, account_id=account_id, before=None, limit=LISTED_MAX
         )
 
-    try:
-        with opened(arguments) as installation, caught_up(installation.app_dsn, (PROJECTION,)):
-            rows = at_desk(installation, work)
-    except NotUpToDate as behind:
-        raise NotCaughtUp(str(behind)) from behind
+    rows = perform_caught_up(arguments, (PROJECTION,), work)
     print_table(
         ("ID", "KIND", "STATE", "ACCOUNT", "AMOUNT", "CODE", "PROPOSED BY", "DECIDED BY"),
         (

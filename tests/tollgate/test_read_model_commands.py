@@ -1,0 +1,54 @@
+"""`tollgate request list`, `usage` and `audit`, on a real database that no server folds."""
+
+import psycopg
+import pytest
+
+from ledger.store.append import adapt
+from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
+from ledger.streams.charge.events import RefundIssued, UsageSettled
+from tests.builders import LawfulLog
+from tests.servers import FreshDatabase
+from tests.tollgate.test_cli import Tool, tool
+
+__all__ = ["tool"]
+
+
+def grown(tool: Tool, database: FreshDatabase) -> list[Recorded]:
+    """The log behind a furnished ledger."""
+    tool.furnish()
+    with psycopg.connect(database.app_dsn, autocommit=True) as connection:
+        adapt(connection)
+        LawfulLog(connection, seed=1, accounts=3).grow(600, batch_groups=50)
+        query = f"select {RECORDED_COLUMNS} from ledger.event order by position"
+        return [recorded(row) for row in connection.execute(query, binary=True).fetchall()]
+
+
+def test_requests_are_listed_and_every_page_leads_to_the_next(
+    tool: Tool, database: FreshDatabase
+) -> None:
+    log = grown(tool, database)
+    closed = [
+        (str(one.stream_id), str(one.event.account_id))
+        for one in reversed(log)
+        if isinstance(one.event, UsageSettled | RefundIssued)
+    ]
+    listed: list[str] = []
+    before: tuple[str, ...] = ()
+    while True:
+        lines = tool.ok("request", "list", "--limit", "60", *before).splitlines()
+        more = lines.pop().split() if lines[-1].startswith("more: ") else []
+        listed += [line.split()[1] for line in lines[1:]]
+        if not more:
+            break
+        before = tuple(more[1:])
+    assert listed == [request for request, _ in closed]
+    account = closed[0][1]
+    own = [request for request, payer in closed if payer == account]
+    lines = tool.ok("request", "list", "--account", account, "--limit", "1000").splitlines()
+    assert [line.split()[1] for line in lines[1:]] == own
+    refunded = tool.ok("request", "list", "--status", "refunded", "--limit", "1").splitlines()
+    assert "  refunded: " in refunded[1]
+    with pytest.raises(SystemExit):
+        tool.run("request", "list", "--limit", "0")
+    assert tool.run("request", "list", "--from", "soon") == 2
+    assert tool.complained.startswith("tollgate: from: must be a date-time")

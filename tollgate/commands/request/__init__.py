@@ -1,0 +1,1 @@
+"""`tollgate request`: what holds for the whole installation."""
