@@ -29,6 +29,7 @@ from admin_api.prices.routes import imports as price_imports
 from admin_api.reconciliation import routes as reconciliation
 from admin_api.requests import routes as requests
 from admin_api.settings import routes as settings
+from admin_api.usage import routes as usage
 
 RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "accounts": (accounts.router,),
@@ -38,6 +39,7 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "prices": (prices.router, costs.router, price_books.router, price_imports.router),
     "groups": (groups.router,),
     "requests": (requests.router,),
+    "usage": (usage.router,),
     "ledger_events": (ledger_events.router,),
     "books": (statements.router, books.router, replays.router, exports.router),
     "configuration": (configuration.router,),

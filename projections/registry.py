@@ -18,7 +18,7 @@ from projections.views import (
     request_log,
     settings,
     upstream_daily,
-    usage_hourly,
+    usage_quarter_hours,
     users,
 )
 
@@ -37,7 +37,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     request_log.PROJECTION,
     settings.PROJECTION,
     upstream_daily.PROJECTION,
-    usage_hourly.PROJECTION,
+    usage_quarter_hours.PROJECTION,
     users.PROJECTION,
 )
 

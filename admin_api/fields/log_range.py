@@ -1,4 +1,4 @@
-"""A stretch of the log between two times as callers write them."""
+"""Stretches of the log and of days, between two times as callers write them."""
 
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -6,10 +6,14 @@ from typing import Any, NamedTuple
 from psycopg import AsyncConnection
 
 from admin_api.errors import InvalidInput
-from admin_api.fields.as_of import POSITION_MAX, parse_day_or_moment
+from admin_api.fields.as_of import POSITION_MAX, parse_day, parse_day_or_moment
 from ledger.book_days import read_days
 from ledger.store.reader import read_head
 from projections.books.as_of import last_before
+from projections.books.journal import DayRange, newest_day
+
+DAYS_UNLESS_ASKED = 31
+"""Days of a journal or a report where none were named: the last ones of the log."""
 
 
 class LogRange(NamedTuple):
@@ -36,6 +40,24 @@ async def read_range(
     after = 0 if begins is None else await last_before(connection, begins, head)
     beyond = POSITION_MAX if ends is None else await last_before(connection, ends, head) + 1
     return LogRange(after, min(beyond, before or POSITION_MAX))
+
+
+async def read_day_range(
+    connection: AsyncConnection[Any], since: str | None, until: str | None
+) -> DayRange:
+    """From one day of the books to another, both included; the last DAYS_UNLESS_ASKED of the log
+    where they are not given. Raises InvalidInput.
+    """
+    first = None if since is None else parse_day("from", since)
+    last = None if until is None else parse_day("to", until)
+    if last is None:
+        _, last = await newest_day(connection)
+        last = last if first is None else max(first, last)
+    if first is None:
+        first = last - timedelta(days=DAYS_UNLESS_ASKED - 1)
+    if first > last:
+        raise InvalidInput("to", "must not be before from")
+    return DayRange(first, last)
 
 
 async def _moment(

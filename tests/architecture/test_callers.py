@@ -19,7 +19,6 @@ READ_BY_NOBODY_YET = {
     "accounts": "D19: lists and lookups of accounts are answered from the configuration in memory",
     "audit_trail": "D19: the audit trail has no route",
     "keys": "D19: lists of keys are answered from the configuration in memory",
-    "usage_hourly": "D19: usage by hour and day has no route",
     "users": "D19: operators are not listed",
 }
 ASKED_BY_NOBODY_YET: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """Views of accounts, charges and usage on a log made by hand: each row is worked out on paper."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -15,18 +15,16 @@ from ledger.streams.account import (
     SpendingLimits,
 )
 from ledger.streams.api_key import KeyChanged, KeyIssued, KeyRevoked, KeyTerms
-from ledger.streams.charge.events import (
-    Attempt,
-)
+from ledger.streams.charge.events import Attempt, Cost, LateUsage
 from ledger.usage import Usage
 from projections.views import (
     accounts,
     keys,
     open_charges,
     request_log,
-    usage_hourly,
 )
 from projections.views.request_log import RequestFilter
+from projections.views.usage_quarter_hours import NO_CHANNEL, UsageFilter, sum_usage
 from tests.projections.conftest import Books
 from tests.projections.hand_made import (
     ACCOUNT,
@@ -188,35 +186,46 @@ def test_a_page_looks_at_so_many_requests_and_says_where_it_stopped(
     assert [row.charge_id for page in pages for row in page.requests] == [rare]
 
 
-def test_usage_adds_up_by_hour_and_combination(books: Books) -> None:
+def test_usage_adds_up_by_quarter_and_combination(books: Books) -> None:
     log = Log(books)
     log.add(derived_id("test", "c1"), credit(1_000))
+    cost = Cost(book="list", price_version=1, amount_nanos=3)
     for usage in (Usage(input=10, output=5), Usage(input=1, cache_read=3)):
         stream = charge_id()
-        log.add(stream, reserved(50), settled(50, usage, 4, shortfall_nanos=1))
-    log.add(stream, adjusted(9, reason="late_usage", usage=Usage(output=2)), adjusted(-3))
+        closing = settled(50, usage, 4, shortfall_nanos=1, cost=cost if usage.output else None)
+        log.add(stream, reserved(50), closing)
+    late = LateUsage(channel_id=SPARE, upstream_model="m", cost=cost)
+    log.add(stream, adjusted(9, reason="late_usage", usage=Usage(output=2), late=late))
+    log.add(stream, adjusted(-3))
     last = log.add(charge_id(), reserved(1), refunded(1))
-    hour = log.recorded_at(last).replace(minute=0, second=0, microsecond=0)
-    far = datetime(2100, 1, 1, tzinfo=UTC)
-    rows = show(books, usage_hourly.list_usage_of_account, ACCOUNT, since=hour, until=far)
-    key = (hour, ACCOUNT, KEY, "vendor/m")
-    nowhere = usage_hourly.NO_CHANNEL
-    assert sorted(rows, key=lambda row: row.channel_id) == [
-        usage_hourly.UsageRow(
-            *key, nowhere, "partner", refunds=1, adjustments=2, output=2, charged_nanos=6
-        ),
-        usage_hourly.UsageRow(
-            *key,
-            CHANNEL,
-            "partner",
-            requests=2,
-            input=11,
-            output=5,
-            cache_read=3,
-            charged_nanos=8,
-            shortfall_nanos=2,
-        ),
+    begin = log.recorded_at(1).replace(minute=0, second=0, microsecond=0)
+    end = log.recorded_at(last) + timedelta(days=1)
+    edges = (begin - timedelta(hours=1), begin, end)
+    asked = UsageFilter(account_id=ACCOUNT)
+    sums = show(books, sum_usage, edges, ("key_id", "channel_id"), asked, 9)
+    assert [(each.stretch, each.names) for each in sums] == [
+        (1, (KEY, channel_id)) for channel_id in sorted((NO_CHANNEL, CHANNEL, SPARE))
     ]
+    told = {
+        each.names[1]: {name: count for name, count in each.sums.items() if count} for each in sums
+    }
+    assert told == {
+        NO_CHANNEL: {"refunds": 1, "adjustments": 1, "charged_nanos": -3},
+        SPARE: {"adjustments": 1, "output": 2, "charged_nanos": 9, "cost_nanos": 3},
+        CHANNEL: {
+            "requests": 2,
+            "input": 11,
+            "output": 5,
+            "cache_read": 3,
+            "charged_nanos": 8,
+            "shortfall_nanos": 2,
+            "costed_requests": 1,
+            "cost_nanos": 3,
+        },
+    }
+    nobody = UsageFilter(account_id=OTHER)
+    assert show(books, sum_usage, edges, (), nobody, 9) == []
+    assert show(books, sum_usage, edges, ("key_id", "channel_id"), asked, 2) == sums[:2]
 
 
 def test_a_key_shows_its_terms_and_what_it_spent(books: Books) -> None:

@@ -1,11 +1,14 @@
 """`tollgate request list`, `usage` and `audit`, on a real database that no server folds."""
 
+import re
+
 import psycopg
 import pytest
 
+from ledger.money import format_usd
 from ledger.store.append import adapt
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
-from ledger.streams.charge.events import RefundIssued, UsageSettled
+from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
 from tests.builders import LawfulLog
 from tests.servers import FreshDatabase
 from tests.tollgate.test_cli import Tool, tool
@@ -52,3 +55,24 @@ def test_requests_are_listed_and_every_page_leads_to_the_next(
         tool.run("request", "list", "--limit", "0")
     assert tool.run("request", "list", "--from", "soon") == 2
     assert tool.complained.startswith("tollgate: from: must be a date-time")
+
+
+def test_usage_adds_up_to_what_was_settled(tool: Tool, database: FreshDatabase) -> None:
+    log = grown(tool, database)
+    settled = [one.event for one in log if isinstance(one.event, UsageSettled)]
+    adjusted = [one.event for one in log if isinstance(one.event, ChargeAdjusted)]
+    lines = tool.ok("usage", "--per", "total").splitlines()
+    heads, cells = re.split(r"  +", lines[0]), re.split(r"  +", lines[1])
+    told = dict(zip(heads, cells, strict=True))
+    assert told["REQUESTS"] == str(len(settled))
+    assert told["ADJUSTMENTS"] == str(len(adjusted))
+    charged = sum(each.charged_nanos for each in settled)
+    charged += sum(each.delta_nanos for each in adjusted)
+    assert told["CHARGED"] == format_usd(charged)
+    assert lines[2] == f"in UTC; everything up to position {log[-1].position} is counted"
+    by_account = tool.ok("usage", "--per", "hour", "--by", "account,model").splitlines()
+    assert {line.split()[2] for line in by_account[1:-1]} == {
+        str(each.account_id) for each in (*settled, *adjusted)
+    }
+    assert tool.run("usage", "--by", "colour") == 2
+    assert tool.complained.startswith("tollgate: by: must be some of account, key")

@@ -27,3 +27,5 @@ UNTIL = argument(
 )
 BEFORE = argument("--before", type=int, metavar="POSITION", help="as a page says it of the next")
 LIMIT = argument("--limit", type=_limit, default=100, metavar="NUMBER", help="default: 100")
+FROM_DAY = argument("--from", dest="since", metavar="DAY", help="the first day: 2030-01-31")
+TO_DAY = argument("--to", dest="until", metavar="DAY", help="the last day, included")

@@ -4,7 +4,7 @@ A new command is one file beside this one, and one entry here. A group of comman
 a registry of its own.
 """
 
-from tollgate.commands.arguments import DATA_DIR
+from tollgate.commands.arguments import DATA_DIR, FROM_DAY, TO_DAY
 from tollgate.commands.contract import Action, Command, Group, argument
 
 _HOST = argument("--host", help="the address to listen on (default: 0.0.0.0)")
@@ -30,6 +30,23 @@ _VERIFY = (
     ),
     argument("--event", metavar="FILE", help="the entry of a receipt that does not have it"),
     argument("--json", action="store_true", help="one JSON document instead of lines"),
+)
+_USAGE = (
+    argument("--per", choices=("hour", "day", "total"), default="day", help="default: day"),
+    argument(
+        "--by",
+        default="",
+        metavar="NAMES",
+        help="some of account,key,model,channel,group, with commas between",
+    ),
+    argument("--account", metavar="ACCOUNT", help="of this account"),
+    argument("--key", metavar="KEY", help="of this key, by its id"),
+    argument("--model", help="of this model"),
+    argument("--channel", metavar="CHANNEL", help="answered by this channel"),
+    argument("--group", help="at the prices of this group"),
+    FROM_DAY,
+    TO_DAY,
+    DATA_DIR,
 )
 _RESTORE = (
     _BACKUP,
@@ -81,6 +98,12 @@ COMMANDS: tuple[Command, ...] = (
         "request",
         "what was called, and what it cost",
         "tollgate.commands.request.registry:ACTIONS",
+    ),
+    Action(
+        "usage",
+        "requests, tokens and money; of the last 31 days of the log unless others are named",
+        "tollgate.commands.usage:run",
+        _USAGE,
     ),
     Group("token", "the root operator's token", "tollgate.commands.token.registry:ACTIONS"),
     Group(

@@ -25,7 +25,7 @@ _LAG_EVENTS_MAX = 10_000
 
 _LAG = """
     select p.name, p.position, h.position from operations.projection p, ledger.head h
-    where p.is_served and h.position - p.position > %s order by 1
+    where p.is_served and p.name = any(%s) and h.position - p.position > %s order by 1
 """
 
 
@@ -159,14 +159,16 @@ def _roles(connection: psycopg.Connection[Any], installation: Installation) -> I
 
 
 def _lag(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    for name, position, head in connection.execute(_LAG, (_LAG_EVENTS_MAX,)).fetchall():
+    known = {projection.name for projection in PROJECTIONS}
+    given = (sorted(known), _LAG_EVENTS_MAX)
+    for name, position, head in connection.execute(_LAG, given).fetchall():
         yield Finding(
             f"the read model {name} is at position {position} of {head}",
             "look for `projection.` in the log of the background process, or rebuild it with "
             f"`tollgate ledger rebuild {name}`",
         )
     served = connection.execute("select name from operations.projection where is_served").fetchall()
-    missing = {projection.name for projection in PROJECTIONS} - {name for (name,) in served}
+    missing = known - {name for (name,) in served}
     head_row = connection.execute("select position from ledger.head").fetchone()
     if missing and served and head_row is not None and head_row[0] > 0:
         yield Finding(

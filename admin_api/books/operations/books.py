@@ -12,7 +12,8 @@ from psycopg import AsyncConnection
 from admin_api.accounts.operations import require_account
 from admin_api.desk import Desk, served_position
 from admin_api.errors import DeskError, InvalidInput
-from admin_api.fields.as_of import parse_as_of, parse_day, parse_day_or_moment
+from admin_api.fields.as_of import parse_as_of, parse_day_or_moment
+from admin_api.fields.log_range import read_day_range
 from ledger.book_days import read_days
 from ledger.statement import BalanceAt, Statement, StatementBroken
 from projections.books import journal as journals
@@ -20,15 +21,12 @@ from projections.books import profit as profits
 from projections.books import statements
 from projections.books.as_of import AsOf, resolve_as_of
 from projections.books.balances import balance_at
-from projections.books.journal import DayRange, Journal, RangeTooLarge, newest_day
+from projections.books.journal import Journal, RangeTooLarge
 from projections.books.profit import By, ProfitReport, ReportTooLarge
 from projections.books.statements import Period
 from projections.books.trial_balance import BooksBroken, TrialBalance
 from projections.books.trial_balance import trial_balance as trial_balance_at
 from projections.views import profit_quarter_hours
-
-DAYS_UNLESS_ASKED = 31
-"""Days of a journal or a profit report where none were named: the last ones of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ async def trial_balance(desk: Desk, when: str | None) -> TrialBalance:
 async def journal(desk: Desk, since: str | None, until: str | None) -> Journal:
     """The journal of some days. Raises InvalidInput, QueryTooSlow."""
     async with _reading(desk) as connection:
-        return await journals.journal(connection, await _days(connection, since, until))
+        return await journals.journal(connection, await read_day_range(connection, since, until))
 
 
 async def profit(
@@ -93,7 +91,7 @@ async def profit(
     """Revenue, cost and profit of some days. Raises InvalidInput, NotCaughtUp, QueryTooSlow."""
     async with _reading(desk) as connection:
         await served_position(connection, profit_quarter_hours.PROJECTION.name, at_least)
-        days = await _days(connection, since, until)
+        days = await read_day_range(connection, since, until)
         return await profits.profit(connection, days, by, daily=daily)
 
 
@@ -125,16 +123,3 @@ async def _period(
     if is_reversed:
         raise InvalidInput("to", "must not be before from")
     return Period(await resolve_as_of(connection, when), begin, end)
-
-
-async def _days(connection: AsyncConnection[Any], since: str | None, until: str | None) -> DayRange:
-    first = None if since is None else parse_day("from", since)
-    last = None if until is None else parse_day("to", until)
-    if last is None:
-        _, last = await newest_day(connection)
-        last = last if first is None else max(first, last)
-    if first is None:
-        first = last - timedelta(days=DAYS_UNLESS_ASKED - 1)
-    if first > last:
-        raise InvalidInput("to", "must not be before from")
-    return DayRange(first, last)

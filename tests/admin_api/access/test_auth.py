@@ -35,6 +35,7 @@ READS: tuple[Asked, ...] = (
     ("GET", "/channel-types", None),
     ("GET", "/requests", None),
     ("GET", f"/requests/{ID}", None),
+    ("GET", "/usage", None),
     ("GET", "/ledger/events", None),
     ("GET", "/receipts/1000000.tlog-proof", None),
     ("GET", f"/accounts/{ID}/statement", None),

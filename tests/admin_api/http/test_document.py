@@ -165,6 +165,11 @@ ANSWERS: Mapping[str, str] = {
     "ScheduleThen": "long_context rates",
     "SettingThen": "changed_at name value version",
     "SettingsAsOfOutput": "as_of groups settings",
+    "UsageLineOutput": (
+        "account_id adjustments begins_at channel_id charged cost costed_requests ends_at group "
+        "key_id model refunds requests shortfall usage"
+    ),
+    "UsageOutput": "lines position time_zone",
     "StatementLineOutput": (
         "amount balance detail key_id kind model position recorded_at reference"
     ),

@@ -156,7 +156,7 @@ def test_a_check_over_http_and_on_the_command_line_say_the_same(program: Served)
 
 
 def test_who_leaves_does_not_stop_the_job(program: Served) -> None:
-    job_id = start(program, "/ledger/rebuilds", {"projections": ["usage_hourly"]})
+    job_id = start(program, "/ledger/rebuilds", {"projections": ["usage_quarter_hours"]})
     with watching(program, job_id) as response:
         assert next(events_of(response))[0] in ("progress", "end")
     until(lambda: job(program, job_id)["finished_at"], 60, "the rebuild")

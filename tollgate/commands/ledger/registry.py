@@ -9,7 +9,7 @@ from ledger.export.formats.registry import FORMATS as EXPORTED
 from ledger.export.selection import What
 from ledger.streams.adjustment import Direction, Reason
 from projections.reconciliation.registry import FORMATS as RECONCILED
-from tollgate.commands.arguments import ACCOUNT, DATA_DIR
+from tollgate.commands.arguments import ACCOUNT, DATA_DIR, FROM_DAY, TO_DAY
 from tollgate.commands.contract import Action, Command, Group, argument
 
 _AS_OF = argument(
@@ -19,8 +19,6 @@ _AS_OF = argument(
     help="as of this moment, the end of this day of the books, or this position: "
     "2030-01-31T12:00:00Z, 2030-01-31, 4182934",
 )
-_FROM_DAY = argument("--from", dest="since", metavar="DAY", help="the first day: 2030-01-31")
-_TO_DAY = argument("--to", dest="until", metavar="DAY", help="the last day, included")
 _FORCE = argument("--force", action="store_true", help="replace a file that is there")
 
 _STATEMENT = (
@@ -84,7 +82,7 @@ _RECONCILE = (
     ),
     argument("--provider-type", metavar="TYPE", help="all channels of this type"),
     argument("--from", dest="since", metavar="DAY", help="the first day, in UTC"),
-    _TO_DAY,
+    TO_DAY,
     argument(
         "--tolerance-bp",
         metavar="N",
@@ -209,8 +207,8 @@ ACTIONS: tuple[Command, ...] = (
         "tollgate.commands.ledger.journal:run",
         (
             argument("--day", metavar="DAY", help="this one day: 2030-01-31"),
-            _FROM_DAY,
-            _TO_DAY,
+            FROM_DAY,
+            TO_DAY,
             DATA_DIR,
         ),
     ),
@@ -226,8 +224,8 @@ ACTIONS: tuple[Command, ...] = (
                 help="default: channel",
             ),
             argument("--daily", action="store_true", help="day by day"),
-            _FROM_DAY,
-            _TO_DAY,
+            FROM_DAY,
+            TO_DAY,
             DATA_DIR,
         ),
     ),

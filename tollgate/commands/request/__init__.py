@@ -1,1 +1,1 @@
-"""`tollgate request`: what holds for the whole installation."""
+"""`tollgate request`: what was called, and what it cost."""

@@ -1,0 +1,1 @@
+"""Usage: what calls took and what they cost, added up."""
