@@ -1,5 +1,6 @@
 """Users of the desk: their roles, and the proofs of identity that are accepted."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from ledger.streams.user import (
     UserRegistered,
 )
 from projections.contract import Json, Key, Projection, Row, Table, document, one_by_one
-from projections.reading import find_row, list_rows
+from projections.reading import list_rows
 
 _IDENTITIES = msgspec.json.Decoder(list[tuple[str, str]])
 
@@ -92,20 +93,9 @@ TABLE = Table(
 PROJECTION = Projection(name="users", version=2, tables=(TABLE,))
 
 
-async def find_user(connection: AsyncConnection[Any], user_id: UUID) -> UserRow | None:
-    """One user."""
-    return await find_row(connection, TABLE, UserRow, (user_id,))
-
-
 async def list_users(
-    connection: AsyncConnection[Any], *, after: UUID | None, limit: int
-) -> list[UserRow]:
-    """Users in the order of their ids, beginning behind `after`."""
-    return await list_rows(
-        connection,
-        TABLE,
-        UserRow,
-        "where user_id > coalesce(%s, '00000000-0000-0000-0000-000000000000'::uuid) "
-        "order by user_id limit %s",
-        (after, limit),
-    )
+    connection: AsyncConnection[Any], user_ids: Sequence[UUID]
+) -> dict[UUID, UserRow]:
+    """Those of these users that there are, by their ids."""
+    rows = await list_rows(connection, TABLE, UserRow, "where user_id = any(%s)", (list(user_ids),))
+    return {row.user_id: row for row in rows}

@@ -43,6 +43,7 @@ from projections.views import (
     settings,
     users,
 )
+from projections.views.audit_trail import ActFilter
 from tests.projections.conftest import Books
 from tests.projections.hand_made import (
     ACCOUNT,
@@ -213,16 +214,14 @@ def test_a_user_shows_role_state_and_accepted_identities(books: Books) -> None:
         IdentityUnlinked(user_id=USER, method="token", subject="c", actor="root"),
         UserDisabled(user_id=USER, actor="root"),
     )
-    row = show(books, users.find_user, USER)
-    assert row is not None
+    row = show(books, users.list_users, [USER])[USER]
     assert (row.role, row.is_disabled, row.is_erased) == ("auditor", True, False)
     assert msgspec.json.decode(row.identities) == [["token", "a"], ["token", "b"]]
     log.add(USER, UserEnabled(user_id=USER, actor="root"))
     log.add(USER, SubjectErased(user_id=USER, actor="root"))
-    listed = show(books, users.list_users, after=None, limit=9)
-    assert [(each.is_disabled, each.is_erased, each.identities) for each in listed] == [
-        (False, True, "[]")
-    ]
+    row = show(books, users.list_users, [USER])[USER]
+    assert (row.is_disabled, row.is_erased, row.identities) == (False, True, "[]")
+    assert show(books, users.list_users, [ACCOUNT]) == {}
 
 
 def test_the_audit_trail_names_every_act_its_actor_and_its_reason(books: Books) -> None:
@@ -232,13 +231,13 @@ def test_the_audit_trail_names_every_act_its_actor_and_its_reason(books: Books) 
     log.add(derived_id("test", "c1"), credit(1_000))
     log.add(stream, reserved(5), settled(5, Usage(), 0))
     last = log.add(ACCOUNT, AccountSuspended(account_id=ACCOUNT, actor="bob", reason="late"))
-    acts = show(books, audit_trail.list_acts, before=last + 1, limit=2)
+    acts = show(books, audit_trail.list_acts, ActFilter(before=last + 1), 2)
     assert [(act.position, act.actor, act.topic, act.reason) for act in acts] == [
         (last, "bob", "account.AccountSuspended.v1", "late"),
         (first + 1, "root", "credit.CreditGranted.v1", ""),
     ]
     assert acts[0].recorded_at == log.recorded_at(last)
-    older = show(books, audit_trail.list_acts, before=acts[-1].position, limit=2)
+    older = show(books, audit_trail.list_acts, ActFilter(before=acts[-1].position), 2)
     assert [(act.actor, act.stream_id, act.version) for act in older] == [("ann", ACCOUNT, 1)]
 
 

@@ -76,3 +76,18 @@ def test_usage_adds_up_to_what_was_settled(tool: Tool, database: FreshDatabase) 
     }
     assert tool.run("usage", "--by", "colour") == 2
     assert tool.complained.startswith("tollgate: by: must be some of account, key")
+
+
+def test_the_audit_trail_names_who_did_what(tool: Tool) -> None:
+    account = tool.furnish()
+    lines = tool.ok("audit", "--stream", account).splitlines()
+    assert len(lines) == 2
+    assert lines[1].split()[1:5] == ["command-line", "-", "account.AccountOpened.v1", account]
+    of_account = tool.ok("audit", "--account", account, "--limit", "2").splitlines()
+    assert [line.split()[3] for line in of_account[1:3]] == [
+        "api_key.KeyIssued.v1",
+        "credit.CreditGranted.v1",
+    ]
+    older = tool.ok("audit", "--account", account, *of_account[3].split()[1:]).splitlines()
+    assert older[1:] == lines[1:]
+    assert tool.run("audit", "--type", "nonsense") == 2

@@ -4,7 +4,7 @@ A new command is one file beside this one, and one entry here. A group of comman
 a registry of its own.
 """
 
-from tollgate.commands.arguments import DATA_DIR, FROM_DAY, TO_DAY
+from tollgate.commands.arguments import BEFORE, DATA_DIR, FROM_DAY, LIMIT, SINCE, TO_DAY, UNTIL
 from tollgate.commands.contract import Action, Command, Group, argument
 
 _HOST = argument("--host", help="the address to listen on (default: 0.0.0.0)")
@@ -46,6 +46,17 @@ _USAGE = (
     argument("--group", help="at the prices of this group"),
     FROM_DAY,
     TO_DAY,
+    DATA_DIR,
+)
+_AUDIT = (
+    argument("--actor", help="by this actor, as the list names it"),
+    argument("--stream", metavar="ID", help="to this account, key, channel, ..."),
+    argument("--account", metavar="ACCOUNT", help="of this account"),
+    argument("--type", help="of this type of event, as the list names it"),
+    SINCE,
+    UNTIL,
+    BEFORE,
+    LIMIT,
     DATA_DIR,
 )
 _RESTORE = (
@@ -104,6 +115,12 @@ COMMANDS: tuple[Command, ...] = (
         "requests, tokens and money; of the last 31 days of the log unless others are named",
         "tollgate.commands.usage:run",
         _USAGE,
+    ),
+    Action(
+        "audit",
+        "who did what, when and why; the newest first",
+        "tollgate.commands.audit:run",
+        _AUDIT,
     ),
     Group("token", "the root operator's token", "tollgate.commands.token.registry:ACTIONS"),
     Group(

@@ -36,6 +36,7 @@ READS: tuple[Asked, ...] = (
     ("GET", "/requests", None),
     ("GET", f"/requests/{ID}", None),
     ("GET", "/usage", None),
+    ("GET", "/audit", None),
     ("GET", "/ledger/events", None),
     ("GET", "/receipts/1000000.tlog-proof", None),
     ("GET", f"/accounts/{ID}/statement", None),

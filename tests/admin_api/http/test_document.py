@@ -28,6 +28,10 @@ SECRET = re.compile(r"(sk|tg)-[A-Za-z0-9_-]{20,}")
 ANSWERS: Mapping[str, str] = {
     "AccountOutput": "group id is_suspended limits name opened_at",
     "AccountPage": "accounts next",
+    "ActOutput": (
+        "account_id actor actor_name actor_role position reason recorded_at stream type version"
+    ),
+    "ActPage": "acts next position",
     "AdjustmentOutput": "delta position reason",
     "AttemptOutput": "channel_id duration_ms outcome status ttft_ms",
     "ChannelList": "channels",
