@@ -30,6 +30,7 @@ from admin_api.prices.routes import imports as price_imports
 from admin_api.reconciliation import routes as reconciliation
 from admin_api.requests import routes as requests
 from admin_api.settings import routes as settings
+from admin_api.totals import routes as totals
 from admin_api.usage import routes as usage
 
 RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
@@ -40,6 +41,7 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "prices": (prices.router, costs.router, price_books.router, price_imports.router),
     "groups": (groups.router,),
     "requests": (requests.router,),
+    "totals": (totals.router,),
     "usage": (usage.router,),
     "audit": (audit.router,),
     "ledger_events": (ledger_events.router,),

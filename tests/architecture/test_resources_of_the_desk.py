@@ -24,6 +24,7 @@ ASKED = {
     "jobs": {"books", "corrections"},  # the list of kinds
     "keys": {"accounts"},
     "prices": {"channels", "corrections", "credits", "jobs"},  # a preview is a what-if
+    "totals": {"accounts"},
 }
 """Which others a resource needs. Another arrow is to be thought about; none may be left over."""
 

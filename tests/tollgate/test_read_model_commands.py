@@ -1,6 +1,7 @@
-"""`tollgate request list`, `usage` and `audit`, on a real database that no server folds."""
+"""`tollgate request list`, `usage`, `totals` and `audit`, on a database that no server folds."""
 
 import re
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -91,3 +92,21 @@ def test_the_audit_trail_names_who_did_what(tool: Tool) -> None:
     older = tool.ok("audit", "--account", account, *of_account[3].split()[1:]).splitlines()
     assert older[1:] == lines[1:]
     assert tool.run("audit", "--type", "nonsense") == 2
+
+
+def test_totals_are_what_was_credited_and_charged(tool: Tool) -> None:
+    account = tool.furnish()
+    other = tool.ok("account", "add", "Somebody")
+    lines = [re.split(r"  +", line) for line in tool.ok("totals", "accounts").splitlines()]
+    assert sorted(lines[1:]) == sorted(
+        [
+            [account, "Größe & Co", "12.5", "0", "0", "12.5", "0"],
+            [other, "Somebody", "0", "0", "0", "0", "0"],
+        ]
+    )
+    first = tool.ok("totals", "accounts", "--limit", "1").splitlines()
+    rest = tool.ok("totals", "accounts", *first[2].split()[1:]).splitlines()
+    assert sorted([first[1].split()[0], rest[1].split()[0]]) == sorted([account, other])
+    (_, key) = tool.ok("totals", "keys", account).splitlines()
+    assert key.split()[1:] == ["Laptop", "0", "0", "0", "-"]
+    assert tool.run("totals", "keys", str(uuid4())) == 1

@@ -116,6 +116,11 @@ COMMANDS: tuple[Command, ...] = (
         "tollgate.commands.usage:run",
         _USAGE,
     ),
+    Group(
+        "totals",
+        "what accounts and keys came to since they were made",
+        "tollgate.commands.totals.registry:ACTIONS",
+    ),
     Action(
         "audit",
         "who did what, when and why; the newest first",

@@ -36,6 +36,8 @@ READS: tuple[Asked, ...] = (
     ("GET", "/requests", None),
     ("GET", f"/requests/{ID}", None),
     ("GET", "/usage", None),
+    ("GET", "/totals/accounts", None),
+    ("GET", f"/totals/keys?account={ID}", None),
     ("GET", "/audit", None),
     ("GET", "/ledger/events", None),
     ("GET", "/receipts/1000000.tlog-proof", None),

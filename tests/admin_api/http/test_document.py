@@ -28,6 +28,13 @@ SECRET = re.compile(r"(sk|tg)-[A-Za-z0-9_-]{20,}")
 ANSWERS: Mapping[str, str] = {
     "AccountOutput": "group id is_suspended limits name opened_at",
     "AccountPage": "accounts next",
+    "AccountTotalsOutput": (
+        "available charged credited credits group held id is_suspended name position posted "
+        "requests"
+    ),
+    "AccountTotalsPage": "accounts next position",
+    "KeyTotalsOutput": "account_id held id is_revoked last_used_at name requests spent",
+    "KeyTotalsPage": "keys next position",
     "ActOutput": (
         "account_id actor actor_name actor_role position reason recorded_at stream type version"
     ),

@@ -1,0 +1,1 @@
+"""Totals: what accounts and keys came to since they were made."""

@@ -1,0 +1,1 @@
+"""`tollgate totals`: what accounts and keys came to since they were made."""
