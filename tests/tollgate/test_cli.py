@@ -246,6 +246,14 @@ def test_fsck_names_a_changed_budget_and_a_rebuild_needs_no_server(
         connection.execute("update ledger.budget set posted_nanos = posted_nanos + 1")
     assert tool.run("ledger", "fsck") == 1
     assert account in tool.said
+    assert tool.run("ledger", "rebuild", "budget", "--compare") == 2
+    assert tool.run("ledger", "rebuild", "budget", "accounts") == 2
+    told = tool.ok("ledger", "rebuild", "budget").splitlines()
+    assert f"{account}: was posted 12.500000001, held 0, is posted 12.5, held 0" in told
+    assert tool.ok("ledger", "fsck") == "the books are clean"
+    assert (
+        tool.ok("ledger", "rebuild", "budget") == "budget: 0 of its rows were not what the log says"
+    )
 
 
 def test_the_doctor_finds_nothing_on_a_sound_installation(tool: Tool) -> None:

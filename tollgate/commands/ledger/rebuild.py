@@ -1,8 +1,15 @@
-"""`tollgate ledger rebuild`: fold read models anew from the log; serve that, or only compare."""
+"""`tollgate ledger rebuild`: fold read models anew from the log; serve that, or only compare.
+
+`tollgate ledger rebuild budget`: the same of the budgets that holds are decided by. They are no
+read model: appends keep them, so they are made anew only where somebody changed them by hand.
+"""
 
 import argparse
 import sys
 
+from ledger.budget import rebuild_budget
+from ledger.money import format_usd
+from ledger.store.reader import Balance
 from projections.batches import LogBroken, ProjectionStopped
 from projections.comparison import Difference, compare
 from projections.contract import Projection
@@ -14,13 +21,16 @@ from tollgate.commands.contract import FINDINGS, OK, UsageRefused
 from tollgate.commands.progress_bar import progress_bar
 
 _DIFFERENCES_TOLD_MAX = 20
+_BUDGET = "budget"
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if _BUDGET in arguments.names:
+        return _run_budget(arguments)
     known = {projection.name for projection in PROJECTIONS}
     for name in arguments.names:
         if name not in known:
-            told = ", ".join(sorted(known))
+            told = ", ".join(sorted({*known, _BUDGET}))
             raise UsageRefused(f"no read model is called {name[:60]!r}; there are {told}")
     do = _compare_one if arguments.compare else _rebuild_one
     is_all_well = True
@@ -36,6 +46,29 @@ def run(arguments: argparse.Namespace) -> int:
                 print(line)
             is_all_well = is_all_well and said.is_well
     return OK if is_all_well else FINDINGS
+
+
+def _run_budget(arguments: argparse.Namespace) -> int:
+    if arguments.names != [_BUDGET] or arguments.compare:
+        raise UsageRefused("rebuild the budget alone; `tollgate ledger fsck` compares it")
+    with opened(arguments) as installation:
+        wrong = rebuild_budget(installation.owner_dsn)
+    for difference in wrong:
+        stored, folded = _figures(difference.stored), _figures(difference.folded)
+        print(f"{difference.scope}: was {stored}, is {folded}")
+    print(f"budget: {len(wrong)} of its rows were not what the log says")
+    if wrong:
+        print(
+            "the cache in Redis says of these what it was told before, until their next event: "
+            "empty it if `tollgate ledger fsck` still finds them"
+        )
+    return OK
+
+
+def _figures(balance: Balance | None) -> str:
+    if balance is None:
+        return "nothing"
+    return f"posted {format_usd(balance.posted_nanos)}, held {format_usd(balance.held_nanos)}"
 
 
 class _Said:

@@ -173,10 +173,12 @@ ACTIONS: tuple[Command, ...] = (
     ),
     Action(
         "rebuild",
-        "fold read models anew from the log",
+        "fold read models anew from the log, or the budgets that holds are decided by",
         "tollgate.commands.ledger.rebuild:run",
         (
-            argument("names", nargs="*", metavar="NAME", help="default: all of them"),
+            argument(
+                "names", nargs="*", metavar="NAME", help="default: all read models; or budget"
+            ),
             argument(
                 "--compare", action="store_true", help="only tell what a replay gives otherwise"
             ),
