@@ -70,6 +70,14 @@ class Vault:
         data_key = _decrypt(self._wrapping, wrapped, associated)
         return _encrypt(new._wrapping, data_key, associated)
 
+    def holds(self, wrapped: bytes, subject: UUID) -> bool:
+        """Whether this is a data key of the subject under this secret."""
+        try:
+            self._data_key(wrapped, subject)
+        except VaultRefused:
+            return False
+        return True
+
     def _data_key(self, wrapped: bytes, subject: UUID) -> AESGCM:
         return AESGCM(_decrypt(self._wrapping, wrapped, _subject_bytes(subject)))
 
@@ -125,11 +133,18 @@ async def forget(connection: AsyncConnection[Any], subject: UUID) -> bool:
     return cursor.rowcount > 0
 
 
-async def rewrap(connection: AsyncConnection[Any], old: Vault, new: Vault) -> int:
-    """Put every data key under a new secret, all or none; returns how many there are.
+class Rewrapped(NamedTuple):
+    """How many data keys were put under the new secret, and how many were under it before."""
 
-    Raises VaultRefused if one is not under the old secret. Whoever still writes with the old
-    secret must be stopped first.
+    now: int
+    before: int
+
+
+async def rewrap(connection: AsyncConnection[Any], old: Vault, new: Vault) -> Rewrapped:
+    """Put every data key under a new secret, all or none; once more changes nothing.
+
+    Raises VaultRefused if one is under neither. Whoever still writes with the old secret must be
+    stopped first.
     """
     async with connection.transaction():
         await connection.execute("lock table vault.data_key in exclusive mode")
@@ -137,11 +152,12 @@ async def rewrap(connection: AsyncConnection[Any], old: Vault, new: Vault) -> in
             "select subject, wrapped from vault.data_key", binary=True
         )
         rows = await cursor.fetchall()
-        rewrapped = [(old.rewrapped(wrapped, subject, new), subject) for subject, wrapped in rows]
+        left = [(wrapped, subject) for subject, wrapped in rows if not new.holds(wrapped, subject)]
+        rewrapped = [(old.rewrapped(wrapped, subject, new), subject) for wrapped, subject in left]
         await connection.cursor().executemany(
             "update vault.data_key set wrapped = %s where subject = %s", rewrapped
         )
-    return len(rows)
+    return Rewrapped(len(left), len(rows) - len(left))
 
 
 async def _data_key_of(connection: AsyncConnection[Any], vault: Vault, subject: UUID) -> bytes:

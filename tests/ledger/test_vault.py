@@ -230,7 +230,9 @@ def test_a_new_secret_opens_everything_and_the_old_one_nothing(
         rows = [entity_id() for _ in range(3)]
         for row_id in rows:
             await vault.put(connection, old, place(row_id=row_id, subject=row_id), str(row_id))
-        assert await vault.rewrap(connection, old, new) == 3
+        await vault.put(connection, new, place(row_id=entity_id(), subject=entity_id()), "text")
+        assert await vault.rewrap(connection, old, new) == (3, 1)
+        assert await vault.rewrap(connection, old, new) == (0, 4)
         many = await vault.get_many(connection, new, "channel", "key", rows)
         assert many == {row_id: str(row_id) for row_id in rows}
         with pytest.raises(VaultRefused):

@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import shutil
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ from admin_api.channels import operations as channels
 from admin_api.desk import Desk
 from admin_api.operators.operations import find_operator
 from ledger.streams import channel
-from tests.servers import FreshDatabase, made_database
+from tests.servers import FreshDatabase, made_database, make_data_directory
 from tollgate import installation
 from tollgate.backup.load import read_manifest
 from tollgate.cli import main
+from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.settings import Settings
 
@@ -435,3 +437,74 @@ def spoil(file: Path, spoilt: Path, damage: str) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
+
+
+NEW_SECRET = "b7e0c2d94a6f18350e9d7c6b5a4f3e21"
+
+
+def test_a_rotated_secret_opens_everything_and_the_old_one_nothing(
+    tool: Tool, database: FreshDatabase, redis_url: str
+) -> None:
+    account = tool.furnish()
+    tool.type("short\n")
+    assert tool.run("vault", "rotate") == 2
+    assert "needs 32" in tool.complained
+    tool.type(f"{SECRET}\n")
+    assert tool.run("vault", "rotate") == 2
+    tool.type(f"{NEW_SECRET}\n")
+    assert tool.ok("vault", "rotate").startswith("2 data keys are under the new secret now")
+    assert NEW_SECRET not in tool.said + tool.complained
+    tool.type(f"{NEW_SECRET}\n")
+    assert tool.ok("vault", "rotate").startswith(
+        "0 data keys are under the new secret now, 2 were before"
+    )
+    tool.use(database, redis_url, NEW_SECRET)
+    assert "Größe & Co" in tool.ok("account", "list")
+    assert "Laptop" in tool.ok("key", "list", account)
+    assert tool.ok("doctor") == "nothing is wrong"
+    tool.use(database, redis_url, SECRET)
+    assert tool.run("account", "list") != 0
+    tool.type("3b9f0c1d7e2a48569d0f1b3c5e7a9246\n")
+    assert tool.run("vault", "rotate") == 1
+    tool.use(database, redis_url, NEW_SECRET)
+    assert "Größe & Co" in tool.ok("account", "list")
+
+
+def test_a_secret_is_not_rotated_under_a_serving_node(tool: Tool, database: FreshDatabase) -> None:
+    tool.furnish()
+    with psycopg.connect(database.app_dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into operations.node_lease (node, boot, expires_at) "
+            "values ('front-1', gen_random_uuid(), clock_timestamp() + interval '1 minute')"
+        )
+    tool.type(f"{NEW_SECRET}\n")
+    assert tool.run("vault", "rotate") == 2
+    assert "front-1" in tool.complained
+    assert "Größe & Co" in tool.ok("account", "list")
+
+
+def test_the_kept_secret_is_replaced_and_an_interrupted_rotation_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SQL_DSN", "SQL_OWNER_DSN", "REDIS_CONN_STRING", "CRYPTO_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    tool = Tool(make_data_directory().root, capsys, monkeypatch)
+    tool.ok("account", "add", "Größe & Co")
+    secrets = tool.folder / "secrets"
+    old = (secrets / "crypto_secret").read_text()
+    replace = DataDirectory.replace_secret
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DataDirectory, "replace_secret", killed)
+    assert tool.run("vault", "rotate") != 0
+    assert (secrets / "crypto_secret").read_text() == old
+    monkeypatch.setattr(DataDirectory, "replace_secret", replace)
+    assert tool.ok("vault", "rotate").startswith(
+        "0 data keys are under the new secret now, 1 were before"
+    )
+    assert [path.name for path in secrets.glob("crypto_secret*")] == ["crypto_secret"]
+    assert (secrets / "crypto_secret").read_text() != old
+    assert "Größe & Co" in tool.ok("account", "list")
+    shutil.rmtree(tool.folder.parent)

@@ -129,6 +129,11 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Group("token", "the root operator's token", "tollgate.commands.token.registry:ACTIONS"),
     Group(
+        "vault",
+        "the secret that names and provider keys are sealed under",
+        "tollgate.commands.vault.registry:ACTIONS",
+    ),
+    Group(
         "ledger",
         "the books: check, rebuild, report and prove, while the server runs or not",
         "tollgate.commands.ledger.registry:ACTIONS",

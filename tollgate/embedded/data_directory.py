@@ -183,6 +183,11 @@ class DataDirectory:
             raise StartRefused(f"the secret {path} is empty", "restore it from a backup")
         return value
 
+    def replace_secret(self, name: str, successor: str) -> None:
+        """From now on the secret `name` is what `successor` was, and there is none of that name."""
+        (self.secrets / successor).replace(self.secrets / name)
+        sync_folder(self.secrets)
+
     def _create(self) -> None:
         # Root's folder lets others pass, never list: Postgres' account must reach its own folder.
         mode = 0o711 if os.geteuid() == 0 else 0o700

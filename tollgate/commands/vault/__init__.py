@@ -1,0 +1,1 @@
+"""`tollgate vault`: the secret that names and provider keys are sealed under."""
