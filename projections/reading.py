@@ -7,7 +7,7 @@ from typing import Any, LiteralString, TypeVar
 from psycopg import AsyncConnection, sql
 
 from ledger import clock
-from projections.contract import Key, Row, Table
+from projections.contract import Row, Table
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -17,17 +17,6 @@ _POLL_S = 0.02
 
 class NotUpToDate(Exception):
     """A projection did not reach the position that was asked for in time."""
-
-
-async def find_row(
-    connection: AsyncConnection[Any], table: Table, row: type[RowT], key: Key
-) -> RowT | None:
-    """The row under a key, None where there is none."""
-    condition = sql.SQL(" and ").join(
-        sql.SQL("{} = %s").format(sql.Identifier(name)) for name in table.key
-    )
-    found = await _select(connection, table, row, sql.SQL("where ") + condition, key)
-    return found[0] if found else None
 
 
 async def list_rows(

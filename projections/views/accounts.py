@@ -28,7 +28,7 @@ from ledger.streams.contract import AccountEvent, Event
 from ledger.streams.credit import CreditGranted
 from ledger.streams.registry import STREAM_OF, stream_of
 from projections.contract import Key, Projection, Row, Table, members
-from projections.reading import find_row, list_rows
+from projections.reading import list_rows
 
 
 class AccountRow(Row, frozen=True):
@@ -155,11 +155,6 @@ PROJECTION = Projection(
     },
     uses_places=members("version recorded_at account_id"),
 )
-
-
-async def find_account(connection: AsyncConnection[Any], account_id: UUID) -> AccountRow | None:
-    """One account."""
-    return await find_row(connection, TABLE, AccountRow, (account_id,))
 
 
 async def list_accounts(

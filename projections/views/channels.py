@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.channel import (
@@ -20,7 +19,6 @@ from ledger.streams.channel import (
 )
 from ledger.streams.charge.events import RefundIssued, UsageSettled
 from projections.contract import Json, Key, Projection, Row, Table, document, members, one_by_one
-from projections.reading import find_row, list_rows
 
 _ROUTED = (ChannelAdded, ChannelChanged)
 _CONFIGURED = (
@@ -157,22 +155,3 @@ PROJECTION = Projection(
     },
     uses_places=members("recorded_at"),
 )
-
-
-async def find_channel(connection: AsyncConnection[Any], channel_id: UUID) -> ChannelRow | None:
-    """One channel, removed ones too."""
-    return await find_row(connection, TABLE, ChannelRow, (channel_id,))
-
-
-async def list_channels(
-    connection: AsyncConnection[Any], *, after: UUID | None, limit: int
-) -> list[ChannelRow]:
-    """Channels that are not removed, in the order of their ids, beginning behind `after`."""
-    return await list_rows(
-        connection,
-        TABLE,
-        ChannelRow,
-        "where channel_id > coalesce(%s, '00000000-0000-0000-0000-000000000000'::uuid) "
-        "and state <> 'removed' order by channel_id limit %s",
-        (after, limit),
-    )

@@ -1,14 +1,10 @@
 """Price groups: what their members pay of the list price, now."""
 
 from datetime import datetime
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.group import GroupSet
 from projections.contract import Key, Projection, Row, Table, one_by_one
-from projections.reading import find_row, list_rows
 
 
 class GroupRow(Row, frozen=True):
@@ -53,21 +49,3 @@ TABLE = Table(
     fold=one_by_one(apply),
 )
 PROJECTION = Projection(name="groups", version=1, tables=(TABLE,))
-
-
-async def find_group(connection: AsyncConnection[Any], name: str) -> GroupRow | None:
-    """One group."""
-    return await find_row(connection, TABLE, GroupRow, (name,))
-
-
-async def list_groups(
-    connection: AsyncConnection[Any], *, after: str, limit: int
-) -> list[GroupRow]:
-    """Groups by name, beginning behind `after`."""
-    return await list_rows(
-        connection,
-        TABLE,
-        GroupRow,
-        "where name > %s order by name limit %s",
-        (after, limit),
-    )

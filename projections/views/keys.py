@@ -17,7 +17,7 @@ from ledger.streams.charge.events import (
     UsageSettled,
 )
 from projections.contract import Json, Key, Projection, Row, Table, document, members
-from projections.reading import find_row, list_rows
+from projections.reading import list_rows
 
 _CHARGE = (QuotaReserved, UsageSettled, RefundIssued, ChargeAdjusted)
 
@@ -139,11 +139,6 @@ PROJECTION = Projection(
     },
     uses_places=members("version recorded_at account_id"),
 )
-
-
-async def find_key(connection: AsyncConnection[Any], key_id: UUID) -> KeyRow | None:
-    """One key, revoked ones too."""
-    return await find_row(connection, TABLE, KeyRow, (key_id,))
 
 
 async def list_keys_of_account(

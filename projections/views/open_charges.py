@@ -1,16 +1,13 @@
 """Open charges: what is held right now, by whom; a charge leaves when it is closed."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
 from projections.contract import Key, Projection, Row, Table, members, one_by_one, starts_its_stream
-from projections.reading import list_rows
 
 
 class OpenChargeRow(Row, frozen=True):
@@ -75,17 +72,3 @@ PROJECTION = Projection(
     },
     uses_places=members("stream_id version recorded_at"),
 )
-
-
-async def list_open_charges(
-    connection: AsyncConnection[Any], *, after: UUID | None, limit: int
-) -> list[OpenChargeRow]:
-    """Open charges, the oldest first, beginning behind `after`."""
-    return await list_rows(
-        connection,
-        TABLE,
-        OpenChargeRow,
-        "where charge_id > coalesce(%s, '00000000-0000-0000-0000-000000000000'::uuid) "
-        "order by charge_id limit %s",
-        (after, limit),
-    )

@@ -18,7 +18,7 @@ from ledger.pricing import output_tokens, prompt_tokens
 from ledger.store.reader import Recorded
 from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
 from projections.contract import Key, Projection, Row, Table, members, one_by_one
-from projections.reading import find_row, list_rows, where_equal
+from projections.reading import list_rows, where_equal
 
 
 class RequestRow(Row, frozen=True):
@@ -173,11 +173,6 @@ class RequestPage(NamedTuple):
 
     requests: list[RequestRow]
     next_before: int | None
-
-
-async def find_request(connection: AsyncConnection[Any], charge_id: UUID) -> RequestRow | None:
-    """One closed request, with its account and key for whoever must decide who may see it."""
-    return await find_row(connection, TABLE, RequestRow, (charge_id,))
 
 
 async def list_requests(

@@ -1,14 +1,10 @@
 """Settings of the whole installation, as they are now."""
 
 from datetime import datetime
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from ledger.store.reader import Recorded
 from ledger.streams.setting import SettingChanged
 from projections.contract import Key, Projection, Row, Table, one_by_one
-from projections.reading import find_row, list_rows
 
 
 class SettingRow(Row, frozen=True):
@@ -51,21 +47,3 @@ TABLE = Table(
     fold=one_by_one(apply),
 )
 PROJECTION = Projection(name="settings", version=1, tables=(TABLE,))
-
-
-async def find_setting(connection: AsyncConnection[Any], name: str) -> SettingRow | None:
-    """One setting."""
-    return await find_row(connection, TABLE, SettingRow, (name,))
-
-
-async def list_settings(
-    connection: AsyncConnection[Any], *, after: str, limit: int
-) -> list[SettingRow]:
-    """Settings by name, beginning behind `after`."""
-    return await list_rows(
-        connection,
-        TABLE,
-        SettingRow,
-        "where name > %s order by name limit %s",
-        (after, limit),
-    )

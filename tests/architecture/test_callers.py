@@ -18,8 +18,6 @@ _SELECTED = re.compile(r"\b(?:from|join) projections\.(\w+)")
 ASKED_BY_NOBODY_YET: dict[str, str] = {}
 CALLED_BY_NOBODY = {
     "ledger.export.formats.*.begin": "imported by the name of the format when a file is begun",
-    "projections.views.*.find_*": "D19: rows of read models that have no route yet",
-    "projections.views.*.list_*": "D19: rows of read models that have no route yet",
 }
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
+from psycopg import sql
 
 from ledger.ids import derived_id
 from ledger.pricing import Multiplier, Price, price_lines
@@ -23,11 +24,14 @@ from ledger.streams.charge.events import (
 from ledger.streams.contract import Event
 from ledger.streams.credit import CreditGranted
 from ledger.usage import Usage
+from projections.contract import Row, Table
+from projections.reading import list_rows
 from tests.builders import append_events
 from tests.projections.conftest import Books
 from tests.projections.driving import run_to_head
 
 T = TypeVar("T")
+RowT = TypeVar("RowT", bound=Row)
 
 ACCOUNT, OTHER = derived_id("test", "account"), derived_id("test", "other")
 KEY, CHANNEL, SPARE = (derived_id("test", name) for name in ("key", "channel", "spare"))
@@ -70,6 +74,12 @@ def show(books: Books, query: Callable[..., Awaitable[T]], *args: object, **kwar
             return await query(connection, *args, **kwargs)
 
     return asyncio.run(ask())
+
+
+def rows_of(books: Books, table: Table, row: type[RowT]) -> list[RowT]:
+    """Fold the log, then read a whole table in the order of its keys."""
+    order = sql.SQL("order by {}").format(sql.SQL(", ").join(map(sql.Identifier, table.key)))
+    return show(books, list_rows, table, row, order, ())
 
 
 def credit(amount_nanos: int, account_id: UUID = ACCOUNT) -> CreditGranted:

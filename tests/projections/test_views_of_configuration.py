@@ -44,6 +44,10 @@ from projections.views import (
     users,
 )
 from projections.views.audit_trail import ActFilter
+from projections.views.channels import ChannelRow
+from projections.views.groups import GroupRow
+from projections.views.prices import PriceRow
+from projections.views.settings import SettingRow
 from tests.projections.conftest import Books
 from tests.projections.hand_made import (
     ACCOUNT,
@@ -54,6 +58,7 @@ from tests.projections.hand_made import (
     credit,
     refunded,
     reserved,
+    rows_of,
     settled,
     show,
 )
@@ -90,8 +95,8 @@ def test_a_channel_shows_its_route_its_state_and_how_its_attempts_went(books: Bo
     log.add(charge_id(), reserved(50), settled(50, Usage(input=10), 10, shortfall_nanos=2))
     tries = [Attempt(channel_id=CHANNEL, outcome=outcome) for outcome in ("timeout", "refused")]
     log.add(charge_id(), reserved(50), refunded(50, *tries))
-    row = show(books, channels.find_channel, CHANNEL)
-    assert row is not None
+    rows = {row.channel_id: row for row in rows_of(books, channels.TABLE, ChannelRow)}
+    row = rows[CHANNEL]
     assert (row.type, row.base_url, row.priority, row.weight) == (
         "openai",
         "https://upstream.invalid",
@@ -106,9 +111,7 @@ def test_a_channel_shows_its_route_its_state_and_how_its_attempts_went(books: Bo
     assert row.added_at == log.recorded_at(added)
     assert (row.answered, row.failed) == (1, 2)
     assert (row.charged_nanos, row.shortfall_nanos) == (10, 2)
-    spare = show(books, channels.find_channel, SPARE)
-    assert spare is not None
-    assert (spare.answered, spare.failed) == (0, 1)
+    assert (rows[SPARE].answered, rows[SPARE].failed) == (0, 1)
 
 
 def test_a_channel_that_loses_a_key_forgets_that_it_was_unusable(books: Books) -> None:
@@ -127,17 +130,14 @@ def test_a_channel_that_loses_a_key_forgets_that_it_was_unusable(books: Books) -
             channel_id=CHANNEL, route=Route(type="echo", key_ids=key_ids[1:]), actor="root"
         ),
     )
-    row = show(books, channels.find_channel, CHANNEL)
-    assert row is not None
+    (row,) = rows_of(books, channels.TABLE, ChannelRow)
     assert (row.state, row.unusable_key_ids) == ("active", "[]")
     log.add(CHANNEL, ChannelRemoved(channel_id=CHANNEL, actor="root"))
-    assert show(books, channels.list_channels, after=None, limit=9) == []
-    removed = show(books, channels.find_channel, CHANNEL)
-    assert removed is not None
+    (removed,) = rows_of(books, channels.TABLE, ChannelRow)
     assert removed.state == "removed"
 
 
-def test_the_price_in_force_is_the_latest_to_begin_of_those_the_last_set(books: Books) -> None:
+def test_every_version_of_a_price_is_shown(books: Books) -> None:
     log = Log(books)
     stream = derived_id("price", "vendor/m")
     starts = [(100, 1), (300, 2), (100, 3)]
@@ -151,17 +151,12 @@ def test_the_price_in_force_is_the_latest_to_begin_of_those_the_last_set(books: 
                 actor="root",
             ),
         )
-    assert show(books, prices.find_price, "vendor/m", 99) is None
-    for moment, version in ((100, 3), (299, 3), (300, 2)):
-        price = show(books, prices.find_price, "vendor/m", moment)
-        assert price is not None
-        assert price.version == version
-    history = show(books, prices.list_prices, "vendor/m", after=1, limit=9)
-    assert [(row.version, row.price, row.actor) for row in history] == [
-        (2, '{"rates":{"input":2}}', "root"),
-        (3, '{"rates":{"input":3}}', "root"),
+    history = rows_of(books, prices.TABLE, PriceRow)
+    assert [(row.version, row.effective_from_us, row.price, row.actor) for row in history] == [
+        (1, 100, '{"rates":{"input":1}}', "root"),
+        (2, 300, '{"rates":{"input":2}}', "root"),
+        (3, 100, '{"rates":{"input":3}}', "root"),
     ]
-    assert show(books, prices.list_priced_models, after="", limit=9) == ["vendor/m"]
 
 
 def test_books_do_not_show_through_each_other(books: Books) -> None:
@@ -177,11 +172,12 @@ def test_books_do_not_show_through_each_other(books: Books) -> None:
                 actor="root",
             ),
         )
-    for book, rate in (("", 5), ("cost", 3), ("draft", 4)):
-        price = show(books, prices.find_price, "m", 1, book)
-        assert price is not None
-        assert price.price == f'{{"rates":{{"input":{rate}}}}}'
-    assert show(books, prices.find_price, "m", 1, "unknown") is None
+    told = [(row.book, row.price) for row in rows_of(books, prices.TABLE, PriceRow)]
+    assert told == [
+        ("", '{"rates":{"input":5}}'),
+        ("cost", '{"rates":{"input":3}}'),
+        ("draft", '{"rates":{"input":4}}'),
+    ]
 
 
 def test_groups_and_settings_show_their_latest_value(books: Books) -> None:
@@ -191,12 +187,11 @@ def test_groups_and_settings_show_their_latest_value(books: Books) -> None:
         log.add(group, GroupSet(name="vip", multiplier=Multiplier(numerator, 2), actor="root"))
     for value in ("UTC", "Europe/Riga"):
         log.add(setting, SettingChanged(name="book.time_zone", value=value, actor="ann"))
-    found = show(books, groups.find_group, "vip")
-    assert found is not None
+    (found,) = rows_of(books, groups.TABLE, GroupRow)
+    assert found.name == "vip"
     assert (found.multiplier_numerator, found.multiplier_denominator) == (3, 2)
     assert (found.version, found.actor) == (2, "root")
-    assert [row.name for row in show(books, groups.list_groups, after="", limit=9)] == ["vip"]
-    listed = show(books, settings.list_settings, after="", limit=9)
+    listed = rows_of(books, settings.TABLE, SettingRow)
     assert [(row.name, row.value, row.version, row.actor) for row in listed] == [
         ("book.time_zone", "Europe/Riga", 2, "ann")
     ]

@@ -39,6 +39,7 @@ from tests.projections.hand_made import (
     credit,
     refunded,
     reserved,
+    rows_of,
     settled,
     show,
 )
@@ -58,7 +59,8 @@ def test_an_account_shows_its_limits_its_money_and_its_last_event(books: Books) 
     first, second = charge_id(), charge_id()
     log.add(first, reserved(100), reserved(20), settled(120, Usage(input=10), 10), adjusted(-4))
     last = log.add(second, reserved(300))
-    assert show(books, accounts.find_account, ACCOUNT) == accounts.AccountRow(
+    (row,) = rows_of(books, accounts.TABLE, accounts.AccountRow)
+    assert row == accounts.AccountRow(
         account_id=ACCOUNT,
         group_name="vip",
         overdraft_nanos=5,
@@ -78,8 +80,7 @@ def test_an_account_shows_its_limits_its_money_and_its_last_event(books: Books) 
         position=last,
     )
     log.add(ACCOUNT, AccountResumed(account_id=ACCOUNT, actor="root"))
-    row = show(books, accounts.find_account, ACCOUNT)
-    assert row is not None
+    (row,) = rows_of(books, accounts.TABLE, accounts.AccountRow)
     assert not row.is_suspended
 
 
@@ -101,15 +102,16 @@ def test_a_charge_is_listed_as_open_until_it_is_closed(books: Books) -> None:
     opened = log.add(first, reserved(100))
     log.add(second, reserved(5))
     grown = log.add(first, reserved(20))
-    rows = show(books, open_charges.list_open_charges, after=None, limit=1)
-    assert rows == [
+    rows = rows_of(books, open_charges.TABLE, open_charges.OpenChargeRow)
+    assert [row.charge_id for row in rows] == [first, second]
+    assert rows[:1] == [
         open_charges.OpenChargeRow(
             first, ACCOUNT, KEY, "vendor/m", 120, "n1", BOOT, log.recorded_at(opened), grown
         )
     ]
     log.add(first, settled(120, Usage(input=10), 10))
     log.add(second, refunded(5))
-    assert show(books, open_charges.list_open_charges, after=None, limit=9) == []
+    assert rows_of(books, open_charges.TABLE, open_charges.OpenChargeRow) == []
 
 
 def test_a_settled_request_shows_what_it_used_and_cost(books: Books) -> None:
@@ -117,12 +119,11 @@ def test_a_settled_request_shows_what_it_used_and_cost(books: Books) -> None:
     log.add(derived_id("test", "c1"), credit(1_000))
     stream = charge_id()
     log.add(stream, reserved(100), reserved(20))
-    assert show(books, request_log.find_request, stream) is None
+    assert rows_of(books, request_log.TABLE, request_log.RequestRow) == []
     usage = Usage(input=10, cache_read=4, output=5, reasoning=2)
     closed = log.add(stream, settled(120, usage, 25, anomaly="odd"))
     log.add(stream, adjusted(-4))
-    row = show(books, request_log.find_request, stream)
-    assert row is not None
+    (row,) = rows_of(books, request_log.TABLE, request_log.RequestRow)
     assert (row.status, row.ending, row.basis, row.anomaly) == (
         "settled",
         "complete",
@@ -248,8 +249,7 @@ def test_a_key_shows_its_terms_and_what_it_spent(books: Books) -> None:
     log.add(stream, reserved(100), settled(100, Usage(input=10), 10), adjusted(-4))
     used = log.add(charge_id(), reserved(30))
     log.add(charge_id(), reserved(7), refunded(7))
-    row = show(books, keys.find_key, KEY)
-    assert row is not None
+    (row,) = rows_of(books, keys.TABLE, keys.KeyRow)
     assert (row.account_id, row.sha256, row.prefix, row.last_four) == (
         ACCOUNT,
         "5" * 64,
