@@ -5,7 +5,7 @@ another one takes over within one transaction.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import psycopg
@@ -81,7 +81,7 @@ class Generation:
 
 def schema_name(projection: Projection, generation: int) -> str:
     """The schema one generation lives in."""
-    return f"view_{projection.name}_{generation}"
+    return _schema_name(projection.name, generation)
 
 
 def read_checkpoints(connection: Connection, name: str) -> list[Checkpoint]:
@@ -165,3 +165,22 @@ def drop_generation(connection: Connection, projection: Projection, generation: 
                 sql.Identifier(schema_name(projection, generation))
             )
         )
+
+
+def drop_retired(connection: Connection, kept: Collection[str]) -> list[str]:
+    """Forget the read models of other releases, with all they have; gives their names."""
+    rows = connection.execute(
+        "delete from operations.projection where name <> all(%s) returning name, generation",
+        (list(kept),),
+    ).fetchall()
+    for name, generation in rows:
+        connection.execute(
+            sql.SQL("drop schema if exists {} cascade").format(
+                sql.Identifier(_schema_name(name, generation))
+            )
+        )
+    return sorted({name for name, _ in rows})
+
+
+def _schema_name(name: str, generation: int) -> str:
+    return f"view_{name}_{generation}"

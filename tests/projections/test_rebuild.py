@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from projections.comparison import Difference, compare
 from projections.election import try_to_rebuild
-from projections.generations import read_served, start_generation
+from projections.generations import drop_retired, read_served, start_generation
 from projections.rebuild import RebuildRefused, rebuild
 from projections.registry import PROJECTIONS
 from projections.storage import connect
@@ -184,3 +185,18 @@ def test_a_difference_says_what_is_served_and_what_a_replay_gives(books: Books) 
     assert difference.replayed is not None
     assert "nobody" in difference.served
     assert difference.served.replace("nobody", "root") == difference.replayed
+
+
+def test_a_read_model_of_another_release_is_forgotten_with_all_it_has(books: Books) -> None:
+    LawfulLog(books.connection, seed=9).grow(50)
+    (table,) = accounts.PROJECTION.tables
+    retired = replace(accounts.PROJECTION, name="ledgers", tables=(replace(table, name="ledgers"),))
+    run_to_head(books.dsn, books.connection, [accounts.PROJECTION, retired])
+    with connect(books.dsn) as connection:
+        assert drop_retired(connection, {"accounts"}) == ["ledgers"]
+        assert drop_retired(connection, {"accounts"}) == []
+    assert positions(books.connection).keys() == {"accounts"}
+    assert view_schemas(books, "ledgers") == []
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        books.connection.execute("select * from projections.ledgers")
+    assert compare(books.dsn, accounts.PROJECTION) == []

@@ -6,6 +6,7 @@ read model: appends keep them, so they are made anew only where somebody changed
 
 import argparse
 import sys
+from collections.abc import Collection
 
 from ledger.budget import rebuild_budget
 from ledger.money import format_usd
@@ -13,9 +14,11 @@ from ledger.store.reader import Balance
 from projections.batches import LogBroken, ProjectionStopped
 from projections.comparison import Difference, compare
 from projections.contract import Projection
+from projections.generations import drop_retired
 from projections.progress import Progress
 from projections.rebuild import RebuildRefused, rebuild
 from projections.registry import PROJECTIONS, chosen
+from projections.storage import connect
 from tollgate.commands.at_the_desk import opened
 from tollgate.commands.contract import FINDINGS, OK, UsageRefused
 from tollgate.commands.progress_bar import progress_bar
@@ -45,7 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
             for line in said.lines:
                 print(line)
             is_all_well = is_all_well and said.is_well
+        if not (arguments.names or arguments.compare):
+            _drop_retired(installation.app_dsn, known)
     return OK if is_all_well else FINDINGS
+
+
+def _drop_retired(dsn: str, kept: Collection[str]) -> None:
+    with connect(dsn) as connection:
+        for name in drop_retired(connection, kept):
+            print(f"{name}: no read model of this release, removed")
 
 
 def _run_budget(arguments: argparse.Namespace) -> int:
