@@ -175,6 +175,7 @@ class Failover:
             words,
             shaping.system_prompt_leads,
             takes_addresses=self._providers[candidate.type].habits.fetches_media,
+            vendor=candidate.type,
         )
         try:
             outgoing = translator.outgoing(call, asking)

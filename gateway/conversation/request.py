@@ -30,7 +30,9 @@ class FunctionTool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CustomTool(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool that takes plain text; `grammar` constrains it."""
+    """A tool that takes plain text; `grammar` constrains it: `type` (text, grammar), and then its
+    `syntax` and `definition`.
+    """
 
     name: str
     description: str = ""
@@ -137,6 +139,15 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     is_stored: bool | None = None
     prompt_cache_key: str = ""
     foreign: dict[str, Any] = {}
+
+
+class AnswerTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a request its answer has to keep to: the tools by the client's own names and kinds,
+    and the sequences at which it ends.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    stops: tuple[str, ...] = ()
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from gateway.conversation.parts import Media
-from gateway.conversation.request import Conversation, Reasoning, Written
+from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
 from gateway.formats.values import Answer, ChatCall, CountTokens, Piece, Prompt, ServedModel
@@ -163,6 +163,10 @@ class Translation(ProviderTranslation, Protocol):
 
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for. Raises InvalidRequest for parts nobody could read."""
+        ...
+
+    def terms(self, call: ChatCall) -> AnswerTerms:
+        """What of it the answer has to keep to. Raises InvalidRequest as `conversation` does."""
         ...
 
     def answer(self, call: ChatCall, turn: Turn, usage: Usage) -> bytes:

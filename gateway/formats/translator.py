@@ -12,28 +12,28 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.conversation.reasoning_suffixes import Suffix
+from gateway.conversation.request import Conversation, Written
 from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
-from gateway.conversation.turn import Turn, TurnEvent
-from gateway.errors import GatewayError, StreamBrokenOff
+from gateway.conversation.turn import Turn
+from gateway.errors import GatewayError
 from gateway.formats.contract import (
-    Delivered,
-    EventReader,
-    EventWriter,
     Format,
     ProviderFormat,
     ProviderTranslation,
     StreamReader,
     UnreadableAnswer,
 )
-from gateway.formats.values import Answer, ChatCall, CountTokens, Piece
+from gateway.formats.shared.accepted import accepted
+from gateway.formats.shared.fitting import fitted
+from gateway.formats.shared.retelling import Change, Retelling
+from gateway.formats.shared.stop_sequences import StopSequences
+from gateway.formats.shared.tool_names import ClientNames
+from gateway.formats.values import Answer, ChatCall, CountTokens
 from gateway.http.lenient_json import read_object
 from gateway.http.raw_members import Edits, edited
 from gateway.media.addressed import takes_nothing, to_fetch, with_bytes
 from ledger.streams.channel import Shaping
 from ledger.usage import Usage
-
-KEPT_ALIVE = b": \n\n"
-"""A comment: the client hears that somebody is there."""
 
 _encode = msgspec.json.encode
 _PLAIN = Shaping()
@@ -57,6 +57,8 @@ class Asking(msgspec.Struct, frozen=True):
     before_own: bool = False
     takes_addresses: bool = True
     """Whether the provider fetches media from addresses, as far as its format can say them."""
+    vendor: str = ""
+    """The type of the channel, by which `gateway.formats.shared.accepted` knows what is taken."""
 
 
 class Translator(Protocol):
@@ -101,6 +103,17 @@ class Outgoing(msgspec.Struct, frozen=True):
     body: bytes
     headers: Mapping[str, str]
     losses: tuple[str, ...] = ()
+
+
+def written_for(
+    provider: ProviderFormat, conversation: Conversation, model: str, vendor: str = ""
+) -> Written:
+    """The request as a vendor reads it. Raises InvalidRequest."""
+    taken, losses = fitted(conversation, accepted(vendor, provider.name, model))
+    written = provider.translation.request(taken, model)
+    return Written(
+        document=written.document, losses=tuple(dict.fromkeys((*losses, *written.losses)))
+    )
 
 
 class PassingThrough:
@@ -154,7 +167,7 @@ class Translating:
         translation = self._provider.translation
         takes = translation.takes_address if asking.takes_addresses else takes_nothing
         conversation = with_bytes(self._client.translation.conversation(call), call.fetched, takes)
-        written = self._provider.translation.request(conversation, asking.suffix.model)
+        written = written_for(self._provider, conversation, asking.suffix.model, asking.vendor)
         edits = _shaped(self._provider.translation, written.document, asking)
         if edits is None:
             return Outgoing(_encode(written.document), {}, written.losses)
@@ -177,18 +190,24 @@ class Translating:
     def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
         """The turn in the client's format, with the usage that is billed."""
         assert whole.turn is not None
-        body = self._client.translation.answer(call, whole.turn, usage)
+        terms = self._client.translation.terms(call)
+        turn = StopSequences(terms.stops).turn(ClientNames(terms.tools).turn(whole.turn))
+        body = self._client.translation.answer(call, turn, usage)
         return self._client.as_stream(call, body) if call.stream else body
 
     def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
         """The provider's stream, retold event by event."""
         # The provider is asked for its usage in any case; whether the client is told is its own.
         asked = replace(call, wants_usage=True)
-        return _Retelling(
+        terms = self._client.translation.terms(call)
+        changes: list[Change] = [ClientNames(terms.tools).told, StopSequences(terms.stops).told]
+        if self._tells_thoughts_as_text:
+            changes.append(ThoughtsAsText().told)
+        return Retelling(
             self._provider.stream(asked, count_tokens),
             self._provider.translation.reader(),
             self._client.translation.writer(call),
-            ThoughtsAsText() if self._tells_thoughts_as_text else None,
+            changes,
         )
 
 
@@ -202,103 +221,6 @@ class Rewriting(Translating):
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
         """The client's bytes but for the declared edits."""
         return self._passing.outgoing(call, asking)
-
-
-class _Retelling:
-    """A provider's stream read by its own reader, its pieces in the client's format."""
-
-    def __init__(
-        self,
-        inner: StreamReader,
-        reader: EventReader,
-        writer: EventWriter,
-        thoughts: ThoughtsAsText | None,
-    ) -> None:
-        self._inner = inner
-        self._reader = reader
-        self._writer = writer
-        self._thoughts = thoughts
-        self._last = b""
-        self._error: GatewayError | None = None
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._inner.usage
-
-    @property
-    def anomaly(self) -> str | None:
-        return self._inner.anomaly
-
-    @property
-    def service(self) -> str | None:
-        return self._inner.service
-
-    @property
-    def stored_id(self) -> str:
-        return self._inner.stored_id
-
-    @property
-    def stored_items(self) -> tuple[str, ...]:
-        return self._inner.stored_items
-
-    @property
-    def tools(self) -> Usage:
-        return self._inner.tools
-
-    @property
-    def finished(self) -> bool:
-        return self._inner.finished
-
-    @property
-    def saw_content(self) -> bool:
-        return self._inner.saw_content
-
-    @property
-    def error(self) -> GatewayError | None:
-        return self._error or self._inner.error
-
-    @property
-    def delivered(self) -> Delivered:
-        return self._inner.delivered
-
-    def output_tokens_at_least(self) -> int:
-        return self._inner.output_tokens_at_least()
-
-    def feed(self, chunk: bytes) -> list[Piece]:
-        """The client's pieces for what this chunk completes."""
-        return [] if self._error else self._retold(self._inner.feed(chunk))
-
-    def finish(self) -> list[Piece]:
-        """The pieces left at the end of the body."""
-        return [] if self._error else self._retold(self._inner.finish())
-
-    def closing(self, usage: Usage) -> bytes:
-        """The end, and before it the parts that were left open."""
-        left = self._written(self._reader.finish())
-        return self._last + left + self._writer.closing(usage)
-
-    def _retold(self, pieces: list[Piece]) -> list[Piece]:
-        told: list[Piece] = []
-        for piece in pieces:
-            if piece.kind == "error":
-                return [*told, piece]
-            if not piece.data:
-                told.append(Piece("comment", KEPT_ALIVE))
-                continue
-            try:
-                raw = self._written(self._reader.read(piece.data))
-            except (UnreadableAnswer, AttributeError, KeyError, TypeError, ValueError):
-                self._error = StreamBrokenOff("an odd event")
-                return [*told, Piece("error", b"", error=self._error)]
-            if piece.kind == "end":  # held back, as every end is
-                self._last, raw = raw, b""
-            # What only told of usage is the client's content now, if anything is left of it.
-            kind = "content" if raw and piece.kind == "usage" else piece.kind
-            told.append(Piece(kind, raw))
-        return told
-
-    def _written(self, events: list[TurnEvent]) -> bytes:
-        return self._writer.write(self._thoughts.told(events) if self._thoughts else events)
 
 
 class Translators:

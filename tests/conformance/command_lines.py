@@ -69,6 +69,7 @@ def claude(place: Place, prompt: str) -> Turn:
 
 CODEX_SETTINGS = """\
 model_provider = "tollgate"
+model_catalog_json = "{home}/models.json"
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
@@ -84,11 +85,38 @@ stream_max_retries = 0
 """
 
 
+CODEX_MODEL = {
+    "display_name": "Any",
+    "description": "",
+    "default_reasoning_level": "medium",
+    "supported_reasoning_levels": [{"effort": "medium", "description": ""}],
+    "shell_type": "shell_command",
+    "visibility": "list",
+    "supported_in_api": True,
+    "priority": 1,
+    "apply_patch_tool_type": "freeform",
+    "web_search_tool_type": "text",
+    "support_verbosity": True,
+    "default_verbosity": "low",
+    "supports_parallel_tool_calls": True,
+    "supports_reasoning_summaries": True,
+    "supports_reasoning_summary_parameter": True,
+    "supports_search_tool": False,
+    "truncation_policy": {"mode": "tokens", "limit": 10_000},
+    "context_window": 272_000,
+    "experimental_supported_tools": [],
+    "base_instructions": "You patch files.",
+}
+"""What codex is told of a model that it does not know: it patches files by a custom tool."""
+
+
 def codex(place: Place, prompt: str) -> Turn:
     """One turn of codex."""
     settings = place.home / ".codex" / "config.toml"
     settings.parent.mkdir()
-    settings.write_text(CODEX_SETTINGS.format(base_url=place.base_url))
+    settings.write_text(CODEX_SETTINGS.format(base_url=place.base_url, home=place.home))
+    models = {"models": [{"slug": place.model, **CODEX_MODEL}]}
+    (place.home / "models.json").write_text(json.dumps(models))
     options = ["exec", "--json", "--skip-git-repo-check", "-m", place.model, prompt]
     done = node_clients.run(
         [_native("codex", "codex"), *options],

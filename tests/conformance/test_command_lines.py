@@ -1,6 +1,7 @@
 """The real command-line tools against the running gateway: each reads a file by a tool of its own,
 as a model behind a provider of another format tells it to, and prints the usage that is billed."""
 
+import json
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -55,6 +56,25 @@ def test_a_turn_with_a_call_of_a_tool(
     billed = [story.settled.usage for story in everywhere.stories()[charges_before:]]
     assert len(billed) == len(exchanges) >= 2
     assert turn.counts == summed(billed)
+
+
+PATCH = '*** Begin Patch\n*** Add File: made.txt\n+it is "made"\n*** End Patch'
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "over-openai_responses"])
+def test_c16_codex_patches_a_file(
+    everywhere: Reached,
+    node: None,  # noqa: ARG001 - it is installed
+    home: Path,
+    model: str,
+) -> None:
+    run, _, _ = COMMAND_LINES["codex"]
+    place = Place(everywhere.gateway.base_url, everywhere.payer.key, model, home)
+    try:
+        run(place, "CALL apply_patch " + json.dumps({"input": PATCH}))
+    finally:
+        assert everywhere.take_refused() == []
+    assert (home / "made.txt").read_text() == 'it is "made"\n'
 
 
 def summed(billed: list[Usage]) -> Counts:

@@ -19,6 +19,7 @@ from tests.obedient.contract import (
     require_answered,
     without,
 )
+from tests.obedient.refusals import anthropic_messages as refuse
 from tests.obedient.shapes import check
 
 _SIGNATURE = "EqQBCkYIBxgC"
@@ -32,6 +33,7 @@ class AnthropicMessages:
     def read(self, path: str, document: dict[str, Any]) -> Asked:
         require(path.endswith("/v1/messages"), f"no such address: {path}")
         check("anthropic_messages", without(document, *_SAMPLING))
+        refuse(document)
         asked = Asked(document, document.get("stream", False))
         asked.instructions = _text_of(document.get("system") or "")
         open_calls: Sequence[Call] = ()

@@ -18,6 +18,8 @@ class Call:
     id: str
     name: str
     arguments: dict[str, Any]
+    is_custom: bool = False
+    """It takes plain text: the one argument `input`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Asked:
     pictures: list[str] = field(default_factory=list)
     tools: dict[str, dict[str, Any]] = field(default_factory=dict)
     descriptions: dict[str, str] = field(default_factory=dict)
+    customs: set[str] = field(default_factory=set)
+    """The tools that take plain text."""
     calls: list[Call] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     schema: dict[str, Any] | None = None

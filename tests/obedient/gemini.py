@@ -18,6 +18,7 @@ from tests.obedient.contract import (
     picture,
     require,
 )
+from tests.obedient.refusals import gemini as refuse
 from tests.obedient.shapes import check
 
 _KIND_OF_STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}
@@ -33,6 +34,7 @@ class Gemini:
         actions = ("generateContent", "streamGenerateContent?alt=sse")
         require(bool(model) and action in actions, f"no such address: {path}")
         check("gemini", document)
+        refuse(document)
         asked = Asked(document, action == actions[1])
         asked.instructions = _text_of((document.get("systemInstruction") or {"parts": []})["parts"])
         open_calls: list[Call] = []

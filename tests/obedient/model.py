@@ -36,7 +36,12 @@ def _told_to_call(asked: Asked, number: int) -> tuple[Call, ...]:
         return (Call(f"call_{number}_0", name, _example(asked.tools[name])),)
     told = [match for text in asked.texts for match in _CALL.finditer(text)]
     return tuple(
-        Call(f"call_{number}_{index}", match[1], json.loads(match[2]))
+        Call(
+            f"call_{number}_{index}",
+            match[1],
+            json.loads(match[2]),
+            is_custom=match[1] in asked.customs,
+        )
         for index, match in enumerate(told)
         if match[1] in asked.tools
     )

@@ -18,6 +18,7 @@ from tests.obedient.contract import (
     require,
     require_answered,
 )
+from tests.obedient.refusals import openai_chat as refuse
 from tests.obedient.shapes import check
 
 _SYSTEM = ("system", "developer")
@@ -29,6 +30,7 @@ class OpenAIChat:
     def read(self, path: str, document: dict[str, Any]) -> Asked:
         require(path.endswith("/v1/chat/completions"), f"no such address: {path}")
         check("openai_chat", document)
+        refuse(document)
         asked = Asked(document, document.get("stream", False))
         require(not asked.is_stream or "stream_options" in document, "its usage is not asked for")
         open_calls: list[Call] = []
@@ -54,11 +56,13 @@ class OpenAIChat:
                     require(False, f"no such role: {role}")
         require_answered(open_calls, results)
         for tool in document.get("tools") or ():
-            function = tool["function"]
+            function = tool[tool["type"]]
+            if tool["type"] == "custom":
+                asked.customs.add(function["name"])
             asked.tools[function["name"]] = function.get("parameters") or {}
             asked.descriptions[function["name"]] = function.get("description") or ""
         choice = document.get("tool_choice")
-        asked.forced = choice["function"]["name"] if isinstance(choice, dict) else None
+        asked.forced = choice[choice["type"]]["name"] if isinstance(choice, dict) else None
         asked.must_call = choice == "required" or asked.forced is not None
         wanted = document.get("response_format") or {}
         asked.schema = (wanted.get("json_schema") or {}).get("schema")
@@ -90,12 +94,12 @@ class OpenAIChat:
         deltas += [{"content": piece} for piece in halves(said.text) if piece]
         for index, call in enumerate(said.calls):
             told = _tool_call(call)
-            arguments = told["function"]["arguments"]
-            begun = {**told, "index": index, "function": {**told["function"], "arguments": ""}}
+            kind, word = ("custom", "input") if call.is_custom else ("function", "arguments")
+            begun = {**told, "index": index, kind: {**told[kind], word: ""}}
             deltas.append({"tool_calls": [begun]})
             deltas += [
-                {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
-                for piece in halves(arguments)
+                {"tool_calls": [{"index": index, kind: {word: piece}}]}
+                for piece in halves(told[kind][word])
             ]
         for delta in deltas:
             yield _event(said, [_streamed(delta, None)], None)
@@ -126,11 +130,16 @@ def _read_content(content: Any, asked: Asked) -> None:  # noqa: ANN401 - JSON
 
 
 def _call(told: Mapping[str, Any]) -> Call:
-    function = told["function"]
+    function = told[told["type"]]
+    if told["type"] == "custom":
+        return Call(told["id"], function["name"], {"input": function["input"]}, is_custom=True)
     return Call(told["id"], function["name"], json.loads(function["arguments"]))
 
 
 def _tool_call(call: Call) -> dict[str, Any]:
+    if call.is_custom:
+        custom = {"name": call.name, "input": call.arguments["input"]}
+        return {"id": call.id, "type": "custom", "custom": custom}
     function = {"name": call.name, "arguments": json.dumps(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
 

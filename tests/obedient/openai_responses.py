@@ -18,6 +18,7 @@ from tests.obedient.contract import (
     require,
     require_answered,
 )
+from tests.obedient.refusals import openai_responses as refuse
 from tests.obedient.shapes import check
 
 _FULL_MESSAGE = {"type": "message", "id": "msg_x", "status": "completed"}
@@ -33,6 +34,7 @@ class OpenAIResponses:
     def read(self, path: str, document: dict[str, Any]) -> Asked:
         require(path.endswith("/v1/responses"), f"no such address: {path}")
         check("openai_responses", _completed(document))
+        refuse(document)
         asked = Asked(document, document.get("stream", False), document.get("instructions") or "")
         self._keeps = document.get("store") is not False
         items = document["input"]

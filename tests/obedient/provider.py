@@ -56,7 +56,7 @@ class ObedientProvider(FakeProvider):
             asked = served.read(path.removeprefix(f"/{name}"), json.loads(body))
         except (IllFormed, KeyError, TypeError, ValueError) as error:
             self.refused.append(f"{name}: {error!r}: {body.decode()[:4_000]}")
-            return whole(served.failure(400, "ill-formed"), status=400)
+            return whole(served.failure(400, str(error)), status=400)
         said = model.answer(asked, number)
         self.exchanges.append(Exchange(name, asked, said))
         if not asked.is_stream:

@@ -17,9 +17,15 @@ _KIND_FIRST = re.compile(
 _VERSION_FIRST = re.compile(r"claude-(\d{1,2})(?:[-.](\d{1,2}))?-(opus|sonnet|haiku)")
 _ALWAYS_THINKING = ("fable", "mythos")
 
-MAX_TOKENS = 8_192
-"""Asked for where a client sets no limit: this format demands one."""
-MAX_TOKENS_OF_CLAUDE_3 = 4_096
+MAX_TOKENS = 16_384
+"""Asked for where a client sets no limit, which this format demands; models that cannot write as
+much are asked for what they can.
+"""
+_WRITTEN_MOST = (((3, 0), 4_096), ((3, 5), 8_192))
+"""Up to which version a model writes how much: from 3.7 on it is more than `MAX_TOKENS`.
+
+Source: https://platform.claude.com/docs/en/about-claude/models/overview
+"""
 
 Thinking = Literal["never", "budget", "adaptive"]
 
@@ -56,7 +62,7 @@ def traits_of(model: str) -> Traits:
         takes_temperature_with_top_p=version < (4, 1),
         has_structured_output=version >= (4, 5),
         has_later_system_messages=version >= (4, 8),
-        max_tokens=MAX_TOKENS_OF_CLAUDE_3 if version == (3, 0) else MAX_TOKENS,
+        max_tokens=next((most for last, most in _WRITTEN_MOST if version <= last), MAX_TOKENS),
     )
 
 

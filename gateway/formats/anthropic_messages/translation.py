@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.parts import Address, Media
-from gateway.conversation.request import Conversation, Reasoning, Written
+from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.anthropic_messages.answers import reading_events, turn, writing_events
 from gateway.formats.anthropic_messages.requests import conversation, shaping, writing
@@ -20,6 +20,10 @@ class MessagesTranslation:
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for. Raises InvalidRequest."""
         return conversation.conversation_of(call)
+
+    def terms(self, call: ChatCall) -> AnswerTerms:
+        """What of it the answer has to keep to."""
+        return conversation.terms_of(call)
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this format reads it. Raises InvalidRequest."""

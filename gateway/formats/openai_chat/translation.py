@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.parts import Media
-from gateway.conversation.request import Conversation, Reasoning, Written
+from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter
 from gateway.formats.openai_chat.answers import events, turn
-from gateway.formats.openai_chat.requests import conversation, shaping, writing
+from gateway.formats.openai_chat.requests import conversation, options, shaping, writing
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage
@@ -20,6 +20,10 @@ class ChatTranslation:
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for."""
         return conversation.conversation_of(call)
+
+    def terms(self, call: ChatCall) -> AnswerTerms:
+        """What of it the answer has to keep to."""
+        return options.terms_of(call)
 
     def request(self, conversation: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this format reads it. Raises InvalidRequest."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.conversation.parts import Text
-from gateway.conversation.request import Conversation, Message, Sampling, Written
+from gateway.conversation.request import AnswerTerms, Conversation, Message, Sampling, Written
 from gateway.formats.openai_completions.request import prompts_of
 from gateway.formats.openai_completions.vocabulary import NAME, inexpressible
 from gateway.formats.values import ChatCall
@@ -41,7 +41,7 @@ def conversation_of(call: ChatCall) -> Conversation:
     Raises InvalidRequest, naming the parameter, for what only a provider of this format can do.
     """
     document = call.document
-    stop, logprobs = document.get("stop"), document.get("logprobs")
+    logprobs = document.get("logprobs")
     return Conversation(
         format=NAME,
         messages=(Message(role="user", parts=(Text(text=_only_prompt(call)),)),),
@@ -54,7 +54,7 @@ def conversation_of(call: ChatCall) -> Conversation:
             seed=document.get("seed"),
             frequency_penalty=document.get("frequency_penalty"),
             presence_penalty=document.get("presence_penalty"),
-            stop=(stop,) if type(stop) is str else tuple(stop or ()),
+            stop=terms_of(call).stops,
             logit_bias=document.get("logit_bias"),
             wants_logprobs=logprobs is not None,
             top_logprobs=logprobs or None,
@@ -67,6 +67,12 @@ def conversation_of(call: ChatCall) -> Conversation:
             if name not in _UNDERSTOOD and name not in call.stripped and value is not None
         },
     )
+
+
+def terms_of(call: ChatCall) -> AnswerTerms:
+    """What the answer has to keep to."""
+    stop = call.document.get("stop")
+    return AnswerTerms(stops=(stop,) if type(stop) is str else tuple(stop or ()))
 
 
 def request_of(conversation: Conversation, upstream_model: str) -> Written:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.parts import Media
-from gateway.conversation.request import Conversation, Reasoning, Written
+from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter
 from gateway.formats.openai_completions import answer, conversation, events, shaping
@@ -19,6 +19,10 @@ class CompletionsTranslation:
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for. Raises InvalidRequest for what only this format can say."""
         return conversation.conversation_of(call)
+
+    def terms(self, call: ChatCall) -> AnswerTerms:
+        """What of it the answer has to keep to."""
+        return conversation.terms_of(call)
 
     def request(self, told: Conversation, upstream_model: str) -> Written:
         """The request as a provider of this format reads it. Raises InvalidRequest."""

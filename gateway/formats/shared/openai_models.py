@@ -8,7 +8,7 @@ import re
 
 from gateway.conversation.request import Reasoning, Sampling
 
-_THINKING = re.compile(r"(?:.*/)?(?:o\d|gpt-5|gpt-oss|codex|gemini)")
+_THINKING = re.compile(r"(?:.*/)?(?:o\d|gpt-5(?!.*-chat)|gpt-oss|codex|gemini)")
 _NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-5|codex)")
 _DRAWING_BY_ITSELF = re.compile(r"(?:.*/)?(?:o\d|gpt-5(?!.*-chat))")
 

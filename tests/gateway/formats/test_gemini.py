@@ -422,7 +422,6 @@ def test_losses_are_named() -> None:
     assert TRANSLATION.request(conversation, "m").losses == (
         "thinking",
         "logit_bias",
-        "stop",
         "parallel_tool_calls",
         "container",
     )

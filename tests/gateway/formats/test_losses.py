@@ -84,17 +84,17 @@ EVERYTHING = Conversation(
 )
 LOST = {
     ("openai_chat", "openai_responses"):
-        "frequency_penalty logit_bias name presence_penalty seed stop",
+        "frequency_penalty logit_bias name presence_penalty seed",
     ("openai_chat", "anthropic_messages"):
         "frequency_penalty image.detail logit_bias logprobs messages.name metadata "
         "presence_penalty prompt_cache_key seed service_tier store top_p verbosity",
     ("openai_chat", "gemini"):
         "image.detail logit_bias metadata name parallel_tool_calls prompt_cache_key service_tier "
-        "store tools.strict tools.web_search.settings user verbosity",
+        "store tools.strict user verbosity",
     ("openai_responses", "openai_chat"):
-        "citations reasoning tools.code_execution tools.web_search.settings",
+        "citations tools.code_execution tools.web_search",
     ("openai_responses", "anthropic_messages"):
-        "citations image.detail logprobs metadata prompt_cache_key service_tier store temperature "
+        "citations image.detail logprobs metadata prompt_cache_key service_tier store "
         "top_p verbosity",
     ("openai_responses", "gemini"):
         "citations image.detail metadata parallel_tool_calls prompt_cache_key service_tier store "
@@ -102,21 +102,23 @@ LOST = {
     ("anthropic_messages", "openai_chat"):
         "cache_control document.citations document.context reasoning thinking tool_result.is_error",
     ("anthropic_messages", "openai_responses"):
-        "cache_control document.citations document.context stop thinking tool_result.is_error",
+        "cache_control document.citations document.context reasoning thinking "
+        "tool_result.is_error",
     ("anthropic_messages", "gemini"):
         "cache_control document.citations document.context parallel_tool_calls thinking "
         "tools.strict user",
     ("gemini", "openai_chat"):
-        "reasoning thinking tool_result.is_error tools.code_execution top_k",
+        "reasoning thinking tool_result.is_error tools.code_execution tools.web_search "
+        "top_k",
     ("gemini", "openai_responses"):
-        "frequency_penalty presence_penalty seed stop thinking tool_result.is_error top_k",
+        "frequency_penalty presence_penalty reasoning seed thinking tool_result.is_error top_k",
     ("gemini", "anthropic_messages"):
         "frequency_penalty logprobs presence_penalty reasoning seed thinking top_p",
     ("openai_chat", "bedrock_converse"):
         "frequency_penalty image.detail logit_bias logprobs messages.name parallel_tool_calls "
         "presence_penalty prompt_cache_key response_format seed store tools.strict user verbosity",
     ("openai_responses", "bedrock_converse"):
-        "citations image.detail logprobs parallel_tool_calls prompt_cache_key reasoning.effort "
+        "citations image.detail logprobs parallel_tool_calls prompt_cache_key "
         "response_format store tools.strict user verbosity",
     ("anthropic_messages", "bedrock_converse"):
         "cache_control document.citations document.context parallel_tool_calls reasoning.effort "

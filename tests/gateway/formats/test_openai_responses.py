@@ -293,7 +293,7 @@ def test_what_it_cannot_say_is_named_or_refused() -> None:
         ),
         sampling=Sampling(top_k=4, stop=("a",), seed=0),
     )
-    assert TRANSLATION.request(conversation, "m").losses == ("thinking", "top_k", "seed", "stop")
+    assert TRANSLATION.request(conversation, "m").losses == ("thinking", "top_k", "seed")
     with pytest.raises(InvalidRequest):
         TRANSLATION.request(
             Conversation(format="openai_chat", messages=conversation.messages[:1], choices=2), "m"

@@ -37,6 +37,7 @@ from gateway.conversation.request import (
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import Format
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
+from gateway.formats.translator import written_for
 from gateway.media.addressed import takes_nothing, with_bytes
 from tests.gateway.formats.converse_requests import complaint, conversation_of
 
@@ -160,7 +161,7 @@ CONVERSATIONS = st.builds(
 
 def reread(format_name: Format, conversation: Conversation) -> tuple[Conversation, tuple[str, ...]]:
     """Written in a format and read again; and what was lost on the way."""
-    written = format_name.translation.request(conversation, MODELS[format_name.name])
+    written = written_for(format_name, conversation, MODELS[format_name.name])
     body = msgspec.json.encode(written.document)
     call = format_name.read_request(json.loads(body), body)
     return format_name.translation.conversation(call), written.losses
@@ -173,7 +174,7 @@ def reread_by_provider(
     if format_name != CONVERSE:
         return reread(FORMATS[format_name], conversation)
     filled = with_bytes(conversation, FETCHED, takes_nothing)
-    written = PROVIDER_FORMATS[format_name].translation.request(filled, MODELS[format_name])
+    written = written_for(PROVIDER_FORMATS[format_name], filled, MODELS[format_name])
     document = json.loads(msgspec.json.encode(written.document))
     assert complaint(document) == ""
     return conversation_of(document), written.losses
@@ -250,7 +251,6 @@ def features(conversation: Conversation) -> Mapping[str, Any]:
         "seed": sampling.seed,
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
-        "stop": sampling.stop,
         "choices": conversation.choices,
         "max_tokens": conversation.max_output_tokens,
         "tools": [(each.name, each.description, each.parameters) for each in conversation.tools

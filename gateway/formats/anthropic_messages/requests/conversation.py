@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.conversation.parts import Part
 from gateway.conversation.request import (
+    AnswerTerms,
     CodeExecution,
     Conversation,
     ForeignTool,
@@ -73,14 +74,14 @@ def _read(call: ChatCall) -> Conversation:
         messages=_messages(document),
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
-        tools=tuple(_tool(tool) for tool in document.get("tools") or ()),
+        tools=terms_of(call).tools,
         tool_choice=_tool_choice(choice),
         parallel_tool_calls=None if one_by_one is None else not one_by_one,
         sampling=Sampling(
             temperature=document.get("temperature"),
             top_p=document.get("top_p"),
             top_k=document.get("top_k"),
-            stop=tuple(document.get("stop_sequences") or ()),
+            stop=terms_of(call).stops,
         ),
         reasoning=_reasoning(document),
         output=_output(document),
@@ -88,6 +89,15 @@ def _read(call: ChatCall) -> Conversation:
         user=user if type(user) is str else "",
         metadata={name: value for name, value in metadata.items() if type(value) is str} or None,
         foreign=_foreign(document),
+    )
+
+
+def terms_of(call: ChatCall) -> AnswerTerms:
+    """What the answer has to keep to."""
+    document = call.document
+    return AnswerTerms(
+        tools=tuple(_tool(tool) for tool in document.get("tools") or ()),
+        stops=tuple(document.get("stop_sequences") or ()),
     )
 
 

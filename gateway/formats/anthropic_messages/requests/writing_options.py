@@ -132,8 +132,6 @@ class OptionWriter:
         stops = [stop for stop in sampling.stop if stop.strip()]
         if stops:
             self._document["stop_sequences"] = stops
-        if len(stops) < len(sampling.stop):
-            self.losses.append("stop")
 
     def _takes(self, name: str, value: float, drawn: Mapping[str, float]) -> bool:
         if not self._traits.takes_sampling:

@@ -13,7 +13,8 @@ from gateway.conversation.request import (
     WebSearch,
 )
 from gateway.formats.anthropic_messages.models import Traits
-from gateway.formats.anthropic_messages.vocabulary import CUSTOM, NAME, cache_control
+from gateway.formats.anthropic_messages.vocabulary import NAME, cache_control
+from gateway.formats.shared.tool_names import as_function
 
 _WEB_SEARCH = "web_search_20250305"
 _CODE_EXECUTION = "code_execution_20250825"
@@ -78,8 +79,7 @@ def _tool(tool: Tool, traits: Traits) -> tuple[list[dict[str, Any]], list[str]]:
         case FunctionTool():
             return _function(tool, traits)
         case CustomTool():
-            losses = [] if tool.grammar is None else ["tools.grammar"]
-            return [_custom(tool)], losses
+            return _function(as_function(tool), traits)
         case WebSearch():
             return _web_search(tool)
         case CodeExecution():
@@ -101,13 +101,6 @@ def _function(tool: FunctionTool, traits: Traits) -> tuple[list[dict[str, Any]],
     elif tool.is_strict:
         losses.append("tools.strict")
     return [written | cache_control(tool.cache)], losses
-
-
-def _custom(tool: CustomTool) -> dict[str, Any]:
-    """A tool of plain text takes an object with one string here, see `vocabulary.CUSTOM`."""
-    schema = {"type": "object", "properties": {CUSTOM: {"type": "string"}}, "required": [CUSTOM]}
-    written: dict[str, Any] = {"name": tool.name, "input_schema": schema}
-    return written | ({"description": tool.description} if tool.description else {})
 
 
 def _web_search(search: WebSearch) -> tuple[list[dict[str, Any]], list[str]]:

@@ -55,8 +55,6 @@ def _drawn(sampling: Sampling, is_forbidden: bool, losses: list[str]) -> dict[st
     stops = [stop for stop in sampling.stop if stop]
     if stops:
         drawn["stopSequences"] = stops
-    if len(stops) < len(sampling.stop):
-        losses.append("stop")
     return drawn
 
 

@@ -19,7 +19,7 @@ from gateway.conversation.request import (
 )
 from gateway.formats.bedrock_converse.models import Traits
 from gateway.formats.bedrock_converse.requests.writing_blocks import cache_point
-from gateway.formats.bedrock_converse.vocabulary import CUSTOM
+from gateway.formats.shared.tool_names import as_function
 
 Told = tuple[list[dict[str, Any]], list[str]]
 """Entries of `toolConfig.tools`, and what was lost."""
@@ -72,9 +72,7 @@ def _tool(tool: Tool, traits: Traits) -> Told:
         case FunctionTool():
             return _function(tool, traits)
         case CustomTool():
-            schema = {**_ANYTHING, "properties": {CUSTOM: {"type": "string"}}, "required": [CUSTOM]}
-            lost = [] if tool.grammar is None else ["tools.grammar"]
-            return [_spec(tool.name, tool.description, schema)], lost
+            return _function(as_function(tool), traits)
         case WebSearch():
             return [], ["tools.web_search"]
         case CodeExecution():

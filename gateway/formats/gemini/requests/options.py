@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.conversation.request import (
+    AnswerTerms,
     CodeExecution,
     Conversation,
     ForeignTool,
@@ -59,6 +60,7 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
     """The conversation of these messages, under the options of the call."""
     document = call.document
     settings = member(document, "generationConfig") or {}
+    terms = terms_of(call)
     top_k = member(settings, "topK")
     return Conversation(
         format=NAME,
@@ -66,7 +68,7 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
         choices=call.choices,
-        tools=tuple(tool for told in document.get("tools") or () for tool in _tools(told)),
+        tools=terms.tools,
         tool_choice=_tool_choice(document),
         sampling=Sampling(
             temperature=member(settings, "temperature"),
@@ -75,7 +77,7 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
             seed=member(settings, "seed"),
             frequency_penalty=member(settings, "frequencyPenalty"),
             presence_penalty=member(settings, "presencePenalty"),
-            stop=tuple(member(settings, "stopSequences") or ()),
+            stop=terms.stops,
             wants_logprobs=bool(member(settings, "responseLogprobs")),
             top_logprobs=member(settings, "logprobs"),
         ),
@@ -85,6 +87,15 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
             str(each).lower() for each in member(settings, "responseModalities") or ()
         ),
         foreign=dict(_foreign(document, settings)),
+    )
+
+
+def terms_of(call: ChatCall) -> AnswerTerms:
+    """What the answer has to keep to."""
+    settings = member(call.document, "generationConfig") or {}
+    return AnswerTerms(
+        tools=tuple(tool for told in call.document.get("tools") or () for tool in _tools(told)),
+        stops=tuple(member(settings, "stopSequences") or ()),
     )
 
 

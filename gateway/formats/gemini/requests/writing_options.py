@@ -17,8 +17,8 @@ from gateway.conversation.request import (
     WebSearch,
 )
 from gateway.formats.gemini.vocabulary import NAME
+from gateway.formats.shared.tool_names import as_function
 
-STOPS_MAX = 5
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _BUDGETS = {"none": 0, "minimal": 512, "low": 1_024, "medium": 8_192, "high": 24_576}
 _BY_BUDGET = ("gemini-2.5", "gemini-2.0", "gemini-robotics")
@@ -61,7 +61,7 @@ def _settings(conversation: Conversation) -> dict[str, Any]:
         "seed": sampling.seed,
         "frequencyPenalty": sampling.frequency_penalty,
         "presencePenalty": sampling.presence_penalty,
-        "stopSequences": list(sampling.stop[:STOPS_MAX]) or None,
+        "stopSequences": list(sampling.stop) or None,
         "responseLogprobs": sampling.wants_logprobs or None,
         "logprobs": sampling.top_logprobs,
         "responseModalities": [each.upper() for each in conversation.modalities] or None,
@@ -73,7 +73,6 @@ def _lost(conversation: Conversation) -> list[str]:
     sampling: Sampling = conversation.sampling
     members = {
         "logit_bias": sampling.logit_bias,
-        "stop": sampling.stop[STOPS_MAX:],
         "parallel_tool_calls": conversation.parallel_tool_calls is False,
         "verbosity": conversation.verbosity,
         "service_tier": conversation.service,
@@ -90,6 +89,9 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
     hosted: list[dict[str, Any]] = []
     losses: list[str] = []
     for tool in conversation.tools:
+        if isinstance(tool, CustomTool):
+            declared.append(_function(as_function(tool)))
+            continue
         if isinstance(tool, FunctionTool):
             declared.append(_function(tool))
             losses += [] if tool.cache is None else ["cache_control"]
@@ -125,9 +127,7 @@ def _hosted(tool: Tool) -> tuple[list[dict[str, Any]], list[str]]:
             return [value], []
         case ForeignTool(kind=kind):
             return [], [f"tools.{kind}"]
-        case CustomTool(name=name):
-            return [], [f"tools.{name}"]
-        case FunctionTool():
+        case FunctionTool() | CustomTool():
             raise AssertionError("functions are declared together")
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.conversation.request import (
+    AnswerTerms,
     Conversation,
     CustomTool,
     ForeignTool,
@@ -88,6 +89,11 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
     )
 
 
+def terms_of(call: ChatCall) -> AnswerTerms:
+    """What the answer has to keep to."""
+    return AnswerTerms(tools=tuple(_tools(call.document)), stops=_sampling(call.document).stop)
+
+
 def _tools(document: dict[str, Any]) -> list[Tool]:
     tools = [_tool(tool) for tool in document.get("tools") or ()]
     tools += [_function(function) for function in document.get("functions") or ()]
@@ -105,9 +111,17 @@ def _tool(tool: dict[str, Any]) -> Tool:
         return CustomTool(
             name=custom.get("name") or "",
             description=custom.get("description") or "",
-            grammar=custom.get("format"),
+            grammar=_grammar(custom.get("format")),
         )
     return ForeignTool(format=NAME, kind=tool["type"], value=tool)
+
+
+def _grammar(told: object) -> dict[str, Any] | None:
+    """This format has the syntax one level deeper."""
+    if type(told) is not dict:
+        return None
+    within = told.get("grammar")
+    return {"type": told.get("type"), **within} if type(within) is dict else told
 
 
 def _function(function: dict[str, Any]) -> FunctionTool:

@@ -1,6 +1,6 @@
 """What a conversation asks for besides its messages, in the words of a chat request."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from gateway.conversation.losses import of_search
@@ -104,7 +104,8 @@ def _tool(
 def _tool_use(conversation: Conversation) -> dict[str, Any]:
     written: dict[str, Any] = {}
     if conversation.tool_choice is not None:
-        written["tool_choice"] = _tool_choice(conversation.tool_choice)
+        custom = {tool.name for tool in conversation.tools if isinstance(tool, CustomTool)}
+        written["tool_choice"] = _tool_choice(conversation.tool_choice, custom)
     if conversation.parallel_tool_calls is not None:
         written["parallel_tool_calls"] = conversation.parallel_tool_calls
     return written
@@ -126,7 +127,9 @@ def _custom(tool: CustomTool) -> dict[str, Any]:
     if tool.description:
         written["description"] = tool.description
     if tool.grammar is not None:
-        written["format"] = tool.grammar
+        within = {name: value for name, value in tool.grammar.items() if name != "type"}
+        kind = {"type": tool.grammar.get("type") or "text"}
+        written["format"] = kind | ({"grammar": within} if within else {})
     return written
 
 
@@ -146,10 +149,11 @@ def _web_search(search: WebSearch) -> dict[str, Any]:
     return written
 
 
-def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
+def _tool_choice(choice: ToolChoice, custom: Container[str]) -> str | dict[str, Any]:
     if not choice.names:
         return choice.mode
-    named = [{"type": "function", "function": {"name": name}} for name in choice.names]
+    kinds = [(name, "custom" if name in custom else "function") for name in choice.names]
+    named = [{"type": kind, kind: {"name": name}} for name, kind in kinds]
     if choice.mode == "required" and len(named) == 1:
         return named[0]
     allowed = {"mode": choice.mode, "tools": named}

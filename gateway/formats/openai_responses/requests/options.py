@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.conversation.request import (
+    AnswerTerms,
     CodeExecution,
     Conversation,
     CustomTool,
@@ -55,7 +56,7 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
         messages=messages,
         is_stream=call.stream,
         max_output_tokens=call.max_output_tokens,
-        tools=tuple(_tool(tool) for tool in document.get("tools") or ()),
+        tools=terms_of(call).tools,
         tool_choice=_tool_choice(document.get("tool_choice")),
         parallel_tool_calls=document.get("parallel_tool_calls"),
         sampling=Sampling(
@@ -78,6 +79,11 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
             if name not in _UNDERSTOOD and name not in call.stripped and value is not None
         },
     )
+
+
+def terms_of(call: ChatCall) -> AnswerTerms:
+    """What the answer has to keep to."""
+    return AnswerTerms(tools=tuple(_tool(tool) for tool in call.document.get("tools") or ()))
 
 
 def _tool(tool: dict[str, Any]) -> Tool:

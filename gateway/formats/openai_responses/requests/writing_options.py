@@ -1,5 +1,6 @@
 """What a conversation asks for besides its messages, in the words of a Responses request."""
 
+from collections.abc import Container
 from typing import Any
 
 from gateway.conversation.losses import of_search
@@ -17,6 +18,7 @@ from gateway.conversation.request import (
     WebSearch,
 )
 from gateway.formats.openai_responses.vocabulary import NAME, TIER_OF_SERVICE
+from gateway.formats.shared.accepted import accepted
 from gateway.formats.shared.openai_models import refused_sampling
 
 _LOW_BUDGET_TOKENS = 2_048
@@ -53,10 +55,11 @@ def write_options(
         if value not in (None, "", {}, False) and name not in refused
     }
     document["store"] = bool(conversation.is_stored)
-    include = [_SEALED_THOUGHTS]
+    include = [_SEALED_THOUGHTS] if accepted("", NAME, upstream_model).reasons else []
     if sampling.wants_logprobs and "logprobs" not in refused:
         include.append("message.output_text.logprobs")
-    document["include"] = include
+    if include:
+        document["include"] = include
     losses = _write_tools(document, conversation) + _lost(sampling)
     losses += [name for name in refused if name not in losses]
     if conversation.format == NAME:
@@ -80,7 +83,8 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
     if tools:
         document["tools"] = tools
         if conversation.tool_choice is not None:
-            document["tool_choice"] = _tool_choice(conversation.tool_choice)
+            custom = {tool.name for tool in conversation.tools if isinstance(tool, CustomTool)}
+            document["tool_choice"] = _tool_choice(conversation.tool_choice, custom)
         if conversation.parallel_tool_calls is not None:
             document["parallel_tool_calls"] = conversation.parallel_tool_calls
     return losses
@@ -133,10 +137,12 @@ def _web_search(search: WebSearch) -> dict[str, Any]:
     )
 
 
-def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
+def _tool_choice(choice: ToolChoice, custom: Container[str]) -> str | dict[str, Any]:
     if not choice.names:
         return choice.mode
-    named = [{"type": "function", "name": name} for name in choice.names]
+    named = [
+        {"type": "custom" if name in custom else "function", "name": name} for name in choice.names
+    ]
     if choice.mode == "required" and len(named) == 1:
         return named[0]
     return {"type": "allowed_tools", "mode": choice.mode, "tools": named}
@@ -148,7 +154,6 @@ def _lost(sampling: Sampling) -> list[str]:
         "seed": sampling.seed,
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
-        "stop": sampling.stop or None,
         "logit_bias": sampling.logit_bias,
     }
     return [name for name, value in members.items() if value is not None]

@@ -1,0 +1,187 @@
+"""What vendors and their models take: one table, used by every translation of a request.
+
+A row adds to the rows before it, where its vendors, formats and models are all met. A request is
+refused as a whole for one word too many, so what is not taken is changed or left out by
+`gateway.formats.shared.fitting`, and named as lost.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+CHAT, RESPONSES, MESSAGES = "openai_chat", "openai_responses", "anthropic_messages"
+GEMINI, CONVERSE, COMPLETIONS = "gemini", "bedrock_converse", "openai_completions"
+OPENAI = ("openai", "openai_responses", "azure")
+"""Types of channels behind which OpenAI's own rules hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What is taken. `tool_name`: what the whole name of a tool must match. Lengths are in
+    characters; None: not bounded. `refused`: members of a conversation that are not known.
+    """
+
+    tool_name: re.Pattern[str] | None = None
+    call_id_most: int | None = None
+    user_most: int | None = None
+    has_custom_tools: bool = False
+    has_web_search: bool = True
+    reasons: bool = True
+    stops_most: int | None = None
+    needs_properties: bool = False
+    """Whether the schema of an object must name its properties, though it has none."""
+    output_tokens_least: int = 0
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`source`: where the vendor says so. Empty vendors, formats, models: whichever."""
+
+    source: str
+    takes: Mapping[str, Any]
+    formats: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
+    models: str = ""
+
+
+_NAME_64 = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_NAME_128 = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_NAME_OF_GOOGLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
+
+_OF_OPENAI = "https://platform.openai.com/docs/"
+_OF_GOOGLE = "https://ai.google.dev/"
+_OF_CLAUDE = "https://platform.claude.com/docs/en/"
+
+ROWS = (
+    # ------------------------------------------------------------------ tools and their calls
+    Row(
+        _OF_OPENAI + "api-reference/chat/create#chat-create-tools",
+        {"tool_name": _NAME_64},
+        formats=(CHAT, RESPONSES),
+    ),
+    Row(
+        _OF_CLAUDE + "agents-and-tools/tool-use/implement-tool-use",
+        {"tool_name": _NAME_128},
+        formats=(MESSAGES,),
+    ),
+    Row(
+        _OF_GOOGLE + "api/caching#FunctionDeclaration",
+        {"tool_name": _NAME_OF_GOOGLE},
+        formats=(GEMINI,),
+    ),
+    Row(
+        "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html",
+        {"tool_name": _NAME_64},
+        formats=(CONVERSE,),
+    ),
+    Row(
+        "https://community.openai.com/t/object-schema-missing-properties/1088171",
+        {"needs_properties": True},
+        formats=(CHAT, RESPONSES),
+    ),
+    Row("https://github.com/AnswerDotAI/fastllm/issues/45", {"call_id_most": 64}, (RESPONSES,)),
+    Row("https://github.com/microsoft/autogen/issues/6377", {"call_id_most": 64}, (CHAT,)),
+    Row("https://github.com/vercel/ai/issues/8132", {"call_id_most": 40}, (CHAT,), OPENAI),
+    Row(
+        _OF_OPENAI + "guides/function-calling#custom-tools",
+        {"has_custom_tools": True},
+        (CHAT, RESPONSES),
+        vendors=("", *OPENAI, "new_api", "custom"),
+        models=r"gpt-(?:[5-9]|\d\d)(?!.*-chat)|codex",
+    ),
+    # ------------------------------------------------------------------ searching and thinking
+    Row(
+        _OF_OPENAI + "guides/tools-web-search#chat-completions",
+        {"has_web_search": False},
+        formats=(CHAT,),
+    ),
+    Row(
+        _OF_OPENAI + "guides/tools-web-search#chat-completions",
+        {"has_web_search": True},
+        (CHAT,),
+        models=r".*search-(?:preview|api)",
+    ),
+    Row(
+        "https://openrouter.ai/docs/features/web-search; https://docs.perplexity.ai/api-reference",
+        {"has_web_search": True},
+        (CHAT,),
+        vendors=("openrouter", "perplexity"),
+    ),
+    Row(
+        _OF_OPENAI + "models/compare",
+        {"reasons": False},
+        (CHAT, RESPONSES),
+        models=r"gpt-[34]|chatgpt|gpt-[5-9].*-chat",
+    ),
+    # ------------------------------------------------------------------ members and lengths
+    Row(
+        _OF_OPENAI + "api-reference/responses/create#responses-create-safety_identifier",
+        {"user_most": 64},
+        formats=(CHAT, RESPONSES, COMPLETIONS),
+    ),
+    Row(
+        _OF_OPENAI + "api-reference/responses/create#responses-create-max_output_tokens",
+        {"output_tokens_least": 16},
+        formats=(RESPONSES,),
+    ),
+    Row(
+        "https://github.com/experientiallabs/experiential/pull/538",
+        {"output_tokens_least": 16},
+        (CHAT,),
+        models=r"o\d|gpt-(?:[5-9]|\d\d)|codex",
+    ),
+    Row(
+        _OF_OPENAI + "api-reference/chat/create#chat-create-stop",
+        {"stops_most": 4},
+        formats=(CHAT, COMPLETIONS),
+    ),
+    Row(
+        _OF_OPENAI + "api-reference/chat/create#chat-create-stop",
+        {"stops_most": 0},
+        (CHAT,),
+        models=r"o[1-9]|gpt-5(?!.*-chat)|codex",
+    ),
+    Row(_OF_OPENAI + "api-reference/responses/create", {"stops_most": 0}, formats=(RESPONSES,)),
+    Row(_OF_GOOGLE + "api/generate-content#generationconfig", {"stops_most": 5}, (GEMINI,)),
+    Row(
+        "https://console.groq.com/docs/openai#currently-unsupported-openai-features",
+        {"refused": ("prompt_cache_key", "verbosity", "logit_bias", "logprobs", "metadata")},
+        vendors=("groq",),
+    ),
+    Row(
+        "https://docs.mistral.ai/api/#tag/chat (members that it does not name are forbidden)",
+        {
+            "refused": (
+                "prompt_cache_key", "verbosity", "logit_bias", "logprobs", "metadata", "store",
+                "user", "service",
+            )
+        },
+        vendors=("mistral",),
+    ),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=10_000)
+def accepted(vendor: str, format_name: str, model: str) -> Accepted:
+    """What a vendor (the type of a channel; empty: nobody knows) takes in a format for a model.
+
+    >>> accepted("openai", "openai_chat", "gpt-4o").stops_most
+    4
+    """
+    own_name = model.rpartition("/")[2]
+    takes = Accepted()
+    for row in ROWS:
+        if _is_met(row, vendor, format_name, own_name):
+            takes = replace(takes, **row.takes)
+    return takes
+
+
+def _is_met(row: Row, vendor: str, format_name: str, model: str) -> bool:
+    if row.formats and format_name not in row.formats:
+        return False
+    if row.vendors and vendor not in row.vendors:
+        return False
+    return not row.models or re.match(row.models, model) is not None

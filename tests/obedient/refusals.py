@@ -1,0 +1,127 @@
+"""What vendors refuse, in their words: stated here from what they say and from what people were
+told, and not from the table that the gateway keeps.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from tests.obedient.contract import require
+
+Document = dict[str, Any]
+
+_TOO_LONG = "Invalid '{}': string too long. Expected a string with maximum length {}, but got a string with length {} instead."  # noqa: E501 - its words
+
+
+def _short(value: str, at: str, most: int) -> None:
+    require(len(value) <= most, _TOO_LONG.format(at, most, len(value)))
+
+
+def _named(name: str, at: str) -> None:
+    pattern = "^[a-zA-Z0-9_-]+$"
+    otherwise = f"Invalid '{at}': string does not match pattern. Expected a string that matches"
+    require(re.match(pattern, name) is not None, f"{otherwise} the pattern '{pattern}'.")
+    _short(name, at, 64)
+
+
+def _schema(schema: Any, name: str) -> None:  # noqa: ANN401 - JSON
+    if isinstance(schema, dict) and schema.get("type") == "object":
+        otherwise = f"Invalid schema for function '{name}': In context=(), object schema missing"
+        require("properties" in schema, f"{otherwise} properties.")
+
+
+def _unsupported(document: Document, member: str) -> None:
+    otherwise = f"Unsupported parameter: '{member}' is not supported with this model."
+    require(document.get(member) is None, otherwise)
+
+
+def _minimum(document: Document, member: str) -> None:
+    told = document.get(member)
+    otherwise = f"Invalid '{member}': integer below minimum value. Expected a value >= 16, but got"
+    require(told is None or told >= 16, f"{otherwise} {told} instead.")
+
+
+def _does_reason(model: str) -> bool:
+    return model.startswith(("o1", "o3", "o4", "gpt-5")) and "chat" not in model
+
+
+def openai_chat(document: Document) -> None:
+    """Raises IllFormed with what https://api.openai.com/v1/chat/completions answers."""
+    model = document["model"]
+    _short(document.get("user") or "", "user", 64)
+    stops = document.get("stop") or []
+    if _does_reason(model):
+        _unsupported(document, "stop")
+        _minimum(document, "max_completion_tokens")
+    else:
+        _unsupported(document, "reasoning_effort")
+    if isinstance(stops, list):
+        otherwise = "Invalid 'stop': array too long. Expected an array with maximum length 4, but"
+        require(len(stops) <= 4, f"{otherwise} got an array with length {len(stops)} instead.")
+    if "search" not in model:
+        otherwise = "Web search options not supported with this model."
+        require("web_search_options" not in document, otherwise)
+    for number, tool in enumerate(document.get("tools") or ()):
+        kind = tool["type"]
+        if kind == "custom":
+            otherwise = "Custom tools are not supported with this model."
+            require(model.startswith("gpt-5") and "chat" not in model, otherwise)
+        _named(tool[kind]["name"], f"tools[{number}].{kind}.name")
+        _schema(tool[kind].get("parameters"), tool[kind]["name"])
+    for number, message in enumerate(document["messages"]):
+        for place, call in enumerate(message.get("tool_calls") or ()):
+            _short(call["id"], f"messages[{number}].tool_calls[{place}].id", 40)
+        _short(message.get("tool_call_id") or "", f"messages[{number}].tool_call_id", 40)
+
+
+def openai_responses(document: Document) -> None:
+    """Raises IllFormed with what https://api.openai.com/v1/responses answers."""
+    model = document["model"]
+    _short(document.get("user") or "", "user", 64)
+    _minimum(document, "max_output_tokens")
+    if not _does_reason(model):
+        effort = (document.get("reasoning") or {}).get("effort")
+        otherwise = "Unsupported parameter: 'reasoning.effort' is not supported with this model."
+        require(effort is None, otherwise)
+        sealed = "reasoning.encrypted_content" in (document.get("include") or ())
+        require(not sealed, "Encrypted content is not supported with this model.")
+    for number, tool in enumerate(document.get("tools") or ()):
+        if tool["type"] == "custom":
+            otherwise = "Custom tools are not supported with this model."
+            require(model.startswith("gpt-5") and "chat" not in model, otherwise)
+        if tool["type"] in ("function", "custom"):
+            _named(tool["name"], f"tools[{number}].name")
+            _schema(tool.get("parameters"), tool["name"])
+    items = document["input"] if isinstance(document["input"], list) else []
+    for number, item in enumerate(items):
+        _short(item.get("call_id") or "", f"input[{number}].call_id", 64)
+
+
+def anthropic_messages(document: Document) -> None:
+    """Raises IllFormed with what https://api.anthropic.com/v1/messages answers."""
+    for number, tool in enumerate(document.get("tools") or ()):
+        found = re.fullmatch("[a-zA-Z0-9_-]{1,128}", tool["name"])
+        otherwise = "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'"
+        require(found is not None, f"tools.{number}.custom.name: {otherwise}")
+
+
+def gemini(document: Document) -> None:
+    """Raises IllFormed with what https://generativelanguage.googleapis.com answers."""
+    for name in _declared(document):
+        otherwise = "Invalid function name. Must start with a letter or an underscore. Must be"
+        found = re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}", name)
+        require(found is not None, f"{otherwise} alphameric (a-z, A-Z, 0-9), _, . or -, max 64.")
+
+
+def _declared(document: Mapping[str, Any]) -> Iterator[str]:
+    for tool in document.get("tools") or ():
+        yield from (each["name"] for each in tool.get("functionDeclarations") or ())
+
+
+OF_FORMAT: Mapping[str, Callable[[Document], None]] = {
+    "openai_chat": openai_chat,
+    "openai_responses": openai_responses,
+    "anthropic_messages": anthropic_messages,
+    "gemini": gemini,
+}
+"""By the format: what the vendor who made it refuses."""
