@@ -11,6 +11,7 @@ from gateway.conversation.parts import Media
 from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
+from gateway.formats.shared.accepted import Accepted
 from gateway.formats.values import Answer, ChatCall, CountTokens, Piece, Prompt, ServedModel
 from gateway.http.lenient_json import UnreadableAnswer as UnreadableAnswer
 from gateway.http.raw_members import Edits
@@ -184,6 +185,15 @@ class Made(NamedTuple):
     answer_id: str
     item_ids: tuple[str, ...]
     document: dict[str, Any]
+
+
+@runtime_checkable
+class FittingTranslation(Protocol):
+    """A format in which a vendor takes less than its clients may say, where their bytes pass."""
+
+    def fit(self, document: Mapping[str, Any], takes: Accepted) -> Edits:
+        """What changes in a request of this format."""
+        ...
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thou
 from gateway.conversation.turn import Turn
 from gateway.errors import GatewayError
 from gateway.formats.contract import (
+    FittingTranslation,
     Format,
     ProviderFormat,
     ProviderTranslation,
@@ -37,6 +38,7 @@ from ledger.usage import Usage
 
 _encode = msgspec.json.encode
 _PLAIN = Shaping()
+_NO_EDITS = Edits()
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -132,10 +134,20 @@ class PassingThrough:
             written = Translating(self._format, self._format, False).outgoing(call, asking)
             return replace(written, headers=call.headers)
         body = self._format.provider_body(call, asking.suffix.model)
-        edits = _shaped(self._format.translation, call.document, asking)
-        if edits is None:
+        edits = self._edits(call.document, asking)
+        if edits == _NO_EDITS:
             return Outgoing(body, call.headers)
         return Outgoing(edited(body, edits.replaced, edits.dropped), call.headers, edits.lost)
+
+    def _edits(self, document: Mapping[str, Any], asking: Asking) -> Edits:
+        """What the vendor does not take, and then what the channel and the model's name change."""
+        translation = self._format.translation
+        fit = _NO_EDITS
+        if isinstance(translation, FittingTranslation):
+            takes = accepted(asking.vendor, self._format.name, asking.suffix.model)
+            fit = translation.fit(document, takes)
+        shaped = _shaped(translation, fit.of(document) if fit != _NO_EDITS else document, asking)
+        return fit if shaped is None else fit.and_then(shaped)
 
     def _names_media(self, call: ChatCall) -> bool:
         return bool(to_fetch(self._format.translation.conversation(call), takes_nothing))

@@ -33,6 +33,14 @@ class Edits:
         """With more members replaced."""
         return Edits({**self.replaced, **members}, self.moved, self.lost)
 
+    def and_then(self, later: "Edits") -> "Edits":
+        """With other edits made after these."""
+        return Edits(
+            {**self.replaced, **later.replaced},
+            (*self.moved, *later.moved),
+            (*self.lost, *later.lost),
+        )
+
 
 def edited(body: bytes, replaced: Mapping[str, object], dropped: Iterable[str] = ()) -> bytes:
     """`body` with some members replaced (or added, at the end) and others left out."""

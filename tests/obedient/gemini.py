@@ -34,7 +34,7 @@ class Gemini:
         actions = ("generateContent", "streamGenerateContent?alt=sse")
         require(bool(model) and action in actions, f"no such address: {path}")
         check("gemini", document)
-        refuse(document)
+        refuse(document, model)
         asked = Asked(document, action == actions[1])
         asked.instructions = _text_of((document.get("systemInstruction") or {"parts": []})["parts"])
         open_calls: list[Call] = []

@@ -105,8 +105,35 @@ def anthropic_messages(document: Document) -> None:
         require(found is not None, f"tools.{number}.custom.name: {otherwise}")
 
 
-def gemini(document: Document) -> None:
+_BUDGETS = {"gemini-2.5-pro": (128, 32_768), "gemini-2.5-flash-lite": (512, 24_576)}
+
+
+def gemini(document: Document, model: str = "gemini-2.5-flash") -> None:
     """Raises IllFormed with what https://generativelanguage.googleapis.com answers."""
+    thinking = (document.get("generationConfig") or {}).get("thinkingConfig") or {}
+    budget = thinking.get("thinkingBudget")
+    least, most = next((one for name, one in _BUDGETS.items() if name in model), (1, 24_576))
+    if budget is not None and "2.5" in model and budget != -1:
+        otherwise = f"The thinking budget {budget} is invalid. Please choose a value between"
+        is_off = budget == 0 and "pro" not in model
+        require(is_off or least <= budget <= most, f"{otherwise} {least} and {most}.")
+    if budget == 0 and "pro" in model:
+        require(False, "Budget 0 is invalid. This model only works in thinking mode.")
+    for content in document["contents"]:
+        parts = content["parts"]
+        results = [part["functionResponse"] for part in parts if "functionResponse" in part]
+        if "gemini-3" not in model:
+            otherwise = "Function response parts are not supported by this model."
+            require(not any("parts" in result for result in results), otherwise)
+        shown = any("inlineData" in part for part in parts)
+        otherwise = (
+            "Please ensure that the number of function response parts is equal to the number"
+        )
+        require(not (results and shown), f"{otherwise} of function call parts.")
+    calling = (document.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    if calling.get("allowedFunctionNames"):
+        otherwise = "allowed_function_names should only be set when function calling mode is ANY"
+        require(calling.get("mode") in ("ANY", "VALIDATED"), otherwise)
     for name in _declared(document):
         otherwise = "Invalid function name. Must start with a letter or an underscore. Must be"
         found = re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}", name)
@@ -116,6 +143,18 @@ def gemini(document: Document) -> None:
 def _declared(document: Mapping[str, Any]) -> Iterator[str]:
     for tool in document.get("tools") or ():
         yield from (each["name"] for each in tool.get("functionDeclarations") or ())
+
+
+def vertex(document: Document) -> None:
+    """Raises IllFormed with what https://aiplatform.googleapis.com answers besides."""
+    for number, content in enumerate(document["contents"]):
+        for place, part in enumerate(content["parts"]):
+            for kind in ("functionCall", "functionResponse"):
+                otherwise = (
+                    f'Invalid JSON payload received. Unknown name "id" at \'contents[{number}]'
+                )
+                has_id = "id" in part.get(kind, ())
+                require(not has_id, f"{otherwise}.parts[{place}].{kind}': Cannot find field.")
 
 
 OF_FORMAT: Mapping[str, Callable[[Document], None]] = {

@@ -9,6 +9,7 @@ from gateway.conversation.turn import Turn
 from gateway.formats.anthropic_messages.answers import reading_events, turn, writing_events
 from gateway.formats.anthropic_messages.requests import conversation, shaping, writing
 from gateway.formats.contract import EventReader, EventWriter
+from gateway.formats.shared.accepted import Accepted
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage
@@ -53,6 +54,10 @@ class MessagesTranslation:
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
         """What makes a request think as the model's name says."""
         return shaping.think(document, model, reasoning)
+
+    def fit(self, document: Mapping[str, Any], takes: Accepted) -> Edits:
+        """Without the line that only Anthropic reads."""
+        return shaping.fit(document, takes)
 
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
         """The members that give a request a system prompt, where it has none or before its own."""

@@ -10,6 +10,7 @@ from gateway.formats.contract import EventReader, EventWriter
 from gateway.formats.gemini.answers import events, turn
 from gateway.formats.gemini.requests import conversation, options, shaping, writing
 from gateway.formats.gemini.requests.contents import is_of_google
+from gateway.formats.shared.accepted import Accepted
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage
@@ -53,6 +54,10 @@ class GeminiTranslation:
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
         """What makes a request think as the model's name says."""
         return shaping.think(document, model, reasoning)
+
+    def fit(self, document: Mapping[str, Any], takes: Accepted) -> Edits:
+        """Without ids of calls where a vendor has none."""
+        return shaping.fit(document, takes)
 
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:
         """The members that give a request a system prompt, where it has none or before its own."""

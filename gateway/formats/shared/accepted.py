@@ -27,6 +27,16 @@ class Accepted:
     call_id_most: int | None = None
     user_most: int | None = None
     has_custom_tools: bool = False
+    has_call_ids: bool = True
+    """Whether calls and results bear ids; without, they belong together by name and order."""
+    shows_results: bool = True
+    """Whether a tool's result may hold images; else they are shown after it."""
+    budget_range: tuple[int, int] | None = None
+    """The least and the most to think, in tokens, for models that are told in tokens."""
+    can_rest: bool = True
+    """Whether not to think at all may be asked for."""
+    has_billing_line: bool = False
+    """Whether claude-code's first line of the system prompt is read."""
     has_web_search: bool = True
     reasons: bool = True
     stops_most: int | None = None
@@ -92,7 +102,43 @@ ROWS = (
         vendors=("", *OPENAI, "new_api", "custom"),
         models=r"gpt-(?:[5-9]|\d\d)(?!.*-chat)|codex",
     ),
+    Row(
+        "https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/Content#FunctionCall",
+        {"has_call_ids": False},
+        (GEMINI,),
+        ("vertex",),
+    ),
+    Row(
+        _OF_GOOGLE + "gemini-api/docs/function-calling#multimodal (from Gemini 3 on)",
+        {"shows_results": False},
+        (GEMINI,),
+        models=r"gemini-(?:1|2)",
+    ),
     # ------------------------------------------------------------------ searching and thinking
+    Row(
+        _OF_GOOGLE + "gemini-api/docs/thinking#set-budget",
+        {"budget_range": (0, 24_576)},
+        (GEMINI,),
+        models=r"gemini-2\.5-flash|gemini-robotics",
+    ),
+    Row(
+        _OF_GOOGLE + "gemini-api/docs/thinking#set-budget",
+        {"budget_range": (512, 24_576)},
+        (GEMINI,),
+        models=r"gemini-2\.5-flash-lite",
+    ),
+    Row(
+        _OF_GOOGLE + "gemini-api/docs/thinking#set-budget",
+        {"budget_range": (128, 32_768), "can_rest": False},
+        (GEMINI,),
+        models=r"gemini-2\.5-pro",
+    ),
+    Row(
+        _OF_GOOGLE + "gemini-api/docs/thinking#thinking-levels (Gemini 3 Pro)",
+        {"can_rest": False},
+        (GEMINI,),
+        models=r"gemini-(?:[3-9]|\d\d)(?:\.\d+)?-pro",
+    ),
     Row(
         _OF_OPENAI + "guides/tools-web-search#chat-completions",
         {"has_web_search": False},
@@ -116,7 +162,19 @@ ROWS = (
         (CHAT, RESPONSES),
         models=r"gpt-[34]|chatgpt|gpt-[5-9].*-chat",
     ),
+    Row(
+        _OF_GOOGLE + "gemini-api/docs/thinking (before 2.5 there is none)",
+        {"reasons": False},
+        (GEMINI,),
+        models=r"gemini-(?:1|2\.0)",
+    ),
     # ------------------------------------------------------------------ members and lengths
+    Row(
+        "https://github.com/anthropics/claude-code/issues/68900",
+        {"has_billing_line": True},
+        (MESSAGES,),
+        ("", "anthropic", "new_api"),
+    ),
     Row(
         _OF_OPENAI + "api-reference/responses/create#responses-create-safety_identifier",
         {"user_most": 64},

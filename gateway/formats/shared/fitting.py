@@ -6,16 +6,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.conversation.parts import Part, ToolCall, ToolResult
+from gateway.conversation.parts import Media, Part, Text, ToolCall, ToolResult
 from gateway.conversation.request import (
     Conversation,
     CustomTool,
     FunctionTool,
     Message,
+    Reasoning,
     Tool,
     WebSearch,
 )
 from gateway.formats.shared.accepted import Accepted
+from gateway.formats.shared.billing_line import NAME as BILLING_LINE
+from gateway.formats.shared.billing_line import without_billing_line
 from gateway.formats.shared.tool_names import as_arguments, as_function, written_name
 
 Fitted = tuple[Conversation, list[str]]
@@ -29,6 +32,25 @@ def fitted(conversation: Conversation, takes: Accepted) -> Fitted:
         conversation, lost = fit(conversation, takes)
         losses += lost
     return conversation, losses
+
+
+# ---------------------------------------------------------------------- instructions
+
+
+def _instructions(conversation: Conversation, takes: Accepted) -> Fitted:
+    """Without what only Anthropic reads in them."""
+    if takes.has_billing_line or not conversation.messages:
+        return conversation, []
+    first = conversation.messages[0]
+    parts = tuple(
+        replace(part, text=without_billing_line(part.text)) if isinstance(part, Text) else part
+        for part in first.parts
+    )
+    if first.role != "system" or parts == first.parts:
+        return conversation, []
+    parts = tuple(part for part in parts if not isinstance(part, Text) or part.text)
+    led = (replace(first, parts=parts),) if parts else ()
+    return replace(conversation, messages=(*led, *conversation.messages[1:])), [BILLING_LINE]
 
 
 # ---------------------------------------------------------------------- tools
@@ -120,6 +142,95 @@ def _call_id(call_id: str, takes: Accepted) -> str:
     return call_id if most is None or len(call_id) <= most else written_name(call_id)
 
 
+def _order(conversation: Conversation, takes: Accepted) -> Fitted:  # noqa: ARG001 - of all alike
+    """The results of a turn's calls directly after it: what was said between them comes next."""
+    messages: list[Message] = []
+    waiting: list[Message] = []
+    open_calls: set[str] = set()
+    for message in conversation.messages:
+        answered = {part.call_id for part in message.parts if isinstance(part, ToolResult)}
+        if open_calls and not answered and message.role != "assistant":
+            waiting.append(message)
+            continue
+        open_calls -= answered
+        if answered and open_calls:
+            results = tuple(part for part in message.parts if isinstance(part, ToolResult))
+            rest = tuple(part for part in message.parts if not isinstance(part, ToolResult))
+            waiting += [replace(message, parts=rest)] if rest else []
+            message = replace(message, parts=results)
+        if not answered:
+            open_calls = {part.id for part in message.parts if isinstance(part, ToolCall)}
+            messages += waiting
+            waiting = []
+        messages.append(message)
+        if not open_calls:
+            messages += waiting
+            waiting = []
+    return replace(conversation, messages=(*messages, *waiting)), []
+
+
+def _unnamed(conversation: Conversation, takes: Accepted) -> Fitted:
+    """Calls without ids: their results tell the name and stand in the order of the calls."""
+    if takes.has_call_ids:
+        return conversation, []
+    calls = [part for each in conversation.messages for part in each.parts]
+    names = {part.id: part.name for part in calls if isinstance(part, ToolCall)}
+    places = {call_id: place for place, call_id in enumerate(names)}
+
+    def fit(part: Part) -> Part:
+        match part:
+            case ToolCall():
+                return replace(part, id="")
+            case ToolResult():
+                return replace(part, call_id="", name=part.name or names.get(part.call_id, ""))
+            case _:
+                return part
+
+    def place(part: Part) -> int:
+        return places.get(part.call_id, 0) if isinstance(part, ToolResult) else len(places)
+
+    ordered = tuple(
+        replace(each, parts=tuple(sorted(each.parts, key=place)))
+        if any(isinstance(part, ToolResult) for part in each.parts)
+        else each
+        for each in conversation.messages
+    )
+    return _with_parts(replace(conversation, messages=ordered), fit), []
+
+
+def _shown(conversation: Conversation, takes: Accepted) -> Fitted:
+    """Media of results in a message of their own after them."""
+    if takes.shows_results:
+        return conversation, []
+    messages: list[Message] = []
+    media: list[Part] = []
+    for message in conversation.messages:
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        if media and not results:
+            messages.append(Message(role="user", parts=tuple(media)))
+            media = []
+        messages.append(_message(message, _without_media))
+        media += [each for part in results for each in _media_of(part)]
+    if media:
+        messages.append(Message(role="user", parts=tuple(media)))
+    return replace(conversation, messages=tuple(messages)), []
+
+
+def _without_media(part: Part) -> Part:
+    if not isinstance(part, ToolResult) or not _media_of(part):
+        return part
+    content = tuple(each for each in part.content if not isinstance(each, Media))
+    return replace(part, content=content or (Text(text=_SHOWN_NEXT),))
+
+
+_SHOWN_NEXT = "(shown in the next message)"
+
+
+def _media_of(result: ToolResult) -> list[Part]:
+    media: list[Part] = [part for part in result.content if isinstance(part, Media)]
+    return [Text(text=f"Shown by the tool call {result.call_id}:"), *media] if media else []
+
+
 def _with_parts(conversation: Conversation, fit: Callable[[Part], Part]) -> Conversation:
     """The conversation with each part as `fit` writes it; messages without such parts stay."""
     messages = tuple(_message(message, fit) for message in conversation.messages)
@@ -151,10 +262,26 @@ def _members(conversation: Conversation, takes: Accepted) -> Fitted:
     least = takes.output_tokens_least
     if conversation.max_output_tokens is not None and conversation.max_output_tokens < least:
         changed["max_output_tokens"] = least
-    if conversation.reasoning is not None and not takes.reasons:
-        changed["reasoning"] = None
+    reasoning = _reasoning(conversation.reasoning, takes)
+    if reasoning != conversation.reasoning:
+        changed["reasoning"] = reasoning
     losses = [_TOLD_AS.get(name, name) for name in changed]
     return replace(conversation, **changed), losses
+
+
+def _reasoning(told: Reasoning | None, takes: Accepted) -> Reasoning | None:
+    if told is None or not takes.reasons:
+        return None
+    is_off = told.is_on is False or told.budget_tokens == 0 or told.effort == "none"
+    if is_off and not takes.can_rest:
+        least = takes.budget_range
+        told = replace(told, is_on=None, budget_tokens=None, effort="low" if least is None else "")
+        return replace(told, budget_tokens=least[0]) if least is not None else told
+    if told.budget_tokens and takes.budget_range is not None:
+        least_tokens, most_tokens = takes.budget_range
+        budget = min(max(told.budget_tokens, least_tokens), most_tokens)
+        return replace(told, budget_tokens=budget)
+    return told
 
 
 def _sampling(conversation: Conversation, takes: Accepted) -> Fitted:
@@ -173,9 +300,13 @@ def _sampling(conversation: Conversation, takes: Accepted) -> Fitted:
 
 
 _FITS: Sequence[Callable[[Conversation, Accepted], Fitted]] = (
+    _instructions,
     _tools,
     _names,
     _calls,
+    _order,
+    _shown,
+    _unnamed,
     _members,
     _sampling,
 )

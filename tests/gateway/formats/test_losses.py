@@ -113,7 +113,8 @@ LOST = {
     ("gemini", "openai_responses"):
         "frequency_penalty presence_penalty reasoning seed thinking tool_result.is_error top_k",
     ("gemini", "anthropic_messages"):
-        "frequency_penalty logprobs presence_penalty reasoning seed thinking top_p",
+        "frequency_penalty logprobs presence_penalty reasoning.budget_tokens seed temperature thinking "
+        "top_k top_p",
     ("openai_chat", "bedrock_converse"):
         "frequency_penalty image.detail logit_bias logprobs messages.name parallel_tool_calls "
         "presence_penalty prompt_cache_key response_format seed store tools.strict user verbosity",
@@ -125,7 +126,7 @@ LOST = {
         "response_format thinking tools.strict user",
     ("gemini", "bedrock_converse"):
         "frequency_penalty logprobs presence_penalty reasoning.budget_tokens response_format seed "
-        "thinking tools.code_execution tools.web_search",
+        "thinking",
 }  # fmt: skip
 """By the formats of client and provider, for models that take no more than their format's least:
 a `gpt-4o` does not reason, `claude-opus-4-6` draws without a share beside its temperature.

@@ -58,7 +58,9 @@ def sent(
         .outgoing(call_of(client, document), asking)
     )
     told = json.loads(out.body)
-    if provider in refusals.OF_FORMAT:
+    if provider == "gemini":
+        refusals.gemini(told, model or MODELS[provider])
+    else:
         refusals.OF_FORMAT[provider](told)
     return told, out.losses
 
@@ -381,4 +383,212 @@ def test_c4_members_that_a_vendor_forbids_are_left_out(vendor: str) -> None:
     assert sorted(losses) == ["prompt_cache_key", "verbosity"]
     document, losses = sent("openai_responses", "openai_chat", request, "gpt-5.1", "openai")
     assert (document["prompt_cache_key"], document["verbosity"]) == ("k", "low")
+    assert losses == ()
+
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+TWO_CALLS = {
+    "max_tokens": 32_000,
+    "messages": [
+        SAID,
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "tool_use", "id": "t1", "name": "f", "input": {"n": 1}},
+                {"type": "tool_use", "id": "t2", "name": "g", "input": {"n": 2}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t2", "content": "second"},
+                {"type": "tool_result", "tool_use_id": "t1", "content": [PICTURE]},
+                {"type": "text", "text": "go on"},
+            ],
+        },
+    ],
+    "tools": [
+        {"name": name, "input_schema": {"type": "object", "properties": {}}} for name in "fgh"
+    ],
+}
+
+
+def test_c1_vertex_is_sent_no_ids_and_results_in_the_order_of_their_calls() -> None:
+    document, losses = sent(
+        "anthropic_messages", "gemini", TWO_CALLS, "gemini-3-pro-preview", "vertex"
+    )
+    refusals.vertex(document)
+    results = [
+        part["functionResponse"]["name"]
+        for content in document["contents"]
+        for part in content["parts"]
+        if "functionResponse" in part
+    ]
+    assert results == ["f", "g"]
+    assert losses == ()
+
+
+def test_c1_the_gemini_api_is_sent_them() -> None:
+    document, _ = sent("anthropic_messages", "gemini", TWO_CALLS, "gemini-2.5-pro", "gemini")
+    assert [part["functionCall"]["id"] for part in document["contents"][1]["parts"]] == ["t1", "t2"]
+
+
+def test_c1_a_client_of_the_same_format_may_send_them_to_vertex() -> None:
+    parts = [{"functionCall": {"id": "t1", "name": "f", "args": {"id": "own"}}}]
+    answer = [{"function_response": {"id": "t1", "name": "f", "response": {"id": "own"}}}]
+    request = {"contents": [{"role": "model", "parts": parts}, {"role": "user", "parts": answer}]}
+    for vendor, is_kept in (("vertex", False), ("gemini", True)):
+        out = (
+            Translators(FORMATS["gemini"], FORMATS)
+            .to("gemini")
+            .outgoing(call_of("gemini", request), Asking(Suffix("gemini-2.5-pro"), vendor=vendor))
+        )
+        called, answered_ = json.loads(out.body)["contents"]
+        assert ("id" in called["parts"][0]["functionCall"]) is is_kept
+        assert ("id" in answered_["parts"][0]["function_response"]) is is_kept
+        assert called["parts"][0]["functionCall"]["args"] == {"id": "own"}
+
+
+CODEX_BETWEEN: dict[str, Any] = {
+    "input": [
+        {"role": "user", "content": "both"},
+        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+        {"type": "function_call", "call_id": "c2", "name": "g", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "one"},
+        {"role": "developer", "content": "mind the gap"},
+        {"type": "function_call_output", "call_id": "c2", "output": "two"},
+        {"role": "user", "content": "and now"},
+    ]
+}
+
+
+def test_c6_results_of_parallel_calls_follow_their_calls() -> None:
+    document, losses = sent("openai_responses", "openai_chat", CODEX_BETWEEN)
+    roles = [message["role"] for message in document["messages"]]
+    assert roles == ["user", "assistant", "tool", "tool", "developer", "user"]
+    assert losses == ()
+
+
+def test_c6_a_text_beside_the_first_result_waits_for_the_second() -> None:
+    request: dict[str, Any] = json.loads(json.dumps(TWO_CALLS))
+    second, first, text = request["messages"][2]["content"]
+    request["messages"][2:] = [
+        {"role": "user", "content": [second, text]},
+        {"role": "user", "content": [first]},
+    ]
+    document, _ = sent("anthropic_messages", "openai_chat", request)
+    roles = [message["role"] for message in document["messages"]]
+    assert roles[:4] == ["user", "assistant", "tool", "tool"]
+    assert "go on" in json.dumps(document["messages"][4:])
+
+
+def test_c6_calls_that_were_never_answered_hold_nothing_back() -> None:
+    items = CODEX_BETWEEN["input"]
+    request = {"input": [*items[:4], items[4], items[6], {"role": "assistant", "content": "so"}]}
+    document, _ = sent("openai_responses", "openai_chat", request)
+    roles = [message["role"] for message in document["messages"]]
+    assert roles == ["user", "assistant", "tool", "developer", "user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "budget"),
+    [
+        ("gemini-2.5-flash", {"type": "enabled", "budget_tokens": 31_999}, 24_576),
+        ("gemini-2.5-pro", {"type": "enabled", "budget_tokens": 31_999}, 31_999),
+        ("gemini-2.5-flash-lite", {"type": "enabled", "budget_tokens": 1_024}, 1_024),
+        ("gemini-2.5-flash", {"type": "disabled"}, 0),
+        ("gemini-2.5-pro", {"type": "disabled"}, 128),
+    ],
+)
+def test_c8_a_budget_is_within_the_range_of_its_family(
+    model: str, thinking: dict[str, Any], budget: int
+) -> None:
+    request = {"max_tokens": 40_000, "messages": [SAID], "thinking": thinking}
+    document, losses = sent("anthropic_messages", "gemini", request, model, "gemini")
+    assert document["generationConfig"]["thinkingConfig"]["thinkingBudget"] == budget
+    is_same = budget == thinking.get("budget_tokens", 0)
+    assert losses == (() if is_same else ("reasoning",))
+
+
+def test_c8_what_cannot_rest_and_is_told_in_levels_thinks_little() -> None:
+    request = {"max_tokens": 40_000, "messages": [SAID], "thinking": {"type": "disabled"}}
+    document, losses = sent("anthropic_messages", "gemini", request, "gemini-3-pro-preview")
+    assert document["generationConfig"]["thinkingConfig"]["thinkingLevel"] == "low"
+    assert losses == ("reasoning",)
+
+
+def test_c8_an_image_of_a_result_is_shown_in_the_next_turn_of_the_user() -> None:
+    document, _ = sent("anthropic_messages", "gemini", TWO_CALLS, "gemini-2.5-pro")
+    *_, results, shown = document["contents"]
+    assert all("functionResponse" in part or "text" in part for part in results["parts"])
+    assert [part["inlineData"]["data"] for part in shown["parts"] if "inlineData" in part] == [PNG]
+    document, _ = sent("anthropic_messages", "gemini", TWO_CALLS, "gemini-3-pro-preview")
+    told = json.dumps(document["contents"][2]["parts"][1]["functionResponse"]["parts"])
+    assert PNG in told
+
+
+@pytest.mark.parametrize(
+    ("mode", "names", "expected"),
+    [
+        ("auto", ["f", "g"], {"mode": "VALIDATED", "allowedFunctionNames": ["f", "g"]}),
+        ("auto", ["f"], {"mode": "VALIDATED", "allowedFunctionNames": ["f"]}),
+        ("required", ["f", "g"], {"mode": "ANY", "allowedFunctionNames": ["f", "g"]}),
+    ],
+)
+def test_c10_allowed_tools_force_no_call_and_all_stay_declared(
+    mode: str, names: list[str], expected: dict[str, Any]
+) -> None:
+    tools = [{"type": "function", "name": name, "parameters": None} for name in "fgh"]
+    allowed = [{"type": "function", "name": name} for name in names]
+    choice = {"type": "allowed_tools", "mode": mode, "tools": allowed}
+    request = {"input": "hi", "tools": tools, "tool_choice": choice}
+    document, _ = sent("openai_responses", "gemini", request)
+    assert document["toolConfig"]["functionCallingConfig"] == expected
+    assert [each["name"] for each in document["tools"][0]["functionDeclarations"]] == list("fgh")
+
+
+LINE = "x-anthropic-billing-header: cc_version=2.1.177; cc_entrypoint=cli; cch={};"
+
+
+def system_of(nonce: str) -> list[list[dict[str, Any]] | str]:
+    """How claude-code says it, in blocks, and how others who carry it on do."""
+    own = {"type": "text", "text": "You are Claude Code"}
+    return [[{"type": "text", "text": LINE.format(nonce)}, own], f"{LINE.format(nonce)}\nYou are"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(
+    ("provider", "vendor"),
+    [("openai_chat", "groq"), ("openai_responses", "openai"), ("gemini", "gemini"),
+     ("anthropic_messages", "deepseek")],
+)  # fmt: skip
+def test_c11_no_other_vendor_is_told_the_billing_line(
+    provider: str, vendor: str, place: int
+) -> None:
+    sent_ = [
+        sent(
+            "anthropic_messages", provider,
+            {"max_tokens": 99, "messages": [SAID], "system": system_of(nonce)[place]}, "", vendor,
+        )
+        for nonce in ("aaaaa", "bbbbb")
+    ]  # fmt: skip
+    (first, losses), (second, _) = sent_
+    assert first == second
+    assert "You are" in json.dumps(first)
+    assert losses == ("x-anthropic-billing-header",)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_c11_anthropic_is(place: int) -> None:
+    request = {"max_tokens": 99, "messages": [SAID], "system": system_of("ccccc")[place]}
+    document, losses = sent("anthropic_messages", "anthropic_messages", request, "", "anthropic")
+    assert document["system"] == system_of("ccccc")[place]
+    assert losses == ()
+
+
+def test_c11_a_line_that_only_speaks_of_it_stays() -> None:
+    request = {"max_tokens": 99, "messages": [SAID], "system": "Never say " + LINE}
+    document, losses = sent("anthropic_messages", "openai_chat", request)
+    assert document["messages"][0]["content"] == "Never say " + LINE
     assert losses == ()

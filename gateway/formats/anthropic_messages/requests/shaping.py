@@ -14,6 +14,9 @@ from gateway.formats.anthropic_messages.requests.writing_options import (
     BUDGET_LEAST_TOKENS,
     nearest_effort,
 )
+from gateway.formats.shared.accepted import Accepted
+from gateway.formats.shared.billing_line import NAME as BILLING_LINE
+from gateway.formats.shared.billing_line import without_billing_line
 from gateway.http.raw_members import Edits
 
 _BUDGET_PERCENT = 80
@@ -41,6 +44,21 @@ def _adaptive(document: Mapping[str, Any], traits: Traits, effort: str) -> dict[
     own = document.get("output_config") or {}
     told = nearest_effort(effort, traits.efforts)
     return {"thinking": thinking, "output_config": {**own, "effort": told}}
+
+
+def fit(document: Mapping[str, Any], takes: Accepted) -> Edits:
+    """The system prompt without the line that only Anthropic reads."""
+    own = document.get("system")
+    if takes.has_billing_line or not own:
+        return Edits()
+    if isinstance(own, str):
+        kept: Any = without_billing_line(own)
+    else:
+        told = ({**each, "text": without_billing_line(each.get("text") or "")} for each in own)
+        kept = [each for each in told if each["text"]]
+    if kept == own:
+        return Edits()
+    return Edits({"system": kept} if kept else {}, () if kept else ("system",), (BILLING_LINE,))
 
 
 def lead(document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:

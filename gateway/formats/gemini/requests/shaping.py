@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.request import Reasoning
-from gateway.formats.gemini.requests.contents import parts_of
+from gateway.formats.gemini.requests.contents import contents_of, parts_of
+from gateway.formats.shared.accepted import Accepted
 from gateway.http.raw_members import Edits
 
 _SHARE_PERCENT = 60
@@ -45,6 +46,32 @@ def _budget_range(model: str) -> tuple[int, int]:
     if "2.5-pro" in model:
         return 128, 32_768
     return (512, 24_576) if "2.5-flash-lite" in model else (0, 24_576)
+
+
+def fit(document: Mapping[str, Any], takes: Accepted) -> Edits:
+    """The contents without ids of calls and results, where a vendor has none."""
+    if takes.has_call_ids:
+        return Edits()
+    contents = contents_of(document)
+    kept = [_without_ids(content) for content in contents]
+    return Edits({"contents": kept}) if kept != contents else Edits()
+
+
+def _without_ids(content: dict[str, Any]) -> dict[str, Any]:
+    parts = [
+        {name: _without_id(value) if name in _CALLS else value for name, value in part.items()}
+        for part in parts_of(content)
+    ]
+    return {**content, "parts": parts} if "parts" in content else content
+
+
+def _without_id(call: Any) -> Any:  # noqa: ANN401 - decoded JSON
+    if not isinstance(call, dict):
+        return call
+    return {name: value for name, value in call.items() if name != "id"}
+
+
+_CALLS = ("functionCall", "function_call", "functionResponse", "function_response")
 
 
 def lead(document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:

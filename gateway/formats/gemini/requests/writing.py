@@ -105,10 +105,17 @@ class _Contents:
             self.system += parts
             return
         role = "model" if message.role == "assistant" else "user"
-        if self.written and self.written[-1]["role"] == role:
+        if self._joins(role, message):
             self.written[-1]["parts"] += parts
         elif parts:
             self.written.append({"role": role, "parts": parts})
+
+    def _joins(self, role: str, message: Message) -> bool:
+        """Contents of one side in a row are one; but beside results nothing is shown."""
+        if not self.written or self.written[-1]["role"] != role:
+            return False
+        shows = any(isinstance(part, Media) for part in message.parts)
+        return not (shows and any("functionResponse" in each for each in self.written[-1]["parts"]))
 
     def _part(self, part: Part) -> list[dict[str, Any]]:
         self._note_cache(part)
@@ -139,8 +146,8 @@ class _Contents:
             self._note_cache(part)
         texts = [part.text for part in result.content if isinstance(part, Text | PlainDocument)]
         text = "\n".join(texts)
-        told: dict[str, Any] = {
-            "id": result.call_id,
+        told: dict[str, Any] = {"id": result.call_id} if result.call_id else {}
+        told |= {
             "name": result.name or self._names.get(result.call_id, "tool"),
             "response": {"error": text} if result.is_error else _response(text),
         }

@@ -132,10 +132,11 @@ def _hosted(tool: Tool) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _tool_choice(choice: ToolChoice) -> dict[str, Any]:
-    names = list(choice.names)
-    if names:  # only what is forced can be narrowed
-        return {"mode": "ANY", "allowedFunctionNames": names}
-    return {"mode": _MODES[choice.mode]}
+    if choice.mode == "none" or not choice.names:
+        return {"mode": _MODES[choice.mode]}
+    # https://ai.google.dev/gemini-api/docs/function-calling: names go with these two modes alone.
+    mode = "ANY" if choice.mode == "required" else "VALIDATED"
+    return {"mode": mode, "allowedFunctionNames": list(choice.names)}
 
 
 def _thinking(reasoning: Reasoning | None, upstream_model: str) -> dict[str, Any]:
