@@ -412,7 +412,7 @@ def test_structured_output_is_asked_for(sdk: Anthropic, provider: FakeProvider, 
 def test_what_the_other_format_cannot_say_is_named(sdk: Anthropic) -> None:
     system: Any = [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}]
     raw = sdk.messages.with_raw_response.create(
-        model=CHAT, max_tokens=9, messages=MESSAGES, system=system, extra_body={"top_k": 5}
+        model=CHAT, max_tokens=99, messages=MESSAGES, system=system, extra_body={"top_k": 5}
     )
     assert raw.headers["x-tollgate-lost"] == "cache_control, top_k"
 

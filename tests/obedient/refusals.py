@@ -103,6 +103,36 @@ def anthropic_messages(document: Document) -> None:
         found = re.fullmatch("[a-zA-Z0-9_-]{1,128}", tool["name"])
         otherwise = "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'"
         require(found is not None, f"tools.{number}.custom.name: {otherwise}")
+        if tool.get("strict"):
+            _claude_schema(tool["input_schema"], f"tools.{number}.custom")
+    strict = sum(bool(tool.get("strict")) for tool in document.get("tools") or ())
+    require(strict <= 20, f"Too many strict tools: {strict}. Maximum of 20 strict tools.")
+    output = ((document.get("output_config") or {}).get("format") or {}).get("schema")
+    _claude_schema(output, "output_config.format.schema")
+
+
+_FORBIDDEN = ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems", "oneOf")
+
+
+def _claude_schema(schema: Any, at: str) -> None:  # noqa: ANN401 - JSON
+    if isinstance(schema, list):
+        for each in schema:
+            _claude_schema(each, at)
+    if not isinstance(schema, dict):
+        return
+    kind = schema.get("type")
+    if isinstance(kind, str):
+        for name in _FORBIDDEN:
+            otherwise = f"{at}: For '{kind}' type, property '{name}' is not supported"
+            require(name not in schema, otherwise)
+        least = schema.get("minItems", 0)
+        otherwise = f"{at}: For 'array' type, 'minItems' values other than 0 or 1 are not supported"
+        require(least in (0, 1), otherwise)
+    if kind == "object":
+        otherwise = f"{at}: For 'object' type, 'additionalProperties' must be explicitly set to"
+        require(schema.get("additionalProperties") is False, f"{otherwise} false")
+    for value in schema.values():
+        _claude_schema(value, at)
 
 
 _BUDGETS = {"gemini-2.5-pro": (128, 32_768), "gemini-2.5-flash-lite": (512, 24_576)}

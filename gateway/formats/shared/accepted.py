@@ -42,6 +42,8 @@ class Accepted:
     stops_most: int | None = None
     needs_properties: bool = False
     """Whether the schema of an object must name its properties, though it has none."""
+    has_schema_subset: bool = False
+    """Whether schemas that are enforced are of the subset that `schema_subset` writes."""
     output_tokens_least: int = 0
     refused: tuple[str, ...] = ()
 
@@ -91,6 +93,12 @@ ROWS = (
         "https://community.openai.com/t/object-schema-missing-properties/1088171",
         {"needs_properties": True},
         formats=(CHAT, RESPONSES),
+    ),
+    Row(
+        _OF_CLAUDE + "build-with-claude/structured-outputs#json-schema-limitations",
+        {"has_schema_subset": True},
+        (MESSAGES, CONVERSE),
+        models=r".*claude-",
     ),
     Row("https://github.com/AnswerDotAI/fastllm/issues/45", {"call_id_most": 64}, (RESPONSES,)),
     Row("https://github.com/microsoft/autogen/issues/6377", {"call_id_most": 64}, (CHAT,)),

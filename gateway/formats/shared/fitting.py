@@ -19,6 +19,12 @@ from gateway.conversation.request import (
 from gateway.formats.shared.accepted import Accepted
 from gateway.formats.shared.billing_line import NAME as BILLING_LINE
 from gateway.formats.shared.billing_line import without_billing_line
+from gateway.formats.shared.schema_subset import (
+    OPTIONAL_MOST,
+    STRICT_TOOLS_MOST,
+    narrowed,
+    optional_in,
+)
 from gateway.formats.shared.tool_names import as_arguments, as_function, written_name
 
 Fitted = tuple[Conversation, list[str]]
@@ -78,6 +84,35 @@ def _tools(conversation: Conversation, takes: Accepted) -> Fitted:
 
 _SEARCH = "web_search"
 """How formats name the search that they force."""
+
+
+def _schemas(conversation: Conversation, takes: Accepted) -> Fitted:
+    """Schemas that are enforced: of the answer, and of strict tools."""
+    if not takes.has_schema_subset:
+        return conversation, []
+    losses: list[str] = []
+    output = conversation.output
+    if output is not None and output.schema:
+        schema, lost = narrowed(output.schema)
+        output = replace(output, schema=schema)
+        losses += [f"response_format.{name}" for name in lost]
+    optional = optional_in(output.schema) if output is not None else 0
+    strict = 0
+    tools: list[Tool] = []
+    for tool in conversation.tools:
+        if isinstance(tool, FunctionTool) and tool.is_strict:
+            more = optional_in(tool.parameters)
+            if strict == STRICT_TOOLS_MOST or optional + more > OPTIONAL_MOST:
+                losses.append("tools.strict")
+                tools.append(replace(tool, is_strict=None))
+                continue
+            strict, optional = strict + 1, optional + more
+            schema, lost = narrowed(tool.parameters or {"type": "object", "properties": {}})
+            losses += [f"tools.{name}" for name in lost]
+            tools.append(replace(tool, parameters=schema))
+        else:
+            tools.append(tool)
+    return replace(conversation, output=output, tools=tuple(tools)), losses
 
 
 def _with_properties(tool: FunctionTool) -> FunctionTool:
@@ -302,6 +337,7 @@ def _sampling(conversation: Conversation, takes: Accepted) -> Fitted:
 _FITS: Sequence[Callable[[Conversation, Accepted], Fitted]] = (
     _instructions,
     _tools,
+    _schemas,
     _names,
     _calls,
     _order,

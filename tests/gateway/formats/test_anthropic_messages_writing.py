@@ -441,7 +441,7 @@ def test_tools_of_other_formats() -> None:
         {"name": "g", "description": "d", "input_schema": string},
         {
             "name": "h",
-            "input_schema": {"type": "object", "properties": {}},
+            "input_schema": {"type": "object", "properties": {}, "additionalProperties": False},
             "strict": True,
             "cache_control": {"type": "ephemeral", "ttl": "1h"},
         },

@@ -113,8 +113,8 @@ LOST = {
     ("gemini", "openai_responses"):
         "frequency_penalty presence_penalty reasoning seed thinking tool_result.is_error top_k",
     ("gemini", "anthropic_messages"):
-        "frequency_penalty logprobs presence_penalty reasoning.budget_tokens seed temperature thinking "
-        "top_k top_p",
+        "frequency_penalty logprobs presence_penalty reasoning.budget_tokens seed temperature "
+        "thinking top_k top_p",
     ("openai_chat", "bedrock_converse"):
         "frequency_penalty image.detail logit_bias logprobs messages.name parallel_tool_calls "
         "presence_penalty prompt_cache_key response_format seed store tools.strict user verbosity",

@@ -112,7 +112,12 @@ def messages(draw: st.DrawFn) -> tuple[Message, ...]:
     return tuple(told)
 
 
-SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
 TOOLS = st.builds(
     lambda description, strict: (
         FunctionTool(name="f", description=description, parameters=SCHEMA, is_strict=strict),
