@@ -11,7 +11,7 @@ from gateway.conversation.parts import Media
 from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn, TurnEvent
 from gateway.errors import GatewayError
-from gateway.formats.shared.accepted import Accepted
+from gateway.formats.shared.vendors.accepted import Accepted
 from gateway.formats.values import Answer, ChatCall, CountTokens, Piece, Prompt, ServedModel
 from gateway.http.lenient_json import UnreadableAnswer as UnreadableAnswer
 from gateway.http.raw_members import Edits

@@ -24,11 +24,11 @@ from gateway.formats.contract import (
     StreamReader,
     UnreadableAnswer,
 )
-from gateway.formats.shared.accepted import accepted
-from gateway.formats.shared.fitting import fitted
 from gateway.formats.shared.retelling import Change, Retelling
-from gateway.formats.shared.stop_sequences import StopSequences
-from gateway.formats.shared.tool_names import ClientNames
+from gateway.formats.shared.vendors.accepted import accepted
+from gateway.formats.shared.vendors.fitting import fitted
+from gateway.formats.shared.vendors.stop_sequences import StopSequences
+from gateway.formats.shared.vendors.tool_names import ClientNames
 from gateway.formats.values import Answer, ChatCall, CountTokens
 from gateway.http.lenient_json import read_object
 from gateway.http.raw_members import Edits, edited
@@ -60,7 +60,7 @@ class Asking(msgspec.Struct, frozen=True):
     takes_addresses: bool = True
     """Whether the provider fetches media from addresses, as far as its format can say them."""
     vendor: str = ""
-    """The type of the channel, by which `gateway.formats.shared.accepted` knows what is taken."""
+    """The type of the channel, by which `shared.vendors.accepted` knows what is taken."""
 
 
 class Translator(Protocol):

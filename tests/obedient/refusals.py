@@ -187,6 +187,27 @@ def vertex(document: Document) -> None:
                 require(not has_id, f"{otherwise}.parts[{place}].{kind}': Cannot find field.")
 
 
+def thinking_chat(document: Document) -> None:
+    """Raises IllFormed with what DeepSeek and Kimi answer while their models think."""
+    for number, message in enumerate(document["messages"]):
+        if message["role"] == "assistant" and message.get("tool_calls"):
+            otherwise = (
+                "Missing `reasoning_content` field in the assistant message at message index"
+            )
+            require(bool(message.get("reasoning_content")), f"{otherwise} {number}.")
+
+
+def thinking_messages(document: Document) -> None:
+    """The same of their Messages."""
+    for message in document["messages"]:
+        kinds = [each["type"] for each in message["content"] if isinstance(each, dict)]
+        if message["role"] == "assistant" and "tool_use" in kinds:
+            otherwise = (
+                "The `content[].thinking` in the thinking mode must be passed back to the API."
+            )
+            require("thinking" in kinds, otherwise)
+
+
 OF_FORMAT: Mapping[str, Callable[[Document], None]] = {
     "openai_chat": openai_chat,
     "openai_responses": openai_responses,

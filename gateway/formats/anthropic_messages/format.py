@@ -11,6 +11,7 @@ from gateway.formats.anthropic_messages.requests import prompt, request
 from gateway.formats.anthropic_messages.signing import without_strangers
 from gateway.formats.anthropic_messages.translation import MessagesTranslation
 from gateway.formats.contract import StreamReader
+from gateway.formats.shared.vendors.accepted import accepted
 from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt, ServedModel
 from gateway.http.raw_members import edited
 
@@ -32,9 +33,10 @@ class AnthropicMessages:
 
     def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes, with the provider's name for the model, and without the thoughts
-        that other vendors' models had earlier in the conversation.
+        that other vendors' models had earlier in the conversation, unless it wants their words.
         """
-        body = without_strangers(call.body)
+        takes = accepted("", self.name, upstream_model)
+        body = without_strangers(call.body, keeps_words=takes.wants_thoughts)
         return body if upstream_model == call.model else edited(body, {"model": upstream_model})
 
     def read_answer(self, body: bytes) -> Answer:

@@ -41,26 +41,32 @@ def provider_call_id(call_id: str) -> str:
     return f"{_NOT_IN_IDS.sub('_', call_id)[:24]}_{digest[:16]}".lstrip("_")
 
 
-def without_strangers(body: bytes) -> bytes:
+def without_strangers(body: bytes, keeps_words: bool = False) -> bytes:
     """A request without the thoughts that other vendors' models had: the provider would refuse
-    them. Everything else keeps its bytes.
+    them. Everything else keeps its bytes. With `keeps_words` they lose their marks alone.
     """
     if MARK.encode() not in body:
         return body
     messages = msgspec.json.decode(members_of(body)["messages"])
     kept = [
-        _without(message) if message.get("role") == "assistant" else message for message in messages
+        _without(message, keeps_words) if message.get("role") == "assistant" else message
+        for message in messages
     ]
     # A message of nothing but such thoughts is left out: an empty one is refused.
     kept = [message for message in kept if message["content"] != []]
     return body if kept == messages else edited(body, {"messages": kept})
 
 
-def _without(message: dict[str, Any]) -> dict[str, Any]:
+def _without(message: dict[str, Any], keeps_words: bool) -> dict[str, Any]:
     content = message["content"]
     if type(content) is not list:
         return message
-    return {**message, "content": [block for block in content if not _is_strange(block)]}
+    kept = [
+        {**block, "signature": ""} if _is_strange(block) else block
+        for block in content
+        if not _is_strange(block) or (keeps_words and block.get("thinking"))
+    ]
+    return {**message, "content": kept}
 
 
 def _is_strange(block: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from gateway.conversation.turn import Turn
 from gateway.formats.anthropic_messages.answers import reading_events, turn, writing_events
 from gateway.formats.anthropic_messages.requests import conversation, shaping, writing
 from gateway.formats.contract import EventReader, EventWriter
-from gateway.formats.shared.accepted import Accepted
+from gateway.formats.shared.vendors.accepted import Accepted
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage

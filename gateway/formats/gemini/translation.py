@@ -10,7 +10,7 @@ from gateway.formats.contract import EventReader, EventWriter
 from gateway.formats.gemini.answers import events, turn
 from gateway.formats.gemini.requests import conversation, options, shaping, writing
 from gateway.formats.gemini.requests.contents import is_of_google
-from gateway.formats.shared.accepted import Accepted
+from gateway.formats.shared.vendors.accepted import Accepted
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
 from ledger.usage import Usage

@@ -14,9 +14,9 @@ from gateway.formats.anthropic_messages.requests.writing_options import (
     BUDGET_LEAST_TOKENS,
     nearest_effort,
 )
-from gateway.formats.shared.accepted import Accepted
-from gateway.formats.shared.billing_line import NAME as BILLING_LINE
-from gateway.formats.shared.billing_line import without_billing_line
+from gateway.formats.shared.vendors.accepted import Accepted
+from gateway.formats.shared.vendors.billing_line import NAME as BILLING_LINE
+from gateway.formats.shared.vendors.billing_line import without_billing_line
 from gateway.http.raw_members import Edits
 
 _BUDGET_PERCENT = 80

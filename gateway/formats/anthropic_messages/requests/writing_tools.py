@@ -14,7 +14,7 @@ from gateway.conversation.request import (
 )
 from gateway.formats.anthropic_messages.models import Traits
 from gateway.formats.anthropic_messages.vocabulary import NAME, cache_control
-from gateway.formats.shared.tool_names import as_function
+from gateway.formats.shared.vendors.tool_names import as_function
 
 _WEB_SEARCH = "web_search_20250305"
 _CODE_EXECUTION = "code_execution_20250825"

@@ -19,7 +19,7 @@ from gateway.conversation.request import (
 )
 from gateway.formats.bedrock_converse.models import Traits
 from gateway.formats.bedrock_converse.requests.writing_blocks import cache_point
-from gateway.formats.shared.tool_names import as_function
+from gateway.formats.shared.vendors.tool_names import as_function
 
 Told = tuple[list[dict[str, Any]], list[str]]
 """Entries of `toolConfig.tools`, and what was lost."""

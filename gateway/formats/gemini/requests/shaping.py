@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.conversation.request import Reasoning
 from gateway.formats.gemini.requests.contents import contents_of, parts_of
-from gateway.formats.shared.accepted import Accepted
+from gateway.formats.shared.vendors.accepted import Accepted
 from gateway.http.raw_members import Edits
 
 _SHARE_PERCENT = 60

@@ -17,7 +17,7 @@ from gateway.conversation.request import (
     WebSearch,
 )
 from gateway.formats.gemini.vocabulary import NAME
-from gateway.formats.shared.tool_names import as_function
+from gateway.formats.shared.vendors.tool_names import as_function
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _BUDGETS = {"none": 0, "minimal": 512, "low": 1_024, "medium": 8_192, "high": 24_576}

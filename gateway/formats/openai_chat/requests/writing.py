@@ -92,6 +92,8 @@ class _Messages:
                     calls.append(self._call(part))
                 case Refusal(text=text):
                     members["refusal"] = text
+                case Thinking(signed_by=signer, text=text) if signer == NAME:
+                    members["reasoning_content"] = members.get("reasoning_content", "") + text
                 case Thinking():
                     self.losses.append("thinking")
                 case Foreign(kind="audio", value=value) if part.format == NAME:

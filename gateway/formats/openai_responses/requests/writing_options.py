@@ -18,8 +18,8 @@ from gateway.conversation.request import (
     WebSearch,
 )
 from gateway.formats.openai_responses.vocabulary import NAME, TIER_OF_SERVICE
-from gateway.formats.shared.accepted import accepted
 from gateway.formats.shared.openai_models import refused_sampling
+from gateway.formats.shared.vendors.accepted import accepted
 
 _LOW_BUDGET_TOKENS = 2_048
 _MEDIUM_BUDGET_TOKENS = 16_384

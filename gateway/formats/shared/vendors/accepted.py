@@ -2,7 +2,7 @@
 
 A row adds to the rows before it, where its vendors, formats and models are all met. A request is
 refused as a whole for one word too many, so what is not taken is changed or left out by
-`gateway.formats.shared.fitting`, and named as lost.
+`gateway.formats.shared.vendors.fitting`, and named as lost.
 """
 
 import re
@@ -23,6 +23,7 @@ class Accepted:
     characters; None: not bounded. `refused`: members of a conversation that are not known.
     """
 
+    format_name: str = ""
     tool_name: re.Pattern[str] | None = None
     call_id_most: int | None = None
     user_most: int | None = None
@@ -35,6 +36,10 @@ class Accepted:
     """The least and the most to think, in tokens, for models that are told in tokens."""
     can_rest: bool = True
     """Whether not to think at all may be asked for."""
+    wants_thoughts: bool = False
+    """Whether a turn's thoughts are sent back as words, whoever signed them; a turn with calls is
+    refused without.
+    """
     has_billing_line: bool = False
     """Whether claude-code's first line of the system prompt is read."""
     has_web_search: bool = True
@@ -171,6 +176,25 @@ ROWS = (
         models=r"gpt-[34]|chatgpt|gpt-[5-9].*-chat",
     ),
     Row(
+        "https://api-docs.deepseek.com/guides/thinking_mode#tool-calls",
+        {"wants_thoughts": True},
+        (CHAT, MESSAGES),
+        models=r"(?i)deepseek",
+    ),
+    Row(
+        "https://github.com/continuedev/continue/issues/11600 (Kimi, its thinking models)",
+        {"wants_thoughts": True},
+        (CHAT, MESSAGES),
+        models=r"(?i)kimi-(?:k2-thinking|k2\.[5-9]|k[3-9]|for-coding)",
+    ),
+    Row(
+        "https://docs.z.ai/guides/capabilities/thinking-mode; "
+        "https://platform.minimax.io/docs/guides/text-m2-function-call",
+        {"wants_thoughts": True},
+        (CHAT, MESSAGES),
+        models=r"(?i)glm-(?:4\.[5-9]|[5-9])|minimax-m[2-9]",
+    ),
+    Row(
         _OF_GOOGLE + "gemini-api/docs/thinking (before 2.5 there is none)",
         {"reasons": False},
         (GEMINI,),
@@ -238,7 +262,7 @@ def accepted(vendor: str, format_name: str, model: str) -> Accepted:
     4
     """
     own_name = model.rpartition("/")[2]
-    takes = Accepted()
+    takes = Accepted(format_name=format_name)
     for row in ROWS:
         if _is_met(row, vendor, format_name, own_name):
             takes = replace(takes, **row.takes)

@@ -1,0 +1,1 @@
+"""What vendors and their models take, and a conversation as they take it."""
