@@ -17,6 +17,7 @@ from gateway.routes.gemini_paths import (
     ModelAction,
     is_gemini,
     model_action,
+    unknown_action,
     wants_array,
 )
 from gateway.routes.health import Health
@@ -114,6 +115,11 @@ class Gateway:
             error = UnknownRoute(f"unknown request URL: {exchange.method} {exchange.path[:200]}")
             await self._tell(exchange, error)
             return
+        action = unknown_action(exchange.path) if exchange.method == "POST" else ""
+        if action:
+            error = UnknownRoute(f"the action {action[:64]!r} of models is not offered here")
+            await self._respond("gemini", exchange, error)
+            return
         allowed = ", ".join(sorted([*methods, "OPTIONS"])).encode()
         if exchange.method == "OPTIONS":
             await exchange.start(204, _preflight(exchange, allowed))
@@ -127,7 +133,16 @@ class Gateway:
     async def _tell(
         self, exchange: Exchange, error: GatewayError, more: Sequence[Header] = ()
     ) -> None:
-        client_format = self._formats[format_of(exchange)]
+        await self._respond(format_of(exchange), exchange, error, more)
+
+    async def _respond(
+        self,
+        format_name: str,
+        exchange: Exchange,
+        error: GatewayError,
+        more: Sequence[Header] = (),
+    ) -> None:
+        client_format = self._formats[format_name]
         status, headers, body = client_format.error_body(error, exchange.request_id)
         await exchange.respond(status, [*headers, *more], body)
 

@@ -35,6 +35,18 @@ def model_action(path: str) -> ModelAction | None:
     return ModelAction(model, action) if colon and model and action in _ACTIONS else None
 
 
+def unknown_action(path: str) -> str:
+    """What is asked of a model at a Gemini address and is not offered; empty: nothing of that kind.
+
+    A model's own name may hold colons too, so this says something of a POST alone.
+    """
+    prefix = next((each for each in MODELS if path.startswith(each)), None)
+    if prefix is None or model_action(path) is not None:
+        return ""
+    model, colon, action = path.removeprefix(prefix).rpartition(":")
+    return action if colon and model else ""
+
+
 def wants_array(query: bytes) -> bool:
     """Whether a stream is told as one JSON array: so it is unless events were asked for.
 

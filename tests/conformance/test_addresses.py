@@ -204,6 +204,18 @@ def test_every_address_refuses_in_its_own_words(
         assert "OPTIONS" in answer.headers["allow"]
 
 
+@pytest.mark.parametrize("action", ["embedContent", "predict", "unheard"])
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_c13_an_action_that_is_not_offered_is_named(
+    gateway: InProcess, version: str, action: str
+) -> None:
+    answer = gateway.client().call("POST", f"/{version}/models/{ECHO}:{action}", {})
+    assert answer.status == 404
+    told = answer.json()["error"]
+    assert told["status"] == "NOT_FOUND"
+    assert repr(action) in told["message"]
+
+
 def test_somebody_is_there(gateway: InProcess) -> None:
     answer = gateway.client().call("HEAD", "/")
     assert (answer.status, answer.body) == (200, b"")
