@@ -15,7 +15,7 @@ from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.conversation.request import Conversation, Written
 from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
 from gateway.conversation.turn import Turn
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InvalidRequest
 from gateway.formats.contract import (
     FittingTranslation,
     Format,
@@ -175,16 +175,24 @@ class Translating:
         self.classify_failure = provider.classify_failure
 
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:
-        """The request in the provider's format."""
+        """The request in the provider's format. Raises InvalidRequest, also for a member deep
+        within that is not of the type its name says: not all of them are looked at before.
+        """
+        try:
+            written = self._written(call, asking)
+            edits = _shaped(self._provider.translation, written.document, asking) or _NO_EDITS
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidRequest(
+                "The request holds something that is not of the type its name says."
+            ) from error
+        losses = (*written.losses, *edits.lost)
+        return Outgoing(_encode(edits.of(written.document)), {}, losses)
+
+    def _written(self, call: ChatCall, asking: Asking) -> Written:
         translation = self._provider.translation
         takes = translation.takes_address if asking.takes_addresses else takes_nothing
         conversation = with_bytes(self._client.translation.conversation(call), call.fetched, takes)
-        written = written_for(self._provider, conversation, asking.suffix.model, asking.vendor)
-        edits = _shaped(self._provider.translation, written.document, asking)
-        if edits is None:
-            return Outgoing(_encode(written.document), {}, written.losses)
-        losses = (*written.losses, *edits.lost)
-        return Outgoing(_encode(edits.of(written.document)), {}, losses)
+        return written_for(self._provider, conversation, asking.suffix.model, asking.vendor)
 
     def whole(self, body: bytes) -> Whole:
         """The provider's answer, understood."""

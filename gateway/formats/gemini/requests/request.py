@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.formats.gemini.vocabulary import member
-from gateway.formats.shared.parameters import array, integer, mapping, number, refuse, text
+from gateway.formats.shared.parameters import array, boolean, integer, mapping, number, refuse, text
 from gateway.formats.values import ChatCall
 
 OUTPUT_TOKENS_MAX = 10_000_000
@@ -17,6 +17,7 @@ CHOICES_MAX = 8
 CONTENTS_MAX, PARTS_MAX = 10_000, 10_000
 TOOLS_MAX, TOOLS_MAX_BYTES = 512, 1_000_000
 STOPS_MAX, STOP_MAX_BYTES = 64, 4_096
+NAME_MAX_BYTES = 256
 TEXT_MAX_BYTES = 1 << 40
 """Texts are bounded by the body's limit alone."""
 
@@ -48,6 +49,8 @@ def read_request(document: dict[str, Any], body: bytes) -> ChatCall:
     for position, tool in enumerate(tools or ()):
         if type(tool) is not dict:
             refuse(f"tools[{position}]", "an object")
+        _check_declarations(tool, f"tools[{position}]")
+    _check_tool_config(document)
     if tools and len(msgspec.json.encode(tools)) > TOOLS_MAX_BYTES:
         refuse("tools", f"at most {TOOLS_MAX_BYTES} bytes of JSON")
     return ChatCall(
@@ -118,4 +121,45 @@ def _check_settings(settings: dict[str, Any]) -> None:
         param = f"generationConfig.stopSequences[{position}]"
         if text(stop, param, most_bytes=STOP_MAX_BYTES) is None:
             refuse(param, "a string")
-    mapping(member(settings, "thinkingConfig"), "generationConfig.thinkingConfig", most=16)
+    param = "generationConfig.thinkingConfig"
+    thinking = mapping(member(settings, "thinkingConfig"), param, most=16) or {}
+    budget = member(thinking, "thinkingBudget")
+    integer(budget, f"{param}.thinkingBudget", least=-1, most=OUTPUT_TOKENS_MAX)
+    text(member(thinking, "thinkingLevel"), f"{param}.thinkingLevel", most_bytes=64, plain=True)
+    boolean(member(thinking, "includeThoughts"), f"{param}.includeThoughts")
+    for name in ("responseSchema", "responseJsonSchema"):
+        mapping(member(settings, name), f"generationConfig.{name}", most=1_024)
+    kind = member(settings, "responseMimeType")
+    text(kind, "generationConfig.responseMimeType", most_bytes=256, plain=True)
+    array(member(settings, "responseModalities"), "generationConfig.responseModalities", most=16)
+    boolean(member(settings, "responseLogprobs"), "generationConfig.responseLogprobs")
+
+
+def _check_declarations(tool: dict[str, Any], param: str) -> None:
+    declared = member(tool, "functionDeclarations")
+    for place, each in enumerate(
+        array(declared, f"{param}.functionDeclarations", most=TOOLS_MAX) or ()
+    ):
+        at = f"{param}.functionDeclarations[{place}]"
+        function = mapping(each, at, most=64)
+        if function is None:
+            refuse(at, "an object")
+        if text(function.get("name"), f"{at}.name", most_bytes=NAME_MAX_BYTES, plain=True) is None:
+            refuse(f"{at}.name", "a string")
+        text(function.get("description"), f"{at}.description", most_bytes=TEXT_MAX_BYTES)
+        for name in ("parameters", "parametersJsonSchema"):
+            mapping(member(function, name), f"{at}.{name}", most=1_024)
+
+
+def _check_tool_config(document: dict[str, Any]) -> None:
+    config = mapping(member(document, "toolConfig"), "toolConfig", most=16) or {}
+    param = "toolConfig.functionCallingConfig"
+    calling = mapping(member(config, "functionCallingConfig"), param, most=16) or {}
+    text(calling.get("mode"), f"{param}.mode", most_bytes=64, plain=True)
+    names = member(calling, "allowedFunctionNames")
+    for place, name in enumerate(
+        array(names, f"{param}.allowedFunctionNames", most=TOOLS_MAX) or ()
+    ):
+        at = f"{param}.allowedFunctionNames[{place}]"
+        if text(name, at, most_bytes=NAME_MAX_BYTES, plain=True) is None:
+            refuse(at, "a string")

@@ -90,6 +90,7 @@ def _check_image(image: object, param: str) -> None:
 def _check_data(value: object, param: str) -> None:
     if type(value) is not dict:
         refuse(param, "an object")
+    text(value.get("format"), f"{param}.format", most_bytes=64, plain=True)
     field = "data" if param.endswith("input_audio") else "file_data"
     data = text(value.get(field), f"{param}.{field}", most_bytes=BODY_MAX_BYTES)
     if data is None and field == "data":

@@ -164,6 +164,8 @@ def _check_options(document: dict[str, Any]) -> None:
         text(document.get(name), name, most_bytes=LABEL_MAX_BYTES, plain=True)
     for name in ("reasoning", "text", "stream_options"):
         mapping(document.get(name), name, most=64)
+    _check_words(document.get("reasoning") or {}, "reasoning", "effort", "summary")
+    _check_text(document.get("text") or {})
     array(document.get("include"), "include", most=64)
     metadata = mapping(document.get("metadata"), "metadata", most=METADATA_MAX)
     for key, value in (metadata or {}).items():
@@ -172,13 +174,30 @@ def _check_options(document: dict[str, Any]) -> None:
             refuse("metadata", "an object of strings")
 
 
+def _check_text(told: dict[str, Any]) -> None:
+    _check_words(told, "text", "verbosity")
+    output = mapping(told.get("format"), "text.format", most=64) or {}
+    _check_words(output, "text.format", "type", "name", "description")
+    mapping(output.get("schema"), "text.format.schema", most=1_024)
+    boolean(output.get("strict"), "text.format.strict")
+
+
+def _check_words(holder: dict[str, Any], param: str, *names: str) -> None:
+    for name in names:
+        text(holder.get(name), f"{param}.{name}", most_bytes=TEXT_MAX_BYTES)
+
+
 def _check_tools(document: dict[str, Any]) -> None:
     tools = array(document.get("tools"), "tools", most=TOOLS_MAX)
     for position, tool in enumerate(tools or ()):
         if type(tool) is not dict or type(tool.get("type")) is not str:
             refuse(f"tools[{position}]", "an object with a type")
+        param = f"tools[{position}]"
+        _check_words(tool, param, "name", "description", "search_context_size")
+        for name in ("parameters", "format", "filters", "user_location"):
+            mapping(tool.get(name), f"{param}.{name}", most=1_024)
         if tool["type"] == "function" and not tool.get("name"):
-            refuse(f"tools[{position}].name", "given")
+            refuse(f"{param}.name", "given")
     choice = document.get("tool_choice")
     if choice is not None and type(choice) not in (str, dict):
         refuse("tool_choice", "a string or an object")
