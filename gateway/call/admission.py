@@ -11,7 +11,7 @@ from gateway.call.callers import Caller
 from gateway.call.charges.windows import windows
 from gateway.call.failover import Failover
 from gateway.call.parts import Parts
-from gateway.channels.routing import Candidate, candidates, named_candidate, only_at
+from gateway.channels.routing import Candidate, candidates, named_candidate, only_at, suffixed
 from gateway.errors import InvalidRequest, KeyNotAllowed, ServiceNotPriced, UnknownModel
 from gateway.formats.contract import Format
 from gateway.formats.values import ChatCall, Prompt
@@ -27,6 +27,10 @@ OUTPUT_TOKENS_DEFAULT = 4_096
 
 _ADDED_MESSAGE_TOKENS = 16
 """What surrounds a system prompt, in any format."""
+
+
+_Served = tuple[str, tuple[Candidate, ...]]
+"""The name of the model that is sold, and who may serve it."""
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -50,7 +54,7 @@ class Admissions:
         self._providers = parts.providers
         self._kept = parts.stored_responses
         self._lease = parts.lease
-        self._options: dict[tuple[str, str], tuple[Candidate, ...]] = {}
+        self._options: dict[tuple[str, str], _Served] = {}
         self._options_version = -1
 
     async def admit(self, caller: Caller, call: ChatCall) -> Admission:
@@ -58,11 +62,14 @@ class Admissions:
 
         Raises UnknownModel, KeyNotAllowed, ServiceNotPriced, InvalidRequest.
         """
-        if caller.terms.models is not None and call.model not in caller.terms.models:
+        sold_as, options = self._options_for(caller, call.model)
+        allowed = caller.terms.models
+        if allowed is not None and not {call.model, sold_as}.intersection(allowed):
             raise KeyNotAllowed(f"this API key may not use the model {call.model!r}")
         now_us = clock.now_us()
-        options = self._options_for(caller, call.model)
-        history = self._configuration.held.prices.get(call.model)
+        prices = self._configuration.held.prices
+        priced_as = call.model if call.model in prices else sold_as
+        history = prices.get(priced_as)
         priced = history.at(now_us) if history else None
         if not options or priced is None:
             raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
@@ -71,7 +78,7 @@ class Admissions:
         call = self._with_room(call, options)
         version, event = priced
         terms = Terms(
-            model=call.model,
+            model=priced_as,
             group=caller.group,
             price_version=version,
             multiplier=self._configuration.multiplier(caller.group, caller.own_group),
@@ -143,7 +150,7 @@ class Admissions:
         ]
         return max(counted, default=0)
 
-    def _options_for(self, caller: Caller, model: str) -> tuple[Candidate, ...]:
+    def _options_for(self, caller: Caller, model: str) -> _Served:
         """Who may serve the call; where the caller names a channel, that one alone.
 
         Raises InvalidRequest where the channel cannot be asked.
@@ -159,20 +166,36 @@ class Admissions:
                 f"the channel {caller.channel_id} does not exist or is not asked at present",
                 code="channel_unavailable",
             )
-        return (named,)
+        return model, (named,)
 
-    def _candidates(self, group: str, model: str) -> tuple[Candidate, ...]:
+    def _candidates(self, group: str, model: str) -> _Served:
         """Who may serve this model to this group; remembered until the configuration changes."""
         if self._options_version != self._configuration.version:
             self._options.clear()
             self._options_version = self._configuration.version
         found = self._options.get((group, model))
         if found is None:
-            channels = self._configuration.held.channels
-            found = candidates(channels, group, model, self._needs_key)
-            if found:  # what does not exist is anybody's word, and not remembered
+            found = self._found(group, model)
+            if found[1]:  # what does not exist is anybody's word, and not remembered
                 self._options[group, model] = found
         return found
+
+    def _found(self, group: str, model: str) -> _Served:
+        """An ending that says how to think works wherever its model does."""
+        channels = self._configuration.held.channels
+        listed = candidates(channels, group, model, self._needs_key)
+        if listed:
+            return model, listed
+        for name, ended in suffixed(channels, group, model, self._needs_key):
+            ending = model.removeprefix(name)
+            thinking = tuple(
+                each
+                for each in ended
+                if self._failover.own_model(each) == each.upstream_model.removesuffix(ending)
+            )
+            if thinking:
+                return name, thinking
+        return model, ()
 
     def _needs_key(self, provider: str) -> bool:
         known = self._providers.get(provider)

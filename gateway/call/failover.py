@@ -134,6 +134,10 @@ class Failover:
                 break
         raise Unanswered(error, attempts, spent)
 
+    def own_model(self, option: Candidate) -> str:
+        """The provider's name for the model, without an ending that says how to think."""
+        return self._chosen_format(option).suffix.model
+
     def output_tokens_least(self, options: Sequence[Candidate]) -> int:
         """The room an answer needs at one of the candidates, by what their models' names say."""
         return max(self._chosen_format(option).suffix.output_tokens_least for option in options)

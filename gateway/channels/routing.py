@@ -5,7 +5,7 @@ weight and every member gets its turn before the next tier is asked.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -41,6 +41,30 @@ def candidates(
         and group in channel.route.groups
         and (found := named_candidate(channel_id, channel, model, needs_key)) is not None
     )
+
+
+def suffixed(
+    channels: Mapping[UUID, Channel], group: str, model: str, needs_key: Callable[[str], bool]
+) -> Iterator[tuple[str, tuple[Candidate, ...]]]:
+    """Models of which `model` may be another spelling, with an ending that says how to think, the
+    longest name first; each with the channels that serve it, which are asked for it by the
+    provider's name with the same ending.
+    """
+    at = len(model)
+    for _ in range(_ENDINGS_MOST):
+        at = model.rfind("-", 0, at)
+        if at <= 0:
+            return
+        found = candidates(channels, group, model[:at], needs_key)
+        if found:
+            ended = (
+                replace(each, upstream_model=each.upstream_model + model[at:]) for each in found
+            )
+            yield model[:at], tuple(ended)
+
+
+_ENDINGS_MOST = 3
+"""Of hyphens in an ending: `-thinking-512` has two."""
 
 
 def named_candidate(

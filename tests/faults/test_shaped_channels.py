@@ -116,3 +116,36 @@ def test_a_channel_that_has_lost_its_prompt_answers_nobody(stage: Stage, shaped:
     assert answer.status == 502
     assert stage.provider.calls_of(model) == []
     assert stage.books.story(answer.request_id).refunded.reason == "upstream_error"
+
+
+def test_c14_a_suffix_works_wherever_its_model_does_at_the_models_price(stage: Stage) -> None:
+    model = f"own-{entity_id()}"
+    base_url = stage.provider.base_url(model)
+    stage.books.channel({model: "o3"}, type_="openai", base_url=base_url, keys=["k"])
+    stage.books.price(model, input=1, output=2)
+    answer = stage.client.chat(f"{model}-high", max_tokens=20)
+    assert answer.status == 200
+    document = sent(stage, model)
+    assert (document["model"], document["reasoning_effort"]) == ("o3", "high")
+    story = stage.books.story(answer.request_id)
+    assert story.opening.terms.model == model
+
+
+def test_c14_or_at_its_own_price_where_it_has_one(stage: Stage) -> None:
+    model = f"own-{entity_id()}"
+    base_url = stage.provider.base_url(model)
+    stage.books.channel({model: "o3"}, type_="openai", base_url=base_url, keys=["k"])
+    stage.books.price(model, input=1, output=2)
+    stage.books.price(f"{model}-high", input=3, output=4)
+    answer = stage.client.chat(f"{model}-high", max_tokens=20)
+    assert answer.status == 200
+    assert stage.books.story(answer.request_id).opening.terms.model == f"{model}-high"
+
+
+@pytest.mark.parametrize("ending", ["-huge", "-", "-high-high-high"])
+def test_c14_what_says_nothing_of_thinking_is_another_model(stage: Stage, ending: str) -> None:
+    model = f"own-{entity_id()}"
+    base_url = stage.provider.base_url(model)
+    stage.books.channel({model: "o3"}, type_="openai", base_url=base_url, keys=["k"])
+    stage.books.price(model, input=1, output=2)
+    assert stage.client.chat(model + ending, max_tokens=20).status == 404
