@@ -28,6 +28,7 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.formats.contract import StreamReader, UnreadableAnswer
+from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
 from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.upstream import Upstream, UpstreamAnswer
@@ -59,12 +60,13 @@ class ChannelVault(NamedTuple):
 
 class _ChosenFormat(NamedTuple):
     """A candidate, the format in which it is asked (the client's own if it speaks that), and what
-    its name for the model says.
+    its name for the model says; `spoken`: all that it speaks.
     """
 
     candidate: Candidate
     format: str
     suffix: Suffix
+    spoken: Sequence[str]
 
 
 class _Written(NamedTuple):
@@ -164,12 +166,13 @@ class Failover:
         suffix = read_suffix(model, chosen, provider.habits.suffixes, kept)
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
-        found = self._known[id(candidate)] = _ChosenFormat(candidate, chosen, suffix)
+        found = self._known[id(candidate)] = _ChosenFormat(candidate, chosen, suffix, spoken)
         return found
 
     async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
         """The request for a candidate, with media put in that it does not fetch by itself."""
-        _, spoken_here, suffix = self._chosen_format(candidate)
+        _, chosen, suffix, spoken = self._chosen_format(candidate)
+        spoken_here = format_for(call, candidate.type, suffix, chosen, spoken)
         shaping = candidate.shaping
         # What a variant answers is no turn: nothing of it could be written anew.
         translator = self._translators.to(spoken_here, _UNSHAPED if call.variant else shaping)

@@ -83,7 +83,8 @@ class _Messages:
         return [Text(text=f"Shown by the tool call {result.call_id}:"), *media] if media else []
 
     def _assistant(self, parts: Iterable[Part]) -> dict[str, Any]:
-        members: dict[str, Any] = {"content": None}
+        parts = tuple(parts)
+        members: dict[str, Any] = {"content": None, **self._thoughts(parts)}
         texts: list[Part] = []
         calls: list[dict[str, Any]] = []
         for part in parts:
@@ -92,10 +93,8 @@ class _Messages:
                     calls.append(self._call(part))
                 case Refusal(text=text):
                     members["refusal"] = text
-                case Thinking(signed_by=signer, text=text) if signer == NAME:
-                    members["reasoning_content"] = members.get("reasoning_content", "") + text
                 case Thinking():
-                    self.losses.append("thinking")
+                    pass
                 case Foreign(kind="audio", value=value) if part.format == NAME:
                     members["audio"] = value
                 case _:
@@ -106,6 +105,14 @@ class _Messages:
         elif members["content"] is None and "refusal" not in members and "audio" not in members:
             members["content"] = ""
         return members
+
+    def _thoughts(self, parts: Iterable[Part]) -> dict[str, str]:
+        """The words of thoughts that are the provider's own; it reads no others."""
+        thoughts = [part for part in parts if isinstance(part, Thinking)]
+        own = [thought.text for thought in thoughts if thought.signed_by == NAME]
+        if len(own) < len(thoughts):
+            self.losses.append("thinking")
+        return {"reasoning_content": "".join(own)} if own else {}
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         if call.signature and not self._signs_calls:

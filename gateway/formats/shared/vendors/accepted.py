@@ -36,6 +36,10 @@ class Accepted:
     """The least and the most to think, in tokens, for models that are told in tokens."""
     can_rest: bool = True
     """Whether not to think at all may be asked for."""
+    reasons_beside_tools: bool = True
+    """Whether a model with tools may reason in this format; otherwise it does in Responses."""
+    reasons_unasked: bool = True
+    """Whether a model reasons where no effort is told."""
     wants_thoughts: bool = False
     """Whether a turn's thoughts are sent back as words, whoever signed them; a turn with calls is
     refused without.
@@ -128,6 +132,20 @@ ROWS = (
         models=r"gemini-(?:1|2)",
     ),
     # ------------------------------------------------------------------ searching and thinking
+    Row(
+        "https://github.com/openai/openai-openapi/issues/541; "
+        "https://github.com/danny-avila/LibreChat/issues/14355",
+        {"reasons_beside_tools": False},
+        (CHAT,),
+        ("openai", "azure"),
+        models=r"gpt-(?:5\.[4-9]|[6-9])",
+    ),
+    Row(
+        "https://github.com/openai/openai-openapi/issues/541 (refused beside an effort alone)",
+        {"reasons_unasked": False},
+        (CHAT,),
+        models=r"gpt-5\.4",
+    ),
     Row(
         _OF_GOOGLE + "gemini-api/docs/thinking#set-budget",
         {"budget_range": (0, 24_576)},

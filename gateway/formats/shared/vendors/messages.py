@@ -64,29 +64,48 @@ _BLANK = " "
 
 def results_after_calls(conversation: Conversation, takes: Accepted) -> Fitted:  # noqa: ARG001 - of all alike
     """The results of a turn's calls directly after it: what was said between them comes next."""
-    messages: list[Message] = []
-    waiting: list[Message] = []
-    open_calls: set[str] = set()
+    gathered = _Gathered()
     for message in conversation.messages:
-        answered = {part.call_id for part in message.parts if isinstance(part, ToolResult)}
-        if open_calls and not answered and message.role != "assistant":
-            waiting.append(message)
-            continue
-        open_calls -= answered
-        if answered and open_calls:
-            results = tuple(part for part in message.parts if isinstance(part, ToolResult))
-            rest = tuple(part for part in message.parts if not isinstance(part, ToolResult))
-            waiting += [replace(message, parts=rest)] if rest else []
+        gathered.add(message)
+    return replace(conversation, messages=gathered.finished()), []
+
+
+class _Gathered:
+    """Collects messages; while calls wait for their results, what is said by others waits too."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._waiting: list[Message] = []
+        self._open: set[str] = set()
+
+    def add(self, message: Message) -> None:
+        results = tuple(part for part in message.parts if isinstance(part, ToolResult))
+        if results:
+            self._answer(message, results)
+        elif self._open and message.role != "assistant":
+            self._waiting.append(message)
+        else:
+            self._release()
+            self._messages.append(message)
+            self._open = {part.id for part in message.parts if isinstance(part, ToolCall)}
+
+    def finished(self) -> tuple[Message, ...]:
+        self._release()
+        return tuple(self._messages)
+
+    def _answer(self, message: Message, results: tuple[ToolResult, ...]) -> None:
+        self._open -= {result.call_id for result in results}
+        rest = tuple(part for part in message.parts if not isinstance(part, ToolResult))
+        if self._open and rest:
+            self._waiting.append(replace(message, parts=rest))
             message = replace(message, parts=results)
-        if not answered:
-            open_calls = {part.id for part in message.parts if isinstance(part, ToolCall)}
-            messages += waiting
-            waiting = []
-        messages.append(message)
-        if not open_calls:
-            messages += waiting
-            waiting = []
-    return replace(conversation, messages=(*messages, *waiting)), []
+        self._messages.append(message)
+        if not self._open:
+            self._release()
+
+    def _release(self) -> None:
+        self._messages += self._waiting
+        self._waiting = []
 
 
 def without_ids(conversation: Conversation, takes: Accepted) -> Fitted:
