@@ -208,6 +208,29 @@ def thinking_messages(document: Document) -> None:
             require("thinking" in kinds, otherwise)
 
 
+def groq(document: Document) -> None:
+    """Raises IllFormed with what https://api.groq.com/openai/v1/chat/completions answers."""
+    for name in ("prompt_cache_key", "verbosity", "logit_bias", "logprobs", "top_logprobs"):
+        require(name not in document, f"property '{name}' is unsupported")
+    _no_custom_tools(document)
+
+
+def mistral(document: Document) -> None:
+    """Raises IllFormed with what https://api.mistral.ai/v1/chat/completions answers."""
+    forbidden = ("prompt_cache_key", "verbosity", "store", "metadata", "user", "service_tier")
+    for name in (*forbidden, "logit_bias", "logprobs", "web_search_options"):
+        require(name not in document, f"body.{name}: Extra inputs are not permitted")
+    _no_custom_tools(document)
+
+
+def _no_custom_tools(document: Document) -> None:
+    kinds = {tool["type"] for tool in document.get("tools") or ()}
+    require(kinds <= {"function"}, "'tools.0.type' : value must be 'function'")
+
+
+OF_VENDOR: Mapping[str, Callable[[Document], None]] = {"groq": groq, "mistral": mistral}
+"""By the type of a channel: what such a vendor refuses besides."""
+
 OF_FORMAT: Mapping[str, Callable[[Document], None]] = {
     "openai_chat": openai_chat,
     "openai_responses": openai_responses,

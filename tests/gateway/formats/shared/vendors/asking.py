@@ -57,6 +57,8 @@ def sent(
         refusals.gemini(told, model or MODELS[provider])
     else:
         refusals.OF_FORMAT[provider](told)
+    if vendor in refusals.OF_VENDOR:
+        refusals.OF_VENDOR[vendor](told)
     return told, out.losses
 
 

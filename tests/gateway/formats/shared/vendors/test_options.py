@@ -17,6 +17,8 @@ from tests.gateway.formats.shared.vendors.asking import (
     streamed,
     turn_of,
 )
+from tests.obedient import refusals
+from tests.obedient.contract import IllFormed
 
 
 @pytest.mark.parametrize("provider", ["openai_chat", "openai_responses", "gemini"])
@@ -102,3 +104,30 @@ def test_c8_what_cannot_rest_and_is_told_in_levels_thinks_little() -> None:
     document, losses = sent("anthropic_messages", "gemini", request, "gemini-3-pro-preview")
     assert document["generationConfig"]["thinkingConfig"]["thinkingLevel"] == "low"
     assert losses == ("reasoning",)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "document", "words"),
+    [
+        ("groq", {"prompt_cache_key": "k"}, "property 'prompt_cache_key' is unsupported"),
+        ("mistral", {"verbosity": "low"}, "body.verbosity: Extra inputs are not permitted"),
+        ("groq", {"tools": [{"type": "custom", "custom": {}}]}, "must be 'function'"),
+    ],
+)
+def test_c4_a_provider_in_tests_refuses_in_the_vendors_words(
+    vendor: str, document: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(IllFormed, match=words):
+        refusals.OF_VENDOR[vendor](document)
+
+
+def test_c3_so_do_those_of_openai() -> None:
+    long = {"model": "gpt-5.1", "messages": [], "user": "u" * 65}
+    with pytest.raises(IllFormed, match="maximum length 64, but got a string with length 65"):
+        refusals.openai_chat(long)
+    stopped = {"model": "gpt-5.1", "messages": [], "stop": ["a"]}
+    with pytest.raises(IllFormed, match="'stop' is not supported with this model"):
+        refusals.openai_chat(stopped)
+    short = {"model": "gpt-5.1", "input": "x", "max_output_tokens": 1}
+    with pytest.raises(IllFormed, match="Expected a value >= 16, but got 1 instead"):
+        refusals.openai_responses(short)

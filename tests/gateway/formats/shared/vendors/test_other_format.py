@@ -1,4 +1,4 @@
-"""C20: tools beside reasoning go over Responses to OpenAI's newest models, and come back as asked."""
+"""C20: tools beside reasoning go over Responses to the newest of OpenAI's models."""
 
 from typing import Any
 
