@@ -89,6 +89,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     arguments: str
     is_custom: bool = False
+    namespace: str = ""
     signature: str = ""
     cache: CacheMark | None = None
 

@@ -20,13 +20,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FunctionTool(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool of the client's own. `parameters` is a JSON Schema; None: it takes none."""
+    """A tool of the client's own. `parameters` is a JSON Schema; None: it takes none. Names are
+    their own within a `namespace`.
+    """
 
     name: str
     description: str = ""
     parameters: dict[str, Any] | None = None
     is_strict: bool | None = None
     cache: CacheMark | None = None
+    namespace: str = ""
 
 
 class CustomTool(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ def output_part(item: Mapping[str, Any]) -> list[Part]:
                 name=item.get("name") or "",
                 arguments=item.get(_CALLS[kind]) or "",
                 is_custom=kind == "custom_tool_call",
+                namespace=item.get("namespace") or "",
                 signature=signature,
             )
         ]

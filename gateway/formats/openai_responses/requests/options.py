@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from gateway.conversation.request import (
     AnswerTerms,
     CodeExecution,
@@ -83,7 +85,19 @@ def options_of(call: ChatCall, messages: tuple[Message, ...]) -> Conversation:
 
 def terms_of(call: ChatCall) -> AnswerTerms:
     """What the answer has to keep to."""
-    return AnswerTerms(tools=tuple(_tool(tool) for tool in call.document.get("tools") or ()))
+    told = call.document.get("tools") or ()
+    return AnswerTerms(tools=tuple(tool for each in told for tool in _tools(each)))
+
+
+def _tools(told: dict[str, Any]) -> list[Tool]:
+    """A namespace is the tools within it."""
+    if told["type"] != "namespace":
+        return [_tool(told)]
+    within = [_tool(each) for each in told.get("tools") or ()]
+    name = told.get("name") or ""
+    return [
+        replace(tool, namespace=name) if isinstance(tool, FunctionTool) else tool for tool in within
+    ]
 
 
 def _tool(tool: dict[str, Any]) -> Tool:

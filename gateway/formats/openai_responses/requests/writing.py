@@ -53,6 +53,7 @@ def item_of(part: Thinking | ToolCall, item_id: str) -> dict[str, Any]:
             "id": item_id,
             "call_id": part.id,
             "name": part.name,
+            **({"namespace": part.namespace} if part.namespace else {}),
             word: part.arguments,
             "status": "completed",
         }

@@ -79,7 +79,10 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
             losses.append("cache_control")
         if isinstance(tool, WebSearch):
             losses += of_search(tool, *_SEARCH)
-        tools.append(_tool(tool))
+        if isinstance(tool, FunctionTool) and tool.namespace:
+            _within(tools, tool.namespace).append(_tool(tool))
+        else:
+            tools.append(_tool(tool))
     if tools:
         document["tools"] = tools
         if conversation.tool_choice is not None:
@@ -88,6 +91,17 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
         if conversation.parallel_tool_calls is not None:
             document["parallel_tool_calls"] = conversation.parallel_tool_calls
     return losses
+
+
+def _within(tools: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
+    """The tools of a namespace, which begins where its first one stands."""
+    wanted = {"type": "namespace", "name": namespace}
+    found = next((each for each in tools if wanted.items() <= each.items()), None)
+    if found is None:
+        found = {**wanted, "description": namespace, "tools": []}
+        tools.append(found)
+    within: list[dict[str, Any]] = found["tools"]
+    return within
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

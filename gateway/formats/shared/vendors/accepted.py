@@ -28,6 +28,8 @@ class Accepted:
     call_id_most: int | None = None
     user_most: int | None = None
     has_custom_tools: bool = False
+    has_namespaces: bool = False
+    """Whether tools may share a name in namespaces of their own."""
     has_call_ids: bool = True
     """Whether calls and results bear ids; without, they belong together by name and order."""
     shows_results: bool = True
@@ -112,6 +114,11 @@ ROWS = (
     Row("https://github.com/AnswerDotAI/fastllm/issues/45", {"call_id_most": 64}, (RESPONSES,)),
     Row("https://github.com/microsoft/autogen/issues/6377", {"call_id_most": 64}, (CHAT,)),
     Row("https://github.com/vercel/ai/issues/8132", {"call_id_most": 40}, (CHAT,), OPENAI),
+    Row(
+        _OF_OPENAI + "guides/tools-tool-search",
+        {"has_namespaces": True},
+        formats=(RESPONSES,),
+    ),
     Row(
         _OF_OPENAI + "guides/function-calling#custom-tools",
         {"has_custom_tools": True},

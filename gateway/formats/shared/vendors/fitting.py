@@ -11,6 +11,7 @@ _FITS: Sequence[Callable[[Conversation, Accepted], Fitted]] = (
     messages.instructions,
     tools.tools,
     tools.schemas,
+    tools.namespaces,
     tools.names,
     tools.calls,
     messages.thoughts,

@@ -44,6 +44,12 @@ def written_name(name: str) -> str:
     return f"{head}_{digest[:_DIGEST_CHARACTERS]}"
 
 
+def flat_name(named: FunctionTool | CustomTool | ToolCall) -> str:
+    """A name with that of its namespace before it, where there are no namespaces."""
+    namespace = "" if isinstance(named, CustomTool) else named.namespace
+    return f"{namespace}__{named.name}" if namespace else named.name
+
+
 def as_function(tool: CustomTool) -> FunctionTool:
     """A tool of plain text as one that takes an object; its grammar is told in words."""
     grammar = tool.grammar or {}
@@ -75,9 +81,11 @@ class ClientNames:
     """A turn with the client's own names and kinds of tools, whole or event by event."""
 
     def __init__(self, tools: Iterable[Tool]) -> None:
-        named = [tool for tool in tools if isinstance(tool, FunctionTool | CustomTool)]
-        self._names = {written_name(tool.name): tool.name for tool in named}
-        self._custom = {tool.name for tool in named if isinstance(tool, CustomTool)}
+        self._tools: dict[str, FunctionTool | CustomTool] = {}
+        for tool in tools:
+            if isinstance(tool, FunctionTool | CustomTool):
+                name = flat_name(tool)
+                self._tools |= {name: tool, written_name(name): tool}
         self._texts: dict[tuple[int, int], list[str]] = {}
 
     def turn(self, told: Turn) -> Turn:
@@ -100,8 +108,12 @@ class ClientNames:
         return named
 
     def _named(self, call: ToolCall) -> ToolCall:
-        name = self._names.get(call.name, call.name)
-        return replace(call, name=name, is_custom=call.is_custom or name in self._custom)
+        tool = self._tools.get(call.name)
+        if tool is None or call.namespace:
+            return call
+        is_custom = call.is_custom or isinstance(tool, CustomTool)
+        namespace = tool.namespace if isinstance(tool, FunctionTool) else ""
+        return replace(call, name=tool.name, namespace=namespace, is_custom=is_custom)
 
     def _event(self, event: TurnEvent) -> Iterator[TurnEvent]:
         match event:

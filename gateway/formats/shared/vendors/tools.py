@@ -12,7 +12,12 @@ from gateway.formats.shared.vendors.schema_subset import (
     narrowed,
     optional_in,
 )
-from gateway.formats.shared.vendors.tool_names import as_arguments, as_function, written_name
+from gateway.formats.shared.vendors.tool_names import (
+    as_arguments,
+    as_function,
+    flat_name,
+    written_name,
+)
 
 
 def tools(conversation: Conversation, takes: Accepted) -> Fitted:
@@ -77,6 +82,25 @@ def _with_properties(tool: FunctionTool) -> FunctionTool:
     if schema is None or "properties" in schema or schema.get("type", "object") != "object":
         return tool
     return replace(tool, parameters={"type": "object", "properties": {}} | schema)
+
+
+def namespaces(conversation: Conversation, takes: Accepted) -> Fitted:
+    """Names with their namespace before them, where there is none: told as they were again."""
+    if takes.has_namespaces:
+        return conversation, []
+
+    def fit(part: Part) -> Part:
+        if isinstance(part, ToolCall) and part.namespace:
+            return replace(part, name=flat_name(part), namespace="")
+        return part
+
+    flat = tuple(
+        replace(tool, name=flat_name(tool), namespace="")
+        if isinstance(tool, FunctionTool) and tool.namespace
+        else tool
+        for tool in conversation.tools
+    )
+    return replace(with_parts(conversation, fit), tools=flat), []
 
 
 def names(conversation: Conversation, takes: Accepted) -> Fitted:

@@ -231,3 +231,48 @@ def test_c10_allowed_tools_force_no_call_and_all_stay_declared(
     document, _ = sent("openai_responses", "gemini", request)
     assert document["toolConfig"]["functionCallingConfig"] == expected
     assert [each["name"] for each in document["tools"][0]["functionDeclarations"]] == list("fgh")
+
+
+NAMESPACED: dict[str, Any] = {
+    "input": [
+        {"role": "user", "content": "look"},
+        {
+            "type": "function_call",
+            "call_id": "c0",
+            "namespace": "crm",
+            "name": "find",
+            "arguments": "{}",
+        },
+        {"type": "function_call_output", "call_id": "c0", "output": "one"},
+    ],
+    "tools": [
+        {
+            "type": "namespace",
+            "name": namespace,
+            "description": "d",
+            "tools": [{"type": "function", "name": "find", "parameters": {"type": "object"}}],
+        }
+        for namespace in ("crm", "shop", "mcp__" + "s" * 70)
+    ],
+}
+
+
+@pytest.mark.parametrize("provider", OTHERS)
+def test_c16_a_tool_in_a_namespace_comes_back_in_it(provider: str) -> None:
+    document, losses = sent("openai_responses", provider, NAMESPACED)
+    assert "tools.namespace" not in losses
+    listed = document["tools"][0].get("functionDeclarations") or [
+        tool.get("function", tool) for tool in document["tools"]
+    ]
+    written = [tool["name"] for tool in listed]
+    assert written[:2] == ["crm__find", "shop__find"]
+    assert json.dumps(document).count('"crm__find"') >= 2  # the call before, too
+    calls = [
+        ToolCall(id=f"c{number}", name=name, arguments="{}") for number, name in enumerate(written)
+    ]
+    wanted = [(each["name"], "find") for each in NAMESPACED["tools"]]
+    for items in (
+        answered("openai_responses", provider, NAMESPACED, turn_of(*calls))["output"],
+        items_in(streamed("openai_responses", provider, NAMESPACED, turn_of(*calls))),
+    ):
+        assert [(item["namespace"], item["name"]) for item in items] == wanted
