@@ -84,13 +84,18 @@ def _write_tools(document: dict[str, Any], conversation: Conversation) -> list[s
         else:
             tools.append(_tool(tool))
     if tools:
-        document["tools"] = tools
-        if conversation.tool_choice is not None:
-            custom = {tool.name for tool in conversation.tools if isinstance(tool, CustomTool)}
-            document["tool_choice"] = _tool_choice(conversation.tool_choice, custom)
-        if conversation.parallel_tool_calls is not None:
-            document["parallel_tool_calls"] = conversation.parallel_tool_calls
+        document |= {"tools": tools, **_tool_use(conversation)}
     return losses
+
+
+def _tool_use(conversation: Conversation) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if conversation.tool_choice is not None:
+        custom = {tool.name for tool in conversation.tools if isinstance(tool, CustomTool)}
+        written["tool_choice"] = _tool_choice(conversation.tool_choice, custom)
+    if conversation.parallel_tool_calls is not None:
+        written["parallel_tool_calls"] = conversation.parallel_tool_calls
+    return written
 
 
 def _within(tools: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
