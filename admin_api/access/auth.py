@@ -19,6 +19,7 @@ from admin_api.desk import Desk
 from admin_api.errors import InvalidInput, Unauthorized
 from admin_api.operators.operations import find_operator
 from ledger import clock
+from ledger.errors import NotFound
 from ledger.networks import read_network
 from projections.configuration import Caller
 
@@ -109,8 +110,9 @@ def peer_address(scope: MutableMapping[str, Any]) -> str | None:
 def _refuse_unknown_parameters(request: Request) -> None:
     """A misspelt condition must not widen the question. Raises InvalidInput."""
     known = _query_parameters(request.scope["route"].dependant)
-    said = [*request.query_params.multi_items(), *request.path_params.items()]
-    if any("\0" in str(value) for _, value in said):
+    if any("\0" in value for value in request.path_params.values() if isinstance(value, str)):
+        raise NotFound("nothing has such a name")
+    if any("\0" in value for _, value in request.query_params.multi_items()):
         raise InvalidInput("query", "must not contain a character that no text may have")
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
