@@ -57,7 +57,7 @@ _QUESTION_TIMEOUT = "set local statement_timeout = '10s'"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Comparison:
     """What to compare a file with, as people write it. None: the default.
 
     since and until are days, both included; by default those of the file. Channels are those
@@ -92,7 +92,7 @@ class LinePage(NamedTuple):
     next_after: int | None
 
 
-async def reconcile_file(desk: Desk, content: bytes, asked: Asked, *, actor: str) -> Given:
+async def reconcile_file(desk: Desk, content: bytes, asked: Comparison, *, actor: str) -> Given:
     """Compare a provider's export with what was recorded, and keep file and report.
 
     Raises InvalidInput, InvalidFile, InvalidAmount, NotFound (a channel), NotCaughtUp,
@@ -204,7 +204,7 @@ def parse_export(export_format: ExportFormat, content: bytes, options: ParseOpti
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def _require_channels(desk: Desk, asked: Asked) -> None:
+async def _require_channels(desk: Desk, asked: Comparison) -> None:
     if len(asked.channel_ids) > CHANNELS_MAX:
         raise InvalidInput("channels", f"must not name over {CHANNELS_MAX} channels")
     if asked.channel_ids and asked.provider_type:
@@ -214,14 +214,14 @@ async def _require_channels(desk: Desk, asked: Asked) -> None:
             raise NotFound(f"there is no channel {channel_id}")
 
 
-def _tolerance(asked: Asked) -> Tolerance:
+def _tolerance(asked: Comparison) -> Tolerance:
     if not 0 <= asked.tolerance_basis_points <= BASIS_POINTS_MAX:
         raise InvalidInput("tolerance_bp", f"must lie within 0..{BASIS_POINTS_MAX}")
     usd = usd_of_nanos(parse_usd(asked.tolerance_usd))
     return Tolerance(asked.tolerance_basis_points, usd)
 
 
-def _period(asked: Asked, export: Export, today: date) -> tuple[date, date]:
+def _period(asked: Comparison, export: Export, today: date) -> tuple[date, date]:
     first = export.first_day if asked.since is None else parse_day("from", asked.since)
     last = export.last_day if asked.until is None else parse_day("to", asked.until)
     if last < first:
@@ -234,7 +234,7 @@ def _period(asked: Asked, export: Export, today: date) -> tuple[date, date]:
 
 
 async def _evidence(
-    desk: Desk, asked: Asked, export_format: ExportFormat, first: date, last: date
+    desk: Desk, asked: Comparison, export_format: ExportFormat, first: date, last: date
 ) -> Evidence:
     """Our side, as it stands once the read models have caught up with the log."""
     provider_type = asked.provider_type or export_format.provider_type

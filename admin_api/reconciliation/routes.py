@@ -15,7 +15,7 @@ from admin_api.fields.bodies import AMOUNT_PATTERN
 from admin_api.http.envelope import BodySizes
 from admin_api.http.strict_route import StrictRoute
 from admin_api.reconciliation import operations
-from admin_api.reconciliation.operations import BASIS_POINTS_MAX, Asked
+from admin_api.reconciliation.operations import BASIS_POINTS_MAX, Comparison
 from admin_api.reconciliation.schemas import (
     ReconciledLineOutput,
     ReconciliationLinesOutput,
@@ -90,7 +90,7 @@ async def reconcile(  # noqa: PLR0913 - the question has many parts
 
     has the same answer: it is given again, with status 200.
     """
-    asked = Asked(
+    asked = Comparison(
         format=format_,
         mapping=mapping,
         channel_ids=_ids(channels),

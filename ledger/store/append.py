@@ -106,7 +106,7 @@ class Outcome(NamedTuple):
     was_stored_before: bool = False
 
 
-class Answer(NamedTuple):
+class BatchOutcome(NamedTuple):
     """The database's answer to a batch, group by group, and the balances it left."""
 
     outcomes: list[Outcome]
@@ -163,7 +163,7 @@ def parameters(groups: Sequence[Group]) -> list[Any]:
     ]
 
 
-def interpret(groups: Sequence[Group], row: Sequence[Any]) -> Answer:
+def interpret(groups: Sequence[Group], row: Sequence[Any]) -> BatchOutcome:
     """Read the append function's one row for the batch that was sent."""
     status, positions, held, posted, touched_at, short, _stored_at = row
     scopes = sorted({effect[1] for group in groups for effect in group.effects})
@@ -182,7 +182,7 @@ def interpret(groups: Sequence[Group], row: Sequence[Any]) -> Answer:
             case _:
                 outcomes.append(Outcome((), OutOfRange("a balance would leave its range")))
         first = last
-    return Answer(outcomes, _balances(groups, scopes, held, posted, touched_at))
+    return BatchOutcome(outcomes, _balances(groups, scopes, held, posted, touched_at))
 
 
 def _group(events: Sequence[tuple[StoredRow, Event | None]]) -> Group:

@@ -21,7 +21,7 @@ from ledger.store.append import (
     APPEND,
     CONNECTION_LOST,
     END_BACKEND,
-    Answer,
+    BatchOutcome,
     Group,
     NewEvent,
     ScopeBalance,
@@ -217,7 +217,7 @@ class Writer:
             self._holds.clear()
         return kept
 
-    def _resolve(self, batch: list[_Waiting], answer: Answer) -> None:
+    def _resolve(self, batch: list[_Waiting], answer: BatchOutcome) -> None:
         self.batches += 1
         streams = [
             (row[4], row[0])

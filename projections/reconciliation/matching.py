@@ -26,7 +26,7 @@ from projections.reconciliation.exact import (
     usd_of_femto,
     usd_of_nanos,
 )
-from projections.reconciliation.ours import Ours, Place
+from projections.reconciliation.ours import DayOfModel, Ours
 
 Outcome = Literal[
     "matched",
@@ -125,7 +125,7 @@ def match(export: Export, ours: Ours, aliases: Mapping[str, str], tolerance: Tol
     has_units = any(entry.units is not None for entry in export.entries)
     has_amounts = any(entry.amount_usd is not None for entry in export.entries)
     known = ours.models()
-    unsplit: set[Place] = set()
+    unsplit: set[DayOfModel] = set()
     if has_amounts and ALL not in export.covers:
         unsplit = {place for place, nanos in ours.unsplit_nanos.items() if nanos}
     by_model = any(entry.model != EVERY_MODEL for entry in export.entries) or not export.entries
@@ -157,13 +157,13 @@ def our_name(theirs: str, aliases: Mapping[str, str], known: Iterable[str]) -> s
 
 
 def _theirs(
-    entries: Sequence[Entry], aliases: Mapping[str, str], known: set[str], unsplit: set[Place]
+    entries: Sequence[Entry], aliases: Mapping[str, str], known: set[str], unsplit: set[DayOfModel]
 ) -> dict[Key, _Theirs]:
     found: dict[Key, _Theirs] = {}
     for entry in entries:
         model = our_name(entry.model, aliases, known)
         units, usd = entry.units, entry.amount_usd
-        if Place(entry.day, model) in unsplit:
+        if DayOfModel(entry.day, model) in unsplit:
             _add(found, (entry.day, model, ALL), entry.model, None, usd)
             usd = None
         _add(found, (entry.day, model, entry.unit), entry.model, units, usd)
@@ -181,7 +181,7 @@ def _add(
 
 
 def _mine(
-    ours: Ours, covers: Sequence[str], unsplit: set[Place], *, by_model: bool
+    ours: Ours, covers: Sequence[str], unsplit: set[DayOfModel], *, by_model: bool
 ) -> dict[Key, Figures]:
     found: dict[Key, Figures] = {}
     for place in ours.requests:
@@ -197,7 +197,7 @@ def _mine(
     return found
 
 
-def _of_unit(ours: Ours, place: Place, unit: str) -> Figures:
+def _of_unit(ours: Ours, place: DayOfModel, unit: str) -> Figures:
     classes = UNITS[unit]
     units = sum(ours.units.get((place, kind), 0) for kind in classes)
     femto = sum(ours.femto.get((place, kind), 0) for kind in classes)
@@ -206,7 +206,7 @@ def _of_unit(ours: Ours, place: Place, unit: str) -> Figures:
     return Figures(Decimal(units), usd_of_femto(femto))
 
 
-def _whole_usd(ours: Ours, place: Place) -> Decimal:
+def _whole_usd(ours: Ours, place: DayOfModel) -> Decimal:
     """What everything of a place cost, as exactly as it is known."""
     nanos = usd_of_nanos(ours.unsplit_nanos.get(place, 0))
     return total([usd_of_femto(ours.whole_femto.get(place, 0)), nanos])

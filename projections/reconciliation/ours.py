@@ -22,7 +22,7 @@ PriceKey = tuple[str, str, int]
 _NEXT_BAND = dict(pairwise(PROMPT_BANDS))
 
 
-class Place(NamedTuple):
+class DayOfModel(NamedTuple):
     """Where figures belong on our side."""
 
     day: date
@@ -38,11 +38,11 @@ class Ours:
     these some were counted by estimate, some have no cost price. Failed attempts are by day.
     """
 
-    units: Mapping[tuple[Place, str], int]
-    femto: Mapping[tuple[Place, str], int]
-    whole_femto: Mapping[Place, int]
-    unsplit_nanos: Mapping[Place, int]
-    requests: Mapping[Place, int]
+    units: Mapping[tuple[DayOfModel, str], int]
+    femto: Mapping[tuple[DayOfModel, str], int]
+    whole_femto: Mapping[DayOfModel, int]
+    unsplit_nanos: Mapping[DayOfModel, int]
+    requests: Mapping[DayOfModel, int]
     estimated: Mapping[date, int]
     uncosted: Mapping[date, int]
     failed: Mapping[date, int]
@@ -55,17 +55,17 @@ class Ours:
 
 def ours_from(rows: Iterable[UpstreamRow], prices: Mapping[PriceKey, Price]) -> Ours:
     """Our side from the rows of the read model and the cost prices that they name."""
-    units: Counter[tuple[Place, str]] = Counter()
-    femto: Counter[tuple[Place, str]] = Counter()
-    whole: Counter[Place] = Counter()
-    unsplit: Counter[Place] = Counter()
-    requests: Counter[Place] = Counter()
+    units: Counter[tuple[DayOfModel, str]] = Counter()
+    femto: Counter[tuple[DayOfModel, str]] = Counter()
+    whole: Counter[DayOfModel] = Counter()
+    unsplit: Counter[DayOfModel] = Counter()
+    requests: Counter[DayOfModel] = Counter()
     estimated: Counter[date] = Counter()
     uncosted: Counter[date] = Counter()
     failed: Counter[date] = Counter()
     recorded: Counter[date] = Counter()
     for row in rows:
-        place = Place(row.day.astimezone(UTC).date(), row.upstream_model)
+        place = DayOfModel(row.day.astimezone(UTC).date(), row.upstream_model)
         failed[place.day] += row.failed_attempts
         if not row.requests:
             continue

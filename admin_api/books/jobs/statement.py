@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from admin_api.books.operations.books import Asked
+from admin_api.books.operations.books import StatementPeriod
 from admin_api.books.operations.statement_files import file_name, whole_statement
 from admin_api.jobs.contract import JobContext, JobKind
 from ledger.export.manifest import SUFFIX, Manifest, to_bytes
@@ -15,7 +15,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Whose statement, and of what period."""
 
     account_id: UUID
-    asked: Asked
+    asked: StatementPeriod
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ from projections.views import profit_quarter_hours
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StatementPeriod:
     """The period of a statement as somebody wrote it.
 
     `since`: a day or a moment, from which on. `until`: a day, with which it ends, or a moment,
@@ -53,7 +53,7 @@ async def balance_as_of(desk: Desk, account_id: UUID, when: str | None) -> tuple
 
 
 async def statement(
-    desk: Desk, account_id: UUID, asked: Asked, *, after: int = 0, limit: int = 100
+    desk: Desk, account_id: UUID, asked: StatementPeriod, *, after: int = 0, limit: int = 100
 ) -> tuple[Statement, AsOf]:
     """A page of an account's statement. Raises NotFound, InvalidInput, QueryTooSlow."""
     since = parse_day_or_moment("from", asked.since)

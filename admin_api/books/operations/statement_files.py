@@ -24,7 +24,7 @@ LINES_AT_ONCE_MAX = 2_000
 
 
 async def whole_statement(
-    desk: Desk, account_id: UUID, asked: books.Asked, lines_max: int = LINES_MAX
+    desk: Desk, account_id: UUID, asked: books.StatementPeriod, lines_max: int = LINES_MAX
 ) -> NamedStatement:
     """Every line of the period, as of one position.
 
@@ -42,7 +42,7 @@ async def whole_statement(
     lines: list[StatementLine] = list(first.lines)
     after = first.next_after
     # The days of the books may become others while it is read; moments and positions do not.
-    pinned = books.Asked(_text(first.since), _text(first.until), str(as_of.position))
+    pinned = books.StatementPeriod(_text(first.since), _text(first.until), str(as_of.position))
     while after is not None:
         page, _ = await books.statement(desk, account_id, pinned, after=after, limit=PAGE_LINES_MAX)
         lines += page.lines
@@ -57,13 +57,15 @@ async def whole_statement(
     return NamedStatement(statement, account.name, as_of.recorded_at, checkpoint, zone)
 
 
-async def statement_pdf(desk: Desk, account_id: UUID, asked: books.Asked) -> tuple[bytes, Manifest]:
+async def statement_pdf(
+    desk: Desk, account_id: UUID, asked: books.StatementPeriod
+) -> tuple[bytes, Manifest]:
     """A statement of moderate length as a PDF. Raises as `whole_statement`."""
     named = await whole_statement(desk, account_id, asked, LINES_AT_ONCE_MAX)
     return await asyncio.to_thread(_rendered, named)
 
 
-async def require_past(desk: Desk, asked: books.Asked) -> None:
+async def require_past(desk: Desk, asked: books.StatementPeriod) -> None:
     """Raises InvalidInput for a period that has not begun, or is not one of times."""
     async with desk.reading() as connection:
         since, until = await read_period(connection, asked.since, asked.until)

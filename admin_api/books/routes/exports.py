@@ -56,7 +56,7 @@ async def _start_statement(
     if given.type is not None:
         raise InvalidInput("type", "a statement is of all types")
     await require_account(desk, given.account)
-    asked = books.Asked(given.since, given.until)
+    asked = books.StatementPeriod(given.since, given.until)
     await require_past(desk, asked)
     parameters = statement.Parameters(account_id=given.account, asked=asked)
     return accepted(response, await start_job(desk, statement.KIND, parameters, operator.actor))

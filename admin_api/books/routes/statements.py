@@ -44,7 +44,7 @@ async def read_statement(  # noqa: PLR0913 - as many as the request has
     """
     require_own(caller, account_id)
     await desk.wait_for_position(at_least)
-    asked = books.Asked(since, until, as_of)
+    asked = books.StatementPeriod(since, until, as_of)
     page, resolved = await books.statement(desk, account_id, asked, after=after, limit=limit)
     return StatementOutput.of(page, as_of_output(resolved))
 
@@ -71,7 +71,7 @@ async def read_statement_pdf(  # noqa: PLR0913 - as many as the request has
     """
     require_own(caller, account_id)
     await desk.wait_for_position(at_least)
-    asked = books.Asked(since, until, as_of)
+    asked = books.StatementPeriod(since, until, as_of)
     content, manifest = await statement_pdf(desk, account_id, asked)
     headers = {
         "content-disposition": f'attachment; filename="{file_name(account_id)}"',

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 
-class Place(NamedTuple):
+class UsagePlace(NamedTuple):
     """The members that lead to a usage; of a list, the last that tells. `holds`: the member without
     which it is none.
     """
@@ -19,10 +19,10 @@ class Place(NamedTuple):
 
 
 PLACES = (
-    Place(("usage",), "https://platform.openai.com/docs/api-reference/chat-streaming"),
-    Place(("x_groq", "usage"), "https://console.groq.com/docs/api-reference#chat-create"),
-    Place(("choices", "usage"), "https://platform.moonshot.ai/docs/api/chat"),
-    Place(("meta",), "https://docs.cohere.com/v1/reference/chat", holds="billed_units"),
+    UsagePlace(("usage",), "https://platform.openai.com/docs/api-reference/chat-streaming"),
+    UsagePlace(("x_groq", "usage"), "https://console.groq.com/docs/api-reference#chat-create"),
+    UsagePlace(("choices", "usage"), "https://platform.moonshot.ai/docs/api/chat"),
+    UsagePlace(("meta",), "https://docs.cohere.com/v1/reference/chat", holds="billed_units"),
 )
 """The most trusted first. In OpenAI's own place, with words of their own: Cohere's `billed_units`
 (https://docs.cohere.com/reference/chat), Perplexity's `citation_tokens`

@@ -9,7 +9,7 @@ import psycopg
 from ledger.leaf import leaf
 from ledger.store.append import (
     APPEND,
-    Answer,
+    BatchOutcome,
     NewEvent,
     adapt,
     interpret,
@@ -44,7 +44,7 @@ def connect(dsn: str) -> Connection:
     return psycopg.connect(dsn, autocommit=True)
 
 
-def append(connection: Connection, *batch: Sequence[NewEvent]) -> Answer:
+def append(connection: Connection, *batch: Sequence[NewEvent]) -> BatchOutcome:
     """Send the groups as one batch, in the order given."""
     groups = [prepare(group) for group in batch]
     with connection.cursor(binary=True) as cursor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from admin_api.desk import Desk
-from admin_api.reconciliation.operations import Asked, every_line, reconcile_file
+from admin_api.reconciliation.operations import Comparison, every_line, reconcile_file
 from projections.reconciliation.matching import AGREED, OUTCOMES, Line
 from projections.reconciliation.report import Capture, Summary
 from projections.reconciliation.sheet import HEADER, line_as_csv, line_as_object
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = None if arguments.out is None else Path(arguments.out)
     if out is not None and out.exists():
         raise UsageRefused(f"{out} exists already: give another name")
-    asked = Asked(
+    asked = Comparison(
         format=arguments.format,
         mapping=None if arguments.mapping is None else _mapping(Path(arguments.mapping)),
         channel_ids=tuple(identifier(each) for each in arguments.channel),

@@ -24,14 +24,16 @@ _LINE = "{:>12}  {:27}  {:10}  {:>22}  {:>22}  {}"
 
 def run(arguments: argparse.Namespace) -> int:
     account_id = identifier(arguments.account)
-    asked = books.Asked(arguments.since, arguments.until, arguments.as_of)
+    asked = books.StatementPeriod(arguments.since, arguments.until, arguments.as_of)
     if arguments.pdf is not None:
         return _write_pdf(arguments, account_id, asked)
     perform(arguments, lambda desk: _print_pages(desk, account_id, asked))
     return OK
 
 
-def _write_pdf(arguments: argparse.Namespace, account_id: UUID, asked: books.Asked) -> int:
+def _write_pdf(
+    arguments: argparse.Namespace, account_id: UUID, asked: books.StatementPeriod
+) -> int:
     path = Path(arguments.pdf)
     with writing_to(path):
         named = perform(arguments, lambda desk: whole_statement(desk, account_id, asked))
@@ -47,7 +49,7 @@ def _write_pdf(arguments: argparse.Namespace, account_id: UUID, asked: books.Ask
     return OK
 
 
-async def _print_pages(desk: Desk, account_id: UUID, asked: books.Asked) -> None:
+async def _print_pages(desk: Desk, account_id: UUID, asked: books.StatementPeriod) -> None:
     """Page by page, so that a statement of any length is printed in little memory.
 
     All pages are as of the position of the first, and of the same moments: the log may grow, and
@@ -56,7 +58,7 @@ async def _print_pages(desk: Desk, account_id: UUID, asked: books.Asked) -> None
     page, as_of = await books.statement(desk, account_id, asked, limit=PAGE_LINES_MAX)
     since = None if page.since is None else format_moment(page.since)
     until = None if page.until is None else format_moment(page.until)
-    asked = books.Asked(since, until, str(as_of.position))
+    asked = books.StatementPeriod(since, until, str(as_of.position))
     print(_LINE.format("POSITION", "RECORDED AT", "KIND", "AMOUNT", "BALANCE", "WHAT"))
     _print_end("opening", page.opening)
     while True:
