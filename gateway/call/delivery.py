@@ -101,11 +101,11 @@ class Delivery:
         """Close the charge of an answer that we broke off ourselves: as what was delivered. Where
         nothing was, what the provider takes stays in the books, and the charge is given back.
         """
+        if not one.exchange.has_written:
+            one.charge.give_back()
         if not one.charge.is_closing:
             metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
             await one.charge.settle_in_time(self._settle(one, metered, "internal_error"))
-        if not one.exchange.has_written:
-            one.charge.give_back()
 
     async def charge_failed(self, one: Delivering) -> None:
         """Close the charge of a call that nobody answered, where the last who was asked tells what

@@ -125,6 +125,9 @@ class PassingThrough:
 
     def __init__(self, own_format: Format) -> None:
         self._format = own_format
+        translation = own_format.translation
+        # Asked once: to ask it of a protocol costs more than all the rest of passing through.
+        self._fitting = translation if isinstance(translation, FittingTranslation) else None
         self.classify_failure = own_format.classify_failure
         self.stream = own_format.stream
 
@@ -141,12 +144,12 @@ class PassingThrough:
 
     def _edits(self, document: Mapping[str, Any], asking: Asking) -> Edits:
         """What the vendor does not take, and then what the channel and the model's name change."""
-        translation = self._format.translation
         fit = _NO_EDITS
-        if isinstance(translation, FittingTranslation):
+        if self._fitting is not None:
             takes = accepted(asking.vendor, self._format.name, asking.suffix.model)
-            fit = translation.fit(document, takes)
-        shaped = _shaped(translation, fit.of(document) if fit != _NO_EDITS else document, asking)
+            fit = self._fitting.fit(document, takes)
+        fitted_document = fit.of(document) if fit != _NO_EDITS else document
+        shaped = _shaped(self._format.translation, fitted_document, asking)
         return fit if shaped is None else fit.and_then(shaped)
 
     def _names_media(self, call: ChatCall) -> bool:

@@ -69,6 +69,7 @@ class OpenCharge:
         self.is_closing = False
         """Whether it is being closed, or is closed already."""
         self._is_undelivered = False
+        self._is_given_back = False
         self._appending: asyncio.Future[Appended] | None = None
 
     @property
@@ -110,8 +111,8 @@ class OpenCharge:
         except _REFUSALS as refusal:
             log.error("charge.settlement_refused", id=str(self.charge_id), error=repr(refusal))
             await self.refund("unsettled", command.attempts, command.duration_ms)
-        if self._is_undelivered:
-            await self._persist(self._take_back_once)
+        if self._is_undelivered or self._is_given_back:
+            await self._persist(self._take_back_once, is_last=True)
 
     async def refund(
         self, reason: str, attempts: Sequence[Attempt] = (), duration_ms: int = 0
@@ -144,10 +145,12 @@ class OpenCharge:
             self._store.writer.withdraw(self._appending)
 
     def give_back(self) -> None:
-        """Nothing of what was settled reached the client, by our own fault: its charge is given
-        back in the background, and what the provider takes stays in the books.
+        """Nothing of what is settled reaches the client, by our own fault: its charge is given
+        back once that is stored, and what the provider takes stays in the books.
         """
-        self._store.tasks.start(self._persist(self._take_back_once))
+        self._is_given_back = True
+        if self._state.is_closed:
+            self._store.tasks.start(self._persist(self._take_back_once, is_last=True))
 
     def abandon(self, reason: str) -> None:
         """Close the charge in the background, unless it is closed: whoever held it has failed."""

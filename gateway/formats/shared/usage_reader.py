@@ -10,6 +10,7 @@ from gateway.formats.shared.usage_table import (
     WHOLES,
     Path,
     UsageTable,
+    plain_member,
 )
 from gateway.formats.shared.usage_totals import Counts, reconciled
 from ledger.usage import COUNT_MAX as LEDGER_COUNT_MAX
@@ -70,7 +71,10 @@ def read_members(table: UsageTable, told: Mapping[str, Any]) -> Read:
 
 def first_count(table: UsageTable, told: Mapping[str, Any], where: tuple[Path, ...]) -> int | None:
     """The count at the first of some places that tells one. Raises Malformed."""
+    has_plain_names = table.member is plain_member
     for place in where:
+        if has_plain_names and place.members[0] not in told:  # most of a table, for any vendor
+            continue
         count = count_at(table, told, place)
         if count is not None:
             return count
