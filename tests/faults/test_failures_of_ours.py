@@ -5,18 +5,22 @@ asked, and nobody pays for what did not reach them.
 """
 
 import itertools
+import threading
+import time
 from typing import Any, NoReturn
 
 import pytest
 
 from gateway.call import delivery, forwarding
+from gateway.call.charges import open_charge
 from gateway.http.exchange import header_list
 from ledger.pricing import Price
 from ledger.streams import price
 from tests.bookkeeping import ACTOR, Books, Payer
 from tests.calling import MESSAGES, Answer
-from tests.fake_provider import stream, whole
+from tests.fake_provider import completion, stream, whole
 from tests.faults.conftest import IN_NANOS, MODEL, OUT_NANOS, Stage
+from tests.faults.outages import Calling, ledger_held_up
 from tests.running import until
 
 MEASURED = 11 * IN_NANOS + 7 * OUT_NANOS
@@ -100,6 +104,44 @@ def test_a2_where_nothing_was_delivered_the_customer_pays_nothing_and_we_the_pro
     assert story.settled.cost is not None
     assert story.settled.cost.amount_nanos > 0
     assert stage.books.balance(payer.account_id).used_nanos == -(10**9)
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
+def test_a2_what_is_given_back_waits_for_its_settlement_however_late(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_stream: bool
+) -> None:
+    """Beside a settlement under way, a refund would leave it to charge as late usage."""
+    payer = stage.books.payer(1)
+    monkeypatch.setattr(open_charge, "CLOSE_WITHIN_S", 0.3)
+
+    def stumbling(*_: object) -> NoReturn:
+        raise RuntimeError("a bug")
+
+    # A stream fails as it begins, a whole answer once it is metered: both are unsettled by then.
+    failing = "_lost" if is_stream else "_outcome"
+    calls = iter([True])
+
+    def once(*given: object) -> Any:  # noqa: ANN401
+        return stumbling() if next(calls, False) else outcome(*given)
+
+    outcome = getattr(delivery, failing)
+    monkeypatch.setattr(delivery, failing, once)
+    usage = {"prompt_tokens": 100, "completion_tokens": 5_000, "total_tokens": 5_100}
+    script = stream(("one",), usage=usage) if is_stream else whole(completion(usage=usage))
+    calling = Calling(stage, payer.key, (0.5, *script), is_stream=is_stream, max_tokens=1)
+    with ledger_held_up(stage):
+        # Something else is under way, so that what is above the hold waits here, behind refunds.
+        other = threading.Thread(target=stage.books.credit, args=(stage.payer.account_id, 1))
+        other.start()
+        answer = calling.answer()
+        time.sleep(0.2)
+    other.join()
+    assert (answer.status, answer.code) == (500, "internal_error")
+    until(lambda: len(stage.books.stories(payer.account_id)[0].events) >= 3, 20, "given back")
+    time.sleep(0.3)
+    assert stage.books.balance(payer.account_id).used_nanos == -(10**9)
+    (story,) = stage.books.stories(payer.account_id)
+    assert "RefundIssued" not in story.names
 
 
 @pytest.mark.parametrize("last", [b"one", b"three"], ids=["at once", "at the end"])
