@@ -26,7 +26,6 @@ TABLES = {
     "gateway/formats/openai_responses/answers/reading_events.py _read": 19,
     "gateway/formats/openai_responses/answers/stream.py _read": 19,
     "gateway/formats/openai_responses/requests/conversation.py _part": 14,
-    "gateway/formats/shared/usage_reader.py read_members": 19,
     "gateway/formats/shared/usage_totals.py reconciled": 14,
     "gateway/providers/shared/older_chat.py _messages": 15,
     # A column, a rule or a bound on each line.

@@ -132,11 +132,11 @@ _OWN_TABLES = {"billed_units": BILLED_UNITS, "citation_tokens": DEEP_RESEARCH}
 
 def read_usage(told: object) -> usage_reader.Read:
     """The usage in a decoded `usage` value, and what is wrong with it."""
-    table = TABLE
     if type(told) is dict:
-        own = (each for name, each in _OWN_TABLES.items() if told.get(name) is not None)
-        table = next(own, TABLE)
-    return usage_reader.read_usage(table, told)
+        for name, own in _OWN_TABLES.items():
+            if told.get(name) is not None:
+                return usage_reader.read_usage(own, told)
+    return usage_reader.read_usage(TABLE, told)
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """The one strict reader of what vendors say was used: their tables in, disjoint classes out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.formats.shared.usage_table import (
     IMPLAUSIBLE,
     MALFORMED,
     TOTAL_BELOW_PARTS,
-    WHOLES,
     Path,
+    Row,
     UsageTable,
-    plain_member,
+    Whole,
 )
 from gateway.formats.shared.usage_totals import Counts, reconciled
 from ledger.usage import COUNT_MAX as LEDGER_COUNT_MAX
@@ -43,52 +43,71 @@ def read_usage(table: UsageTable, told: object) -> Read:
         return None, MALFORMED
 
 
-def read_members(table: UsageTable, told: Mapping[str, Any]) -> Read:
+def read_members(table: UsageTable, told: dict[str, Any]) -> Read:
     """The same of an object. Raises Malformed."""
-    wholes = {whole: first_count(table, told, table.wholes[whole]) for whole in WHOLES}
+    input_count = first_count(table, told, table.wholes["input"])
+    output_count = first_count(table, told, table.wholes["output"])
     total = first_count(table, told, table.total)
-    if wholes["input"] is None:
+    if input_count is None:
         return None, table.without_input
-    if wholes["output"] is None:
+    if output_count is None:
         is_known = table.output_left_out == "where_total_tells" and total is not None
         if not is_known and table.output_left_out != "always":
             return None, table.without_input
-    parts: dict[str, int] = {}
-    beside: dict[str, int] = {}
-    for row in table.rows:
-        count = first_count(table, told, row.paths) or 0
-        if count and row.less is not None:
-            count = max(0, count - (count_at(table, told, row.less) or 0))
-        found = beside if row.within is None else parts
-        found[row.kind] = max(count, found.get(row.kind, 0))
-    read = {whole: count or 0 for whole, count in wholes.items()}
-    if not table.keeps_total_below and 0 < (total or 0) < sum(read.values()):
+    wholes: dict[Whole, int] = {"input": input_count, "output": output_count or 0}
+    if not table.keeps_total_below and total and total < sum(wholes.values()):
         return None, TOTAL_BELOW_PARTS
-    counts, odd = reconciled(table, Counts(read, parts, beside), total or 0)
-    usage, above = _disjoint(table, counts)
+    rows, parts, beside = _counters(table, told)
+    counts, odd = reconciled(table, rows, Counts(wholes, parts, beside), total or 0)
+    usage, above = _disjoint(rows, counts)
     return usage, above if above == IMPLAUSIBLE else odd or above
 
 
-def first_count(table: UsageTable, told: Mapping[str, Any], where: tuple[Path, ...]) -> int | None:
+def _counters(
+    table: UsageTable, told: dict[str, Any]
+) -> tuple[list[Row], dict[str, int], dict[str, int]]:
+    """The rows that tell more than nothing, and by class what lies within the wholes and beside
+    them. Raises Malformed.
+    """
+    rows = []
+    parts: dict[str, int] = {}
+    beside: dict[str, int] = {}
+    for row in _rows_told(table, told):
+        count = first_count(table, told, row.paths)
+        if count and row.less is not None:
+            count = max(0, count - (count_at(table, told, row.less) or 0))
+        if count:
+            rows.append(row)
+            found = beside if row.within is None else parts
+            found[row.kind] = max(count, found.get(row.kind, 0))
+    return rows, parts, beside
+
+
+def _rows_told(table: UsageTable, told: dict[str, Any]) -> Sequence[Row]:
+    """The counters that a usage may tell: for any vendor, a few of the table."""
+    if table.member is not dict.get:  # members of several spellings
+        return table.rows
+    return [row for row in table.rows if not row.first_members.isdisjoint(told)]
+
+
+def first_count(table: UsageTable, told: dict[str, Any], where: tuple[Path, ...]) -> int | None:
     """The count at the first of some places that tells one. Raises Malformed."""
-    has_plain_names = table.member is plain_member
     for place in where:
-        if has_plain_names and place.members[0] not in told:  # most of a table, for any vendor
-            continue
         count = count_at(table, told, place)
         if count is not None:
             return count
     return None
 
 
-def count_at(table: UsageTable, told: Mapping[str, Any], place: Path) -> int | None:
+def count_at(table: UsageTable, told: dict[str, Any], place: Path) -> int | None:
     """A count, None where it is absent or null; 0 is a count. Raises Malformed."""
-    value = table.member(told, place.members[0])
-    if value is None:
+    first, others, entry, _ = place
+    value = table.member(told, first)
+    if value is None:  # most places, for any vendor
         return None
-    if place.entry is not None:
+    if entry is not None:
         return _sum_of_entries(table, value, place)
-    for name in place.members[1:]:
+    for name in others:
         if type(value) is not dict:
             raise Malformed(name)
         value = table.member(value, name)
@@ -98,10 +117,10 @@ def count_at(table: UsageTable, told: Mapping[str, Any], place: Path) -> int | N
 def _sum_of_entries(table: UsageTable, entries: object, place: Path) -> int:
     assert place.entry is not None
     if type(entries) is not list or any(type(each) is not dict for each in entries):
-        raise Malformed(place.members[0])
+        raise Malformed(place.first)
     name, value = place.entry
     return sum(
-        _count(table.member(each, place.members[-1])) or 0
+        _count(table.member(each, place.others[-1])) or 0
         for each in entries
         if (each.get(name) == value) is not place.is_other
     )
@@ -115,12 +134,12 @@ def _count(value: object) -> int | None:
     return value
 
 
-def _disjoint(table: UsageTable, counts: Counts) -> tuple[Usage, str | None]:
+def _disjoint(rows: Sequence[Row], counts: Counts) -> tuple[Usage, str | None]:
     """Parts taken off their whole one after the other: the sum of classes is always the whole."""
-    left: dict[str, int] = {whole: counts.wholes[whole] for whole in WHOLES}
+    left = dict(counts.wholes)
     anomaly = None
     classes = dict(counts.beside)
-    for row in table.rows:
+    for row in rows:
         if row.within is None:
             continue
         part = counts.parts[row.kind]

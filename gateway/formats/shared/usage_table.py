@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 Whole = Literal["input", "output"]
-WHOLES: tuple[Whole, ...] = ("input", "output")
 
 CACHED_ABOVE_PROMPT = "cached_above_prompt"
 CACHE_BESIDE_PROMPT = "cache_beside_prompt"
@@ -34,7 +33,8 @@ class Path(NamedTuple):
     and what its objects tell whose member is (or, with `is_other`, is not) that value is added up.
     """
 
-    members: tuple[str, ...]
+    first: str
+    others: tuple[str, ...] = ()
     entry: tuple[str, str] | None = None
     is_other: bool = False
 
@@ -61,11 +61,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     is_beside_above: bool = False
     inside: Whole | None = None
     is_beside_total: bool = False
+    first_members: frozenset[str] = frozenset()
+    """Those with which its paths begin: a usage without any of them does not tell the counter."""
 
-
-def plain_member(holder: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - decoded JSON
-    """A member by its only name; None where there is none."""
-    return holder.get(name)
+    def __post_init__(self) -> None:
+        firsts = frozenset(place.first for place in self.paths)
+        msgspec.structs.force_setattr(self, "first_members", firsts)
 
 
 class UsageTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ class UsageTable(msgspec.Struct, frozen=True, kw_only=True):
     `without_input`: the anomaly of a usage that does not tell the input; None: it tells of nothing.
     `hides_thoughts`: whether some vendors tell thoughts in the total alone.
     `keeps_total_below`: a total below its wholes is odd, but does not make them unbelievable.
-    `member` reads a member, whatever its spelling.
+    `member` reads a member, whatever its spelling; None where there is none.
     """
 
     wholes: Mapping[Whole, tuple[Path, ...]]
@@ -85,12 +86,13 @@ class UsageTable(msgspec.Struct, frozen=True, kw_only=True):
     without_input: str | None = INCOMPLETE
     hides_thoughts: bool = False
     keeps_total_below: bool = False
-    member: Callable[[Mapping[str, Any], str], Any] = plain_member
+    member: Callable[[dict[str, Any], str], Any] = dict[str, Any].get
 
 
 def path(dotted: str) -> Path:
     """The path of a count by the names that lead to it."""
-    return Path(tuple(dotted.split(".")))
+    first, *others = dotted.split(".")
+    return Path(first, tuple(others))
 
 
 def paths(*dotted: str) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ way has a rule, tried in this order:
 - what is left cannot be explained. It is charged as nothing, and named.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -38,13 +38,17 @@ class Counts(NamedTuple):
         return sum(self.wholes.values()) + sum(self.beside.values())
 
 
-def reconciled(table: UsageTable, counts: Counts, total: int) -> tuple[Counts, str | None]:
-    """The counts as the total shows them to lie, and what is odd about that. 0: none was told."""
-    above = [row for row in table.rows if row.is_beside_above and _is_above(row, counts)]
+def reconciled(
+    table: UsageTable, told: Sequence[Row], counts: Counts, total: int
+) -> tuple[Counts, str | None]:
+    """The counts of the rows that were told, as the total shows them to lie, and what is odd about
+    that. 0: no total was told.
+    """
+    above = [row for row in told if row.is_beside_above and _is_above(row, counts)]
     beyond = total - counts.told_total if total else 0
     if not beyond and not above:  # nearly always
         return counts, None
-    rows = {row.kind: row for row in table.rows}
+    rows = {row.kind: row for row in told}
     if beyond > 0 or above:
         chosen = next(_explaining(_movable(rows, counts), beyond, above), None)
         if chosen is not None:

@@ -10,7 +10,6 @@ from and written to the cache. Two traps, both seen in recorded traffic:
   compaction, advisors and the failed leg of a fallback, which are charged all the same.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -117,7 +116,7 @@ def tells_prompt(told: object) -> bool:
     return type(told) is dict and any(told.get(name) for name in _PROMPT)
 
 
-def _summed(told: Mapping[str, Any], iterations: list[Any]) -> Read:
+def _summed(told: dict[str, Any], iterations: list[Any]) -> Read:
     parts = []
     for one in iterations:
         part = usage_reader.read_members(TABLE, one)[0] if type(one) is dict else None

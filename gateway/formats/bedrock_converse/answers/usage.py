@@ -11,8 +11,8 @@ from functools import partial
 from gateway.formats.shared import usage_reader
 from gateway.formats.shared.usage_table import Path, Row, UsageTable, paths
 
-_FOR_AN_HOUR = Path(("cacheDetails", "inputTokens"), ("ttl", "1h"))
-_FOR_MINUTES = Path(("cacheDetails", "inputTokens"), ("ttl", "1h"), is_other=True)
+_FOR_AN_HOUR = Path("cacheDetails", ("inputTokens",), ("ttl", "1h"))
+_FOR_MINUTES = Path("cacheDetails", ("inputTokens",), ("ttl", "1h"), is_other=True)
 
 TABLE = UsageTable(
     wholes={"input": paths("inputTokens"), "output": paths("outputTokens")},

@@ -23,7 +23,7 @@ from ledger.usage import Usage
 
 
 def _of(details: str, modality: str) -> Path:
-    return Path((details, "tokenCount"), ("modality", modality))
+    return Path(details, ("tokenCount",), ("modality", modality))
 
 
 TABLE = UsageTable(

@@ -127,18 +127,16 @@ class ChatStreamReader(SSEStreamReader):
             chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._read_untyped(event)
-        told_usage = _told_usage(chunk)
-        self._note_usage(told_usage, chunk.usage)
+        told_usage = chunk.usage
+        if told_usage is not None or chunk.x_groq is not None or chunk.meta is not None:
+            told_usage = self._note_usage_of(chunk)
         if chunk.service_tier is not None:
             self._service = service_of(chunk.service_tier)
         if chunk.error or chunk.object == "error" or event.event == b"error":
             return self._told_error(event, chunk.error)
         if not chunk.choices:
             return Piece("comment" if told_usage is None else "usage", event.raw, event.data)
-        for choice in chunk.choices:
-            delta = choice.delta
-            text = "" if delta is None else (delta.content or _other_text(delta))
-            self._note(choice.index or 0, text, choice.finish_reason)
+        self._note_choices(chunk, chunk.choices)
         return Piece("content", event.raw, event.data)
 
     def _read_untyped(self, event: SSEEvent) -> Piece:
@@ -163,6 +161,27 @@ class ChatStreamReader(SSEStreamReader):
                 self._note(index if type(index) is int else 0, text, choice.get("finish_reason"))
         return Piece("content", event.raw, event.data)
 
+    def _note_choices(self, chunk: _Chunk, choices: list[_Choice]) -> None:
+        for choice in choices:
+            delta = choice.delta
+            text = "" if delta is None else (delta.content or _other_text(delta))
+            self._note(choice.index or 0, text, choice.finish_reason)
+            if choice.usage is not None:
+                self._note_usage_of(chunk)
+
+    def _note_usage_of(self, chunk: _Chunk) -> object:
+        """Take in what a chunk tells of usage, wherever in it; what that was."""
+        told = usage_in(
+            {
+                "usage": chunk.usage,
+                "x_groq": chunk.x_groq,
+                "choices": [{"usage": choice.usage} for choice in chunk.choices or ()],
+                "meta": chunk.meta,
+            }
+        )
+        self._note_usage(told, chunk.usage)
+        return told
+
     def _note_usage(self, told_usage: object, in_its_place: object) -> None:
         if told_usage is not None:
             self._told_usage = told_usage
@@ -180,22 +199,6 @@ class ChatStreamReader(SSEStreamReader):
             except UnreadableAnswer:
                 error = None
         return self._broken(event.raw, failure_in_answer(error))
-
-
-def _told_usage(chunk: _Chunk) -> object:
-    """The usage in a chunk. Most have none, and are not searched."""
-    choices = chunk.choices or ()
-    if all(one is None for one in (chunk.x_groq, chunk.meta, *(each.usage for each in choices))):
-        return chunk.usage
-    in_choices = [{"usage": choice.usage} for choice in choices]
-    return usage_in(
-        {
-            "usage": chunk.usage,
-            "x_groq": chunk.x_groq,
-            "choices": in_choices,
-            "meta": chunk.meta,
-        }
-    )
 
 
 def _other_text(delta: _Delta) -> str:
