@@ -76,7 +76,7 @@ def _expect_no_more(deadline: Deadline, reader: StreamReader, pieces: Sequence[P
     """
     if not reader.finished:
         return
-    is_marked = any(piece.kind == "end" for piece in pieces)
+    is_marked = bool(pieces) and pieces[-1].kind == "end"  # nothing is read after it
     deadline.at_most(_BODY_ENDS_WITHIN_S if is_marked else _USAGE_COMES_WITHIN_S, _ANSWERED)
 
 

@@ -6,6 +6,7 @@ connection on which anything arrives, an end included, is closed at once; and be
 again the socket is asked whether something lies there that the event loop has not seen yet.
 """
 
+import asyncio
 import select
 from functools import partial
 from ssl import SSLContext
@@ -30,7 +31,7 @@ class KeptConnections(aiohttp.TCPConnector):
             protocol = connection.protocol
             assert isinstance(protocol, _Answers)
             if protocol.is_silent():
-                protocol.is_kept = False
+                protocol.listen()
                 return connection
             connection.close()
         return None
@@ -39,20 +40,24 @@ class KeptConnections(aiohttp.TCPConnector):
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
     ) -> None:
         assert isinstance(protocol, _Answers)
-        protocol.is_kept = True
+        protocol.rest()
         super()._release(key, protocol, should_close=should_close)
 
 
 class _Answers(ResponseHandler):
-    """One connection; while `is_kept` no request is outstanding."""
+    """One connection. While it rests no request is outstanding, and another protocol listens: what
+    arrives for an answer, a hundred pieces of a stream, costs no question of ours.
+    """
 
-    is_kept = False
+    def rest(self) -> None:
+        """Whatever comes from now on closes the connection."""
+        if self.transport is not None:
+            self.transport.set_protocol(_Resting(self))
 
-    def data_received(self, data: bytes) -> None:
-        if self.is_kept and data:  # empty: the reader of the last answer has caught up
-            self.abort()
-        else:
-            super().data_received(data)
+    def listen(self) -> None:
+        """What comes from now on is an answer."""
+        if self.transport is not None:
+            self.transport.set_protocol(self)
 
     def is_silent(self) -> bool:
         """Whether nothing came after the last answer: neither parsed, nor still in the socket."""
@@ -62,3 +67,25 @@ class _Answers(ResponseHandler):
         waiting = select.poll()
         waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not waiting.poll(0)
+
+
+class _Resting(asyncio.Protocol):
+    """Hears what is said between two calls, which is nobody's answer."""
+
+    def __init__(self, answers: _Answers) -> None:
+        self._answers = answers
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - whatever it is
+        self._answers.abort()
+
+    def eof_received(self) -> None:
+        self._answers.eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._answers.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._answers.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._answers.resume_writing()

@@ -77,8 +77,6 @@ class CompletionStreamReader(SSEStreamReader):
         return read_usage(self._told_usage)
 
     def _read(self, event: SSEEvent) -> Piece:
-        if not event.data:
-            return Piece("comment", event.raw)
         if event.data.strip() == b"[DONE]":
             return self._end(event)
         try:

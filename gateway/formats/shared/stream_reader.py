@@ -108,7 +108,7 @@ class SSEStreamReader(ABC):
 
     @abstractmethod
     def _read(self, event: SSEEvent) -> Piece:
-        """What an event is, with whatever it tells taken in."""
+        """What an event is that has data, with whatever it tells taken in."""
 
     @abstractmethod
     def _usage(self) -> tuple[Usage | None, str | None]:
@@ -122,7 +122,7 @@ class SSEStreamReader(ABC):
     def _pieces(self, events: Iterable[SSEEvent]) -> list[Piece]:
         pieces: list[Piece] = []
         for event in events:
-            pieces.append(self._read(event))
+            pieces.append(self._read(event) if event.data else Piece("comment", event.raw))
             if self._is_over:
                 break
         return pieces

@@ -110,8 +110,6 @@ class MessageStreamReader(SSEStreamReader):
         return read_usage(merged(self._first_usage, self._last_usage))
 
     def _read(self, event: SSEEvent) -> Piece:
-        if not event.data:
-            return Piece("comment", event.raw)
         try:
             told = _decoded(event.data)
         except (msgspec.ValidationError, UnreadableAnswer):

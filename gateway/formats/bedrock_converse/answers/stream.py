@@ -31,8 +31,6 @@ class ConverseStreamReader(SSEStreamReader):
         return read_usage(self._told_usage)
 
     def _read(self, event: SSEEvent) -> Piece:
-        if not event.data:
-            return Piece("comment", event.raw)
         try:
             name, told = read_event(event.data)
         except UnreadableAnswer:

@@ -68,8 +68,6 @@ class ContentStreamReader(SSEStreamReader):
         self._service = service_of(member(told, "serviceTier")) or self._service
 
     def _read(self, event: SSEEvent) -> Piece:
-        if not event.data:
-            return Piece("comment", event.raw)
         try:
             chunk = _decode(event.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -117,12 +117,9 @@ class ChatStreamReader(SSEStreamReader):
 
     def _read(self, event: SSEEvent) -> Piece:
         data = event.data
-        if not data:
-            return Piece("comment", event.raw)
         if data[:1] == b"[" and data.strip() == b"[DONE]":
             return self._end(event)
-        if self._first_data is None:
-            self._first_data = data
+        self._first_data = self._first_data or data
         try:
             chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -136,7 +133,10 @@ class ChatStreamReader(SSEStreamReader):
             return self._told_error(event, chunk.error)
         if not chunk.choices:
             return Piece("comment" if told_usage is None else "usage", event.raw, event.data)
-        self._note_choices(chunk, chunk.choices)
+        for choice in chunk.choices:
+            self._note(choice)
+            if choice.usage is not None:
+                self._note_usage_of(chunk)
         return Piece("content", event.raw, event.data)
 
     def _read_untyped(self, event: SSEEvent) -> Piece:
@@ -157,17 +157,11 @@ class ChatStreamReader(SSEStreamReader):
         for choice in choices:
             if type(choice) is dict:
                 index = choice.get("index")
-                text = "".join(generated_texts(choice.get("delta")))
-                self._note(index if type(index) is int else 0, text, choice.get("finish_reason"))
+                index = index if type(index) is int else 0
+                self._take("".join(generated_texts(choice.get("delta"))), index)
+                if choice.get("finish_reason"):
+                    self._finish(index)
         return Piece("content", event.raw, event.data)
-
-    def _note_choices(self, chunk: _Chunk, choices: list[_Choice]) -> None:
-        for choice in choices:
-            delta = choice.delta
-            text = "" if delta is None else (delta.content or _other_text(delta))
-            self._note(choice.index or 0, text, choice.finish_reason)
-            if choice.usage is not None:
-                self._note_usage_of(chunk)
 
     def _note_usage_of(self, chunk: _Chunk) -> object:
         """Take in what a chunk tells of usage, wherever in it; what that was."""
@@ -187,9 +181,16 @@ class ChatStreamReader(SSEStreamReader):
             self._told_usage = told_usage
             self._has_told_client = told_usage is in_its_place
 
-    def _note(self, index: int, text: str, finish_reason: object) -> None:
-        self._take(text, index)
-        if finish_reason and len(self._finished_choices) < self._call.choices:
+    def _note(self, choice: _Choice) -> None:
+        delta = choice.delta
+        index = choice.index or 0
+        if delta is not None:
+            self._take(delta.content or _other_text(delta), index)
+        if choice.finish_reason:
+            self._finish(index)
+
+    def _finish(self, index: int) -> None:
+        if len(self._finished_choices) < self._call.choices:
             self._finished_choices.add(index)
 
     def _told_error(self, event: SSEEvent, error: object) -> Piece:

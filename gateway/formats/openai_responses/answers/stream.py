@@ -75,7 +75,7 @@ class ResponseStreamReader(SSEStreamReader):
         return read_usage(self._told_usage)
 
     def _read(self, event: SSEEvent) -> Piece:
-        if not event.data or event.data.strip() == b"[DONE]":
+        if event.data.strip() == b"[DONE]":
             return Piece("comment", event.raw)
         try:
             told = _decode(event.data)
