@@ -49,10 +49,16 @@ class _Answers(ResponseHandler):
     arrives for an answer, a hundred pieces of a stream, costs no question of ours.
     """
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._resting = _Resting(self)
+        self._waiting = select.poll()
+        self._waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
     def rest(self) -> None:
         """Whatever comes from now on closes the connection."""
         if self.transport is not None:
-            self.transport.set_protocol(_Resting(self))
+            self.transport.set_protocol(self._resting)
 
     def listen(self) -> None:
         """What comes from now on is an answer."""
@@ -61,12 +67,8 @@ class _Answers(ResponseHandler):
 
     def is_silent(self) -> bool:
         """Whether nothing came after the last answer: neither parsed, nor still in the socket."""
-        if self.transport is None or self.transport.is_closing() or self.should_close:
-            return False
         # Of TLS these are records, not yet words: what they say is not waited for.
-        waiting = select.poll()
-        waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not waiting.poll(0)
+        return self.is_connected() and not self.should_close and not self._waiting.poll(0)
 
 
 class _Resting(asyncio.Protocol):

@@ -96,7 +96,7 @@ class Exchange:
         Raises ValueError for a header that would end before its value does, with nothing sent.
         """
         names = list(headers)
-        if any(_UNSAFE.search(value) for _, value in names):
+        if _UNSAFE.search(b"".join([value for _, value in names])):
             raise ValueError("a header with a control character")
         self.has_started = True
         if self.header(b"origin") is not None:

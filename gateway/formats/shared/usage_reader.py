@@ -75,7 +75,7 @@ def _counters(
     for row in _rows_told(table, told):
         count = first_count(table, told, row.paths)
         if count and row.less is not None:
-            count = max(0, count - (count_at(table, told, row.less) or 0))
+            count = max(0, count - count_at(table, told, row.less))
         if count:
             rows.append(row)
             found = beside if row.within is None else parts
@@ -91,27 +91,28 @@ def _rows_told(table: UsageTable, told: dict[str, Any]) -> Sequence[Row]:
 
 
 def first_count(table: UsageTable, told: dict[str, Any], where: tuple[Path, ...]) -> int | None:
-    """The count at the first of some places that tells one. Raises Malformed."""
-    for place in where:
-        count = count_at(table, told, place)
-        if count is not None:
-            return count
+    """The count at the first of some places that tells one, None where it is absent or null; 0 is a
+    count. Raises Malformed.
+    """
+    member = table.member
+    for first, others, entry, is_other in where:
+        value = member(told, first)
+        if value is None:  # most places, for any vendor
+            continue
+        if entry is not None:
+            return _sum_of_entries(table, value, Path(first, others, entry, is_other))
+        for name in others:
+            if type(value) is not dict:
+                raise Malformed(name)
+            value = member(value, name)
+        if value is not None:
+            return _count(value)
     return None
 
 
-def count_at(table: UsageTable, told: dict[str, Any], place: Path) -> int | None:
-    """A count, None where it is absent or null; 0 is a count. Raises Malformed."""
-    first, others, entry, _ = place
-    value = table.member(told, first)
-    if value is None:  # most places, for any vendor
-        return None
-    if entry is not None:
-        return _sum_of_entries(table, value, place)
-    for name in others:
-        if type(value) is not dict:
-            raise Malformed(name)
-        value = table.member(value, name)
-    return _count(value)
+def count_at(table: UsageTable, told: dict[str, Any], place: Path) -> int:
+    """The count at a place, 0 where there is none. Raises Malformed."""
+    return first_count(table, told, (place,)) or 0
 
 
 def _sum_of_entries(table: UsageTable, entries: object, place: Path) -> int:
@@ -120,15 +121,13 @@ def _sum_of_entries(table: UsageTable, entries: object, place: Path) -> int:
         raise Malformed(place.first)
     name, value = place.entry
     return sum(
-        _count(table.member(each, place.others[-1])) or 0
+        _count(table.member(each, place.others[-1]) or 0)
         for each in entries
         if (each.get(name) == value) is not place.is_other
     )
 
 
-def _count(value: object) -> int | None:
-    if value is None:
-        return None
+def _count(value: object) -> int:
     if type(value) is not int or not 0 <= value <= COUNT_MAX:
         raise Malformed
     return value

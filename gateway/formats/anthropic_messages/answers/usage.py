@@ -125,7 +125,7 @@ def _summed(told: dict[str, Any], iterations: list[Any]) -> Read:
         parts.append(part)
     # Thinking is mostly told for the message as a whole, and lies within its output.
     output = sum(part.output + part.reasoning for part in parts)
-    told_thinking = usage_reader.count_at(TABLE, told, _THINKING) or 0
+    told_thinking = usage_reader.count_at(TABLE, told, _THINKING)
     thinking = min(max(told_thinking, sum(part.reasoning for part in parts)), output)
     sums = {
         kind: sum(getattr(part, kind) for part in parts)
