@@ -132,7 +132,11 @@ def verify_manifest(file: Path) -> list[str]:
 
     Raises ManifestBroken, OSError where either cannot be read.
     """
-    manifest = read_manifest(file)
+    return unlike(file, read_manifest(file))
+
+
+def unlike(file: Path, manifest: Manifest) -> list[str]:
+    """In what a file differs from what its manifest says was written. Raises OSError."""
     digest, size_bytes = hashlib.sha256(), 0
     with file.open("rb") as content:
         while piece := content.read(_READ_BYTES):

@@ -24,13 +24,18 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found out about one file; `says` is one line for people."""
+    """What was found out about one file; `says` is one line for people.
+
+    unsealed: how many of its events no signed root covers, so that whoever wrote the file may have
+    written them anew, hashes and all.
+    """
 
     file: str
     kind: str
     says: str = ""
     facts: dict[str, object] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    unsealed: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -49,6 +54,15 @@ class Claim(NamedTuple):
 
     file: str
     checkpoint: Checkpoint
+
+
+class Noted(NamedTuple):
+    """A checkpoint that somebody noted beside a log, in `file`. Its key may be one that only the
+    log makes known.
+    """
+
+    file: str
+    note: str
 
 
 class CannotVerify(Exception):

@@ -12,8 +12,10 @@ import msgspec
 
 from ledger.codec import decode
 from ledger.errors import UnknownTopic
+from ledger.export.manifest import ManifestBroken, manifest_path, read_manifest, unlike
 from ledger.integrity import account_file
 from ledger.integrity.account_file import Head, ProvenEvent, Total, total_of
+from ledger.integrity.checkpoint import parse_checkpoint
 from ledger.integrity.entry import Entry, MalformedEntry, parse_entry
 from ledger.integrity.log_file import is_log_line
 from ledger.integrity.merkle import ProofInvalid, leaf_hash, verify_consistency, verify_inclusion
@@ -29,6 +31,7 @@ from ledger.integrity.proof import (
 from ledger.integrity.verdict import (
     CannotVerify,
     Claim,
+    Noted,
     Problem,
     Verdict,
     claim_of,
@@ -54,10 +57,11 @@ def verify_files(
     # Small ones first: what they claim is compared with a whole log as it is read.
     verdicts = {path: session.small(path, kind) for path, kind in files if kind != "log"}
     session.require_proofs(has_log=any(kind == "log" for _, kind in files))
-    for path, kind in files:
-        if kind == "log":
-            with path.open("rb") as lines:
-                verdicts[path] = verify_log(str(path), lines, session.claims, trusted)
+    for path in [path for path, kind in files if kind == "log"]:
+        problems, noted = _beside(path)
+        with path.open("rb") as lines:
+            verdicts[path] = verify_log(str(path), lines, session.claims, trusted, noted)
+        verdicts[path].problems += problems
     for claim, problem in contradictions(session.claims):
         verdicts[Path(claim.file)].problems.append(problem)
     session.compare(verdicts)
@@ -201,6 +205,30 @@ class _Session:
             f"{len(entries)} events of account {head.account_id}: {stated.posted_nanos} nanos "
             f"posted, {stated.held_nanos} held"
         )
+
+
+def _beside(path: Path) -> tuple[list[Problem], Noted | None]:
+    """What is wrong with a log by the manifest beside it, and the checkpoint that is noted there.
+
+    An export that was to end before the checkpoint cannot be compared with it. A manifest is not
+    signed, so that such a one excuses a short file, and seals nothing of it.
+    """
+    if not manifest_path(path).exists():
+        return [], None
+    try:
+        manifest = read_manifest(path)
+    except ManifestBroken as broken:
+        return [Problem("manifest", None, str(broken))], None
+    problems = [Problem("manifest", None, fault) for fault in unlike(path, manifest)]
+    if manifest.checkpoint is None:
+        return problems, None
+    name = str(manifest_path(path))
+    try:
+        size = parse_checkpoint(manifest.checkpoint).size
+    except MalformedNote as error:
+        return [*problems, Problem("manifest", None, f"{name}: {error}")], None
+    is_within = size <= manifest.as_of_position
+    return problems, Noted(name, manifest.checkpoint) if is_within else None
 
 
 def _check_inclusion(

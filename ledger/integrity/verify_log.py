@@ -28,7 +28,7 @@ from ledger.integrity.note import (
     verify_note,
 )
 from ledger.integrity.signer import endorsed_by
-from ledger.integrity.verdict import Claim, Problem, Verdict
+from ledger.integrity.verdict import Claim, Noted, Problem, Verdict
 from ledger.store.reader import Recorded
 from ledger.streams.contract import Event
 from ledger.streams.seal import CheckpointSealed, SigningKeyIntroduced
@@ -41,27 +41,36 @@ _SIZES_KEPT = 100_000
 
 
 def verify_log(
-    file: str, lines: Iterable[bytes], claims: list[Claim], trusted: list[VerifierKey]
+    file: str,
+    lines: Iterable[bytes],
+    claims: list[Claim],
+    trusted: list[VerifierKey],
+    noted: Noted | None = None,
 ) -> Verdict:
-    """Check a file of ledger/integrity/log_file.py, and every checkpoint that is claimed of it."""
+    """Check a file of ledger/integrity/log_file.py, every checkpoint that is claimed of it, and
+    the one that is noted beside it, which is well formed.
+    """
     verdict = Verdict(file, "log")
-    log = _Log(claims, trusted)
+    log = _Log(claims, trusted, noted)
     counts: dict[str, int] = {}
     with without_collection():
         for problem in log.problems(lines):
             counts[problem.check] = counts.get(problem.check, 0) + 1
             if counts[problem.check] <= PROBLEMS_PER_CHECK:
                 verdict.problems.append(problem)
+    verdict.unsealed = log.unsealed()
     verdict.facts = {
         "origin": log.origin,
         "size": log.tree.size,
         "root": log.tree.root().hex(),
         "seals": log.seals.checked,
-        "sealed_size": log.seals.agreed,
+        "sealed_size": log.agreed,
+        "unsealed": verdict.unsealed,
         "problems_in_all": sum(counts.values()),
     }
     verdict.says = (
-        f"{log.tree.size} events, {log.seals.checked} seals, the last of {log.seals.agreed} events"
+        f"{log.tree.size} events, {log.seals.checked} seals; the first {log.agreed} are under a "
+        "signed root"
     )
     return verdict
 
@@ -69,15 +78,20 @@ def verify_log(
 class _Log:
     """A log as it streams by."""
 
-    def __init__(self, claims: list[Claim], trusted: list[VerifierKey]) -> None:
+    def __init__(
+        self, claims: list[Claim], trusted: list[VerifierKey], noted: Noted | None
+    ) -> None:
         self.origin = ""
         self.tree = Frontier()
         self.seals = _Seals(trusted)
+        self._noted = noted
+        if noted is not None:
+            claims = [*claims, Claim(noted.file, parse_checkpoint(noted.note))]
         self._claims = sorted(claims, key=lambda each: each.checkpoint.size)
         self._order = _Order()
         self._rules = _Rules()
         self._peaks: dict[int, tuple[bytes, ...]] = {}
-        self._agreed = 0
+        self.agreed = 0
         self._first_exact: int | None = None
 
     def problems(self, lines: Iterable[bytes]) -> Iterator[Problem]:
@@ -89,6 +103,8 @@ class _Log:
             yield Problem("line", self.tree.size + 1, str(error))
             return
         yield from self._rules.end()
+        if self._noted is not None:
+            yield from self.seals.noted(self._noted)
         for claim in self._claims:
             size = self.tree.size
             message = (
@@ -96,6 +112,13 @@ class _Log:
                 "its end was cut off, or it is an older copy"
             )
             yield Problem("truncated", size + 1, message)
+
+    def unsealed(self) -> int:
+        """How many events no signed root covers. Seals behind the last root are not counted: they
+        are signed themselves, and every log ends with one.
+        """
+        signed = sum(position > self.agreed for position in self.seals.signed_at)
+        return self.tree.size - self.agreed - signed
 
     def _event(self, event: LoggedEvent) -> Iterator[Problem]:
         entry, leaf = event.entry, event.entry.leaf()
@@ -143,7 +166,7 @@ class _Log:
             message = f"{claim.file} is of the log {checkpoint.origin}, this one is {self.origin}"
             yield Problem("origin", None, message)
         elif checkpoint.root == self.tree.root():
-            self._agreed = max(self._agreed, checkpoint.size)
+            self.agreed = max(self.agreed, checkpoint.size)
         else:
             yield self._rewritten(checkpoint.size, claim.file)
 
@@ -159,13 +182,13 @@ class _Log:
         except MalformedNote:
             is_same = False
         if is_same:
-            self._agreed = max(self._agreed, sealed.size)
-            self.seals.agreed = sealed.size
+            self.agreed = max(self.agreed, sealed.size)
+            self.seals.forget(self.agreed)
         else:
             yield self._rewritten(sealed.size, f"the seal at position {entry.position}")
 
     def _rewritten(self, size: int, by: str) -> Problem:
-        first = self._agreed + 1
+        first = self.agreed + 1
         position = first if self._first_exact is None else self._first_exact
         message = (
             f"the first {size} events do not have the root that {by} has: "
@@ -175,12 +198,15 @@ class _Log:
 
 
 class _Seals:
-    """The seals of the log itself, and the keys that may sign them."""
+    """The seals of the log itself, and the keys that may sign them.
+
+    signed_at: the positions of those that hold, and that no later one covers.
+    """
 
     def __init__(self, trusted: list[VerifierKey]) -> None:
         self._trusted = list(trusted)
         self.checked = 0
-        self.agreed = 0
+        self.signed_at: list[int] = []
 
     def introduce(self, event: SigningKeyIntroduced) -> None:
         """A key is trusted if the policy names it, or a trusted key vouches for it."""
@@ -198,6 +224,19 @@ class _Seals:
             return
         if checkpoint[:2] != (origin, sealed.size) or checkpoint.text().split()[2] != sealed.root:
             yield Problem("signature", position, "the seal's note says something else")
+            return
+        self.signed_at.append(position)
+
+    def noted(self, noted: Noted) -> Iterator[Problem]:
+        """Whether a checkpoint is signed by a key of the policy, or one that the log made known."""
+        try:
+            verify_note(parse_note(noted.note), self._trusted)
+        except NoteRefused as error:
+            yield Problem("signature", None, f"{noted.file}: {error}")
+
+    def forget(self, size: int) -> None:
+        """The seals among the first `size` events, which a later one covers."""
+        self.signed_at = [position for position in self.signed_at if position > size]
 
 
 class _Order:

@@ -17,6 +17,8 @@ USAGE = 2
 """The command line, a setting or the machine does not allow it."""
 UNREACHABLE = 3
 """A server that is needed does not answer."""
+UNSEALED = 4
+"""Nothing is wrong with what was given, but a part of it is under no seal, so nothing proves it."""
 
 
 class UsageRefused(Exception):

@@ -29,6 +29,11 @@ _VERIFY = (
         help="whom to believe: a list of verifier keys, got when all was well",
     ),
     argument("--event", metavar="FILE", help="the entry of a receipt that does not have it"),
+    argument(
+        "--allow-unsealed",
+        action="store_true",
+        help="exit with 0 where the last events of a log are under no seal (otherwise with 4)",
+    ),
     argument("--json", action="store_true", help="one JSON document instead of lines"),
 )
 _USAGE = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from ledger.integrity.note import MalformedNote, VerifierKey, read_keys
 from ledger.integrity.verdict import CannotVerify, Verdict
 from ledger.integrity.verify import first_bad_position, verify_files
-from tollgate.commands.contract import FINDINGS, OK, UsageRefused
+from tollgate.commands.contract import FINDINGS, OK, UNSEALED, UsageRefused
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,7 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_document(verdicts), indent=1, default=str))
     else:
         _print(verdicts)
-    return OK if all(verdict.is_good for verdict in verdicts) else FINDINGS
+    if not all(verdict.is_good for verdict in verdicts):
+        return FINDINGS
+    is_proven = arguments.allow_unsealed or not any(verdict.unsealed for verdict in verdicts)
+    return OK if is_proven else UNSEALED
 
 
 def _trusted(path: Path) -> list[VerifierKey]:
@@ -42,6 +45,12 @@ def _print(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
         if verdict.is_good:
             print(f"{verdict.file}: good {verdict.kind}: {verdict.says}")
+        if verdict.unsealed:
+            print(
+                f"{verdict.file}: its last {verdict.unsealed} events are under no seal: nothing "
+                "proves that they are as they were written",
+                file=sys.stderr,
+            )
         for problem in verdict.problems:
             at = "" if problem.position is None else f" at position {problem.position}"
             print(f"{verdict.file}: {problem.check}{at}: {problem.message}", file=sys.stderr)
@@ -53,6 +62,7 @@ def _print(verdicts: list[Verdict]) -> None:
 def _document(verdicts: list[Verdict]) -> dict[str, object]:
     return {
         "is_good": all(verdict.is_good for verdict in verdicts),
+        "unsealed": sum(verdict.unsealed for verdict in verdicts),
         "first_bad_position": first_bad_position(verdicts),
         "files": [
             {
