@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ledger.errors import UnpricedService
+from ledger.price_checks import PricesSoFar
 from ledger.pricing import Line, Price, charge_nanos, cost_nanos, price_lines
 from ledger.store.reader import Recorded
 from ledger.streams.charge.billing import shortfall_nanos
@@ -36,7 +37,7 @@ class ChargeChecks:
 
     def __init__(self) -> None:
         self._open: dict[UUID, _Unclosed] = {}
-        self._prices: dict[tuple[str, str, int], Price] = {}
+        self._prices = PricesSoFar()
 
     def check(self, event: Recorded) -> Iterator[Problem]:
         """What is wrong with an event."""
@@ -50,8 +51,8 @@ class ChargeChecks:
                 yield from self._closed(event, refund)
             case ChargeAdjusted() as adjusted:
                 yield from self._adjusted(event, adjusted)
-            case PriceSet(book=book, model=model, price=price):
-                self._prices[book, model, event.version] = price
+            case PriceSet() as price:
+                self._prices.add(event.version, price)
             case _:
                 pass
 
@@ -64,6 +65,9 @@ class ChargeChecks:
             return
         if charge is None:
             charge = self._open[event.stream_id] = _Unclosed(reserved)
+            message = self._prices.wrong_version(reserved)
+            if message is not None:
+                yield "price", message
         elif _payer(charge.opening) != _payer(reserved):
             yield "charge", "the hold grows at another's expense"
         charge.held_nanos += reserved.hold_nanos
@@ -121,15 +125,17 @@ class ChargeChecks:
         for line in lines:
             if used.get(line.kind) != line.units:
                 yield "amount", f"the line {line.kind!r} has {line.units} units, the usage another"
-        price = self._prices.get((SALE, terms.model, terms.price_version))
-        if price is not None and _lines(usage, price, service) != lines:
+        price = self._prices.find(SALE, terms.model, terms.price_version)
+        if price is None:
+            yield "amount", f"there is no price version {terms.price_version} of {terms.model!r}"
+        elif _lines(usage, price, service) != lines:
             yield "amount", f"the lines are not of price version {terms.price_version}"
 
     def _cost(
         self, usage: Usage, upstream_model: str, cost: Cost, service: str
     ) -> Iterator[Problem]:
         """What the provider takes follows from the usage and the book that is named."""
-        price = self._prices.get((cost.book, upstream_model, cost.price_version))
+        price = self._prices.find(cost.book, upstream_model, cost.price_version)
         if price is None:
             yield "cost", f"there is no version {cost.price_version} in the book {cost.book!r}"
             return

@@ -25,6 +25,7 @@ from ledger.collection import without_collection
 from ledger.errors import UnknownTopic
 from ledger.leaf import leaf
 from ledger.store.append import adapt
+from ledger.store.fingerprint import schema_differences
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
 from ledger.version_checks import VersionChecks
 
@@ -37,6 +38,8 @@ Progress = Callable[[int, int], None]
 _ROWS_PER_FETCH = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_AHEAD_MAX = timedelta(minutes=1)
+"""A clock that is set back a little by a time service leaves the log's so much ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,14 @@ def _findings(dsn: str, checked: Checked, progress: Progress) -> Iterator[Findin
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set time zone 'UTC'")
         adapt(connection)
+        yield from _protection(connection)
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         with connection.transaction():
             row = connection.execute("select position from ledger.head").fetchone()
             checked.head = row[0] if row else 0
             if row is None:
                 yield Finding("head", None, "ledger.head", "its only row is missing")
-            yield from _protection(connection)
+            yield from _head_clock(connection)
             yield from _events(connection, checked, progress)
             for difference in checked.budget.differences(connection):
                 yield Finding(
@@ -106,20 +110,26 @@ def _findings(dsn: str, checked: Checked, progress: Progress) -> Iterator[Findin
 
 
 def _protection(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    """The guards that make the log what it is: unique indexes, and triggers that refuse changes."""
-    indexes = {"event_pkey", "event_position", "event_account", "event_closing"}
-    found = connection.execute(
-        "select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid "
-        "where i.indrelid = 'ledger.event'::regclass and i.indisunique and i.indisvalid"
+    """The guards that make the log what it is: the append function, unique indexes, triggers that
+    refuse changes, and whatever else the migrations made.
+    """
+    for each in schema_differences(connection):
+        yield Finding("protection", None, each.name, f"the {each.kind} {each.message}")
+
+
+def _head_clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """The log's clock never runs backwards, so one that was set ahead stays ahead."""
+    rows = connection.execute(
+        "select h.recorded_at, e.recorded_at, clock_timestamp() "
+        "from ledger.head h left join ledger.event e on e.position = h.position"
     ).fetchall()
-    for name in sorted(indexes - {row[0] for row in found}):
-        yield Finding("protection", None, name, "the unique index is missing or invalid")
-    found = connection.execute(
-        "select tgname from pg_trigger "
-        "where tgrelid = 'ledger.event'::regclass and tgenabled in ('O', 'A')"
-    ).fetchall()
-    for name in sorted({"append_only", "never_truncated"} - {row[0] for row in found}):
-        yield Finding("protection", None, name, "the trigger that refuses changes is not enabled")
+    for of_head, of_last, now in rows:
+        if of_last is not None and of_head < of_last:
+            message = f"its clock says {of_head}, its last event was recorded at {of_last}"
+            yield Finding("recorded_at", None, "ledger.head", message)
+        if of_head > now + _AHEAD_MAX:
+            message = f"its clock says {of_head}, and it is {now}: it was set ahead"
+            yield Finding("recorded_at", None, "ledger.head", message)
 
 
 def _events(

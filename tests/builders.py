@@ -45,6 +45,7 @@ from tests.lawful_seals import LawfulSeals
 T = TypeVar("T")
 
 GROUPS = {"default": Multiplier(1, 1), "partner": Multiplier(2, 3), "surge": Multiplier(7, 5)}
+_FIRST_ADMITTED_US = 1_700_000_000_000_000
 PRICES = {
     "small": Price(
         rates={"input": 150_000_000, "output": 600_000_000},
@@ -263,7 +264,8 @@ class LawfulLog:
         windows: tuple[Window, ...] = ()
         if payer_state.limits.day_nanos is not None:
             windows = (Window(window_id(payer, "day", 0), payer_state.limits.day_nanos),)
-        name = self._pick(list(GROUPS))
+        name, model = self._pick(list(GROUPS)), self._pick(list(PRICES))
+        admitted_at_us = _FIRST_ADMITTED_US + self.stored
         return charge_id(), charge.Reserve(
             hold_nanos=self._random.choice([0, 1, 7_000_000, 60_000_000, 900_000_000]),
             cover=Cover(
@@ -274,12 +276,12 @@ class LawfulLog:
                 windows=windows,
             ),
             terms=Terms(
-                model=self._pick(list(PRICES)),
+                model=model,
                 group=name,
-                price_version=1,
+                price_version=self._price_version(model, admitted_at_us),
                 multiplier=GROUPS[name],
             ),
-            admitted_at_us=1_700_000_000_000_000 + self.stored,
+            admitted_at_us=admitted_at_us,
             node="n1",
             boot=self._boot,
             dialect="openai_chat",
@@ -287,6 +289,12 @@ class LawfulLog:
             input_tokens_estimated=self._random.randrange(5_000),
             output_tokens_max=4_096,
         )
+
+    def _price_version(self, model: str, moment_us: int) -> int:
+        _, history = self._streams[price.price_stream_id(model)]
+        in_force = history.at(moment_us)
+        assert in_force is not None
+        return int(in_force[0])
 
     def _go_on(self, stream_id: UUID) -> tuple[UUID, Any]:
         chance = self._random.random()
@@ -395,7 +403,11 @@ class LawfulLog:
             (key, api_key.Change(api_key.KeyTerms(limit_nanos=None), "root", "raised")),
             (key, api_key.Revoke("root", "leaked")),
             self._issue(payer),
-            (price.price_stream_id(model), price.SetPrice(model, PRICES[model], 0, "root")),
+            # From a moment on that no hold in the same batch has reached.
+            (
+                price.price_stream_id(model),
+                price.SetPrice(model, PRICES[model], _FIRST_ADMITTED_US + self.stored + 1, "root"),
+            ),
             (setting.setting_stream_id("book.time_zone"), self._time_zone()),
             self._propose(),
             self._decide(),

@@ -51,7 +51,7 @@ from ledger.streams.charge.events import (
 from ledger.streams.contract import Event
 from ledger.streams.credit import CreditGranted
 from ledger.streams.group import GroupSet
-from ledger.streams.price import Decision, PriceSet
+from ledger.streams.price import Decision, PriceSet, price_stream_id
 from ledger.streams.seal import CheckpointSealed, SigningKeyIntroduced
 from ledger.streams.setting import SettingChanged
 from ledger.streams.user import (
@@ -84,6 +84,12 @@ class Payer:
 
 def payer() -> Payer:
     return Payer(entity_id(), entity_id())
+
+
+def priced() -> NewEvent:
+    """What `TERMS` name: the first price of the model "m"."""
+    event = PriceSet(model="m", price=ONE_NANO_PER_TOKEN, effective_from_us=0, actor="test")
+    return NewEvent(price_stream_id("m"), 1, event)
 
 
 def credit(account_id: UUID, amount_nanos: int, stream_id: UUID | None = None) -> NewEvent:

@@ -24,7 +24,7 @@ from ledger.streams.credit import CreditGranted
 from ledger.streams.registry import STREAM_OF
 from ledger.usage import Usage
 from tests.builders import LawfulLog, append_events
-from tests.ledger.building import Call, credit, payer, reserve, settle
+from tests.ledger.building import Call, credit, payer, priced, reserve, settle
 from tests.servers import FreshDatabase
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -257,6 +257,7 @@ def test_an_account_that_a_correction_took_below_zero_is_no_fault_and_is_told(
 ) -> None:
     paying, call = payer(), Call()
     with psycopg.connect(ledger_database.app_dsn, autocommit=True) as connection:
+        append_events(connection, priced())
         append_events(connection, credit(paying.account_id, 100))
         append_events(connection, *call.next(reserve(paying.cover(), 100)))
         append_events(connection, *call.next(settle(Usage(input=100))))
@@ -361,21 +362,6 @@ def test_a_charge_closed_without_a_reservation_is_named(books: Books) -> None:
         row[0],
     )
     assert ("charge", last_settled(books)) in findings(books)
-
-
-@pytest.mark.parametrize(
-    ("damage", "scope"),
-    [
-        ("alter table ledger.event disable trigger append_only", "append_only"),
-        ("alter table ledger.event enable replica trigger never_truncated", "never_truncated"),
-        ("drop index ledger.event_closing", "event_closing"),
-        ("alter table ledger.event drop constraint event_pkey", "event_pkey"),
-    ],
-)
-def test_a_guard_that_is_gone_is_named(books: Books, damage: str, scope: str) -> None:
-    books.owner.execute(damage.encode())
-    found = [(each.check, each.scope) for each in check_ledger(books.dsn)]
-    assert found == [("protection", scope)]
 
 
 def test_a_mistake_that_shows_everywhere_is_told_a_hundred_times(books: Books) -> None:

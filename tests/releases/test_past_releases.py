@@ -57,10 +57,12 @@ def test_the_books_are_what_they_were(restored: tuple[str, FreshDatabase]) -> No
 def test_the_books_are_clean_and_every_read_model_can_be_built(
     restored: tuple[str, FreshDatabase],
 ) -> None:
-    _, database = restored
+    name, database = restored
     for projection in PROJECTIONS:
         rebuild(database.app_dsn, projection)
-    assert list(check_everything(database.app_dsn, PROJECTIONS)) == []
+    found = {each.check for each in check_everything(database.app_dsn, PROJECTIONS)}
+    # Their logs were written when nothing refused a hold under an older price, and have such.
+    assert found == ({"price"} if name in ("0.1.0", "0.2.0", "0.3.0") else set())
 
 
 def test_what_was_sealed_opens(restored: tuple[str, FreshDatabase]) -> None:

@@ -18,6 +18,7 @@ from projections.registry import PROJECTIONS
 from tollgate.core import channel_types
 from tollgate.doctor import postgres_checks
 from tollgate.doctor.postgres_checks import Finding
+from tollgate.doctor.schema import schema_faults
 from tollgate.installation import Installation
 
 _CLOCK_SKEW_MAX_S = 2.0
@@ -41,6 +42,7 @@ def examine_postgres(installation: Installation) -> Iterator[Finding]:
             stale = list(_schema(owner))
             yield from stale
             if not stale:
+                yield from schema_faults(connection)
                 yield from _roles(connection, installation)
                 yield from _lag(connection)
                 yield from _vault(connection, installation)
@@ -146,15 +148,6 @@ def _roles(connection: psycopg.Connection[Any], installation: Installation) -> I
         yield Finding(
             "the application's role may change events",
             "revoke update, delete and truncate on ledger.event from it",
-        )
-    triggers = connection.execute(
-        "select count(*) from pg_trigger where tgrelid = 'ledger.event'::regclass "
-        "and tgname in ('append_only', 'never_truncated') and tgenabled in ('O', 'A')"
-    ).fetchone()
-    if triggers != (2,):
-        yield Finding(
-            "the triggers that keep the log append-only are missing or disabled",
-            "find out who did that and why; restore a backup, or enable them again",
         )
 
 

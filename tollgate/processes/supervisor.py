@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import structlog
 
 from ledger import clock
+from tollgate.doctor.schema import require_own_schema
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
@@ -67,6 +68,7 @@ def serve(
                 servers = _start_servers(settings, stack)
                 installation = describe(settings, servers.postgres, servers.valkey)
                 bring_up_to_date(installation)
+                require_own_schema(installation)
                 furnish(installation, seed(installation))
         except StopRequested:
             return 0

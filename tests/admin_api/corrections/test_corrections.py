@@ -23,6 +23,7 @@ from tests.admin_api.desks import OpenDesk, Servers, at_desk
 from tests.admin_api.jobs.test_jobs import carry_out
 
 PAID, CHEAPER, DEARER = "0.0018", "0.0009", "0.0036"
+SOLD = Price(rates={"input": 1_000_000_000, "output": 2_000_000_000})
 HALF = Price(rates={"input": 500_000_000, "output": 1_000_000_000})
 """Half of what the calls of `OpenDesk.settled_call` were charged."""
 
@@ -74,6 +75,11 @@ async def draft(desk: OpenDesk, model: str = "m", prices: Price = HALF, book: st
     stream_id = price.price_stream_id(model, book)
     command = price.SetPrice(model, prices, 0, "test", book=book)
     await desk.desk.handle(price.STREAM, stream_id, command)
+
+
+async def sell(desk: OpenDesk) -> None:
+    """The price under which the calls of `OpenDesk.settled_call` are made."""
+    await draft(desk, prices=SOLD, book=price.SALE)
 
 
 async def customers(desk: OpenDesk, *calls: int) -> list[tuple[str, list[UUID]]]:
@@ -204,6 +210,7 @@ def test_bad_questions_are_refused(servers: Servers) -> None:
 
 def test_a_correction_does_what_was_approved_and_says_so(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
+        await sell(desk)
         (one, calls), (two, others) = await customers(desk, 2, 1)
         second = await desk.operator("finance")
         await draft(desk)
@@ -250,6 +257,7 @@ def _fold(dsn: str) -> None:
 
 def test_in_the_customers_favour_nothing_rises(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
+        await sell(desk)
         ((account, calls),) = await customers(desk, 1)
         second = await desk.operator("finance")
         job = await asked(desk, servers, prices={"m": {"input": "9", "output": "9"}})
@@ -266,6 +274,7 @@ def test_in_the_customers_favour_nothing_rises(servers: Servers) -> None:
 
 def test_numbers_that_changed_since_are_not_posted(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
+        await sell(desk)
         ((account, calls),) = await customers(desk, 2)
         second = await desk.operator("finance")
         await draft(desk)
@@ -299,6 +308,7 @@ def test_a_correction_cut_off_anywhere_is_finished_and_nothing_is_done_twice(
     servers: Servers,
 ) -> None:
     async def check(desk: OpenDesk) -> None:
+        await sell(desk)
         made = await customers(desk, 3, 2)
         second, third = await desk.operator("finance"), await desk.operator("finance")
         actor = await _actor(desk, second)
@@ -357,6 +367,7 @@ async def _cut_off_after(desk: OpenDesk, appends: int, adjustment: UUID, actor: 
 
 def test_two_corrections_at_once_do_not_take_the_same_charges(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
+        await sell(desk)
         ((account, _),) = await customers(desk, 4)
         second = await _actor(desk, await desk.operator("finance"))
         await draft(desk)
