@@ -1,11 +1,11 @@
-"""A correction of a call says who answered the call, so that profit can be told by channel."""
+"""A correction of a call gives back what was charged, once, and says who answered the call."""
 
 from typing import cast
 
 from ledger.ids import entity_id
 from ledger.pricing import Price, price_lines
 from ledger.streams.charge import rules
-from ledger.streams.charge.events import ChargeAdjusted, LateUsage
+from ledger.streams.charge.events import ChargeAdjusted, LateUsage, UsageSettled
 from ledger.usage import Usage
 from tests.ledger.building import Call, payer, refund, reserve, settle
 
@@ -48,3 +48,39 @@ def test_after_late_usage_a_correction_names_who_was_late() -> None:
     assert (came_late.channel_id, came_late.late) == (None, late)
     adjusted = corrected(call, -5)
     assert (adjusted.channel_id, adjusted.upstream_model) == (late.channel_id, "m-late")
+
+
+def test_e_a_correction_gives_back_no_more_than_was_charged() -> None:
+    call = Call()
+    call.next(reserve(payer().cover(), 10_000))
+    call.next(settle(USAGE, PRICE))
+    assert call.state.charged_nanos == 15
+    assert corrected(call, -10).delta_nanos == -10
+    assert corrected(call, -10).delta_nanos == -5
+    assert corrected(call, -10).delta_nanos == 0
+    assert call.state.charged_nanos == 0
+    assert corrected(call, 4).delta_nanos == 4
+    assert corrected(call, -10).delta_nanos == -4
+
+
+def test_e_a_correction_is_made_once() -> None:
+    call = Call()
+    call.next(reserve(payer().cover(), 10_000))
+    call.next(settle(USAGE, PRICE))
+    first, second = (rules.Adjust(entity_id(), -4, "refund", "a") for _ in range(2))
+    assert len(call.next(first)) == 1
+    assert call.next(first) == []
+    assert len(call.next(second)) == 1
+    assert call.next(first) == call.next(second) == []
+    assert call.state.charged_nanos == 7
+
+
+def test_e_what_falls_short_of_the_cost_is_told() -> None:
+    """15 nanos, of which 10 were held: all that was held is charged, and the rest is a memo."""
+    for covered, charged, short in ((0, 10, 5), (2, 12, 3), (None, 15, 0)):
+        call = Call()
+        call.next(reserve(payer().cover(), 10))
+        settled = call.next(settle(USAGE, PRICE, covered_nanos=covered))[-1].event
+        assert isinstance(settled, UsageSettled)
+        assert (settled.charged_nanos, settled.shortfall_nanos) == (charged, short)
+        assert settled.released_nanos == max(10, charged)

@@ -141,6 +141,21 @@ def test_calls_of_a_tool_are_priced_by_the_thousand_and_rounded_with_the_rest() 
     assert worst == 20_000_001
 
 
+@pytest.mark.parametrize(
+    ("rates", "multiplier", "worst"),
+    [
+        ({"calls": 7_000_000}, Multiplier(), 7_000_000),
+        ({"input": 1_000_000, "output": 2_000_000, "calls": 5}, Multiplier(), 10 + 40 + 5),
+        ({"input": 1_000_000, "calls": 5}, Multiplier(3, 2), 23),  # 15 x 1.5, rounded up
+    ],
+)
+def test_e_what_a_call_costs_is_held_too(
+    rates: dict[str, int], multiplier: Multiplier, worst: int
+) -> None:
+    held = worst_case_nanos(Price(rates=rates), multiplier, input_tokens=10, output_tokens=20)
+    assert held == worst
+
+
 def test_exactly_half_a_nanodollar_is_rounded_up() -> None:
     lines = price_lines(Usage(input=1), Price(rates={"input": 500_000}))
     assert charge_nanos(lines, Multiplier()) == 1
