@@ -6,6 +6,9 @@ sealed under its subject's data key by AES-256-GCM (NIST SP 800-38D) with a rand
 and its place is authenticated with it: a row, a column or a subject swapped for another does not
 open. Deleting the data key makes all that the subject's cells say unreadable for ever.
 
+The vault has a data key of its own, which seals nothing: whoever opens it has the vault's secret.
+A data key of a new subject is made only by those, so that nothing is sealed under two secrets.
+
 Sealed and wrapped bytes are: version (one byte, 1), nonce (12), ciphertext and tag.
 """
 
@@ -21,12 +24,23 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from psycopg import AsyncConnection
 
+from ledger import ids
 from ledger.errors import VaultRefused
 
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 _PURPOSE = b"tollgate vault: key-encryption key, 1"
+
+OWN_KEY = ids.derived_id("vault", "own")
+"""The subject of the vault's own data key."""
+
+UNREADABLE = "(unreadable)"
+"""What people are shown of a cell that does not open."""
+
+ANOTHER_SECRET = "CRYPTO_SECRET is not the one that this vault is sealed under"  # noqa: S105 - words
+
+_TRIED_MAX = 10_000
 
 
 class Place(NamedTuple):
@@ -112,16 +126,35 @@ async def get_many(
 
     Raises VaultRefused if any of them is not what its place says.
     """
-    cursor = await connection.execute(
-        """select row_id, subject, wrapped, sealed from vault.cell join vault.data_key
-           using (subject) where kind = %s and field = %s and row_id = any(%s)""",
-        (kind, field, list(row_ids)),
-        binary=True,
-    )
     return {
-        row_id: vault.open(wrapped, Place(kind, row_id, field, subject), sealed)
-        for row_id, subject, wrapped, sealed in await cursor.fetchall()
+        place.row_id: vault.open(wrapped, place, sealed)
+        for place, wrapped, sealed in await _cells(connection, kind, field, row_ids)
     }
+
+
+async def tell_many(
+    connection: AsyncConnection[Any], vault: Vault, kind: str, field: str, row_ids: Sequence[UUID]
+) -> dict[UUID, str]:
+    """The same for people: a cell that does not open is UNREADABLE, and spoils no other."""
+    return {
+        place.row_id: _told(vault, place, wrapped, sealed)
+        for place, wrapped, sealed in await _cells(connection, kind, field, row_ids)
+    }
+
+
+async def require_secret(connection: AsyncConnection[Any], vault: Vault) -> None:
+    """Raise VaultRefused unless this is the secret that the vault is sealed under.
+
+    The first to ask of an empty vault decides; of one that has no key of its own yet, the secret
+    that opens at least half of its data keys.
+    """
+    own = await _wrapped(connection, OWN_KEY)
+    if own is None:
+        await _require_most(connection, vault)
+        await _insert(connection, OWN_KEY, vault)
+        own = await _wrapped(connection, OWN_KEY)
+    if own is None or not vault.holds(own, OWN_KEY):
+        raise VaultRefused(ANOTHER_SECRET)
 
 
 async def forget(connection: AsyncConnection[Any], subject: UUID) -> bool:
@@ -162,21 +195,60 @@ async def rewrap(connection: AsyncConnection[Any], old: Vault, new: Vault) -> Re
 
 async def _data_key_of(connection: AsyncConnection[Any], vault: Vault, subject: UUID) -> bytes:
     """The subject's wrapped data key, locked against being forgotten until we commit."""
-    while True:
-        cursor = await connection.execute(
-            "select wrapped from vault.data_key where subject = %s for key share",
-            (subject,),
-            binary=True,
-        )
-        row = await cursor.fetchone()
-        if row is not None:
-            wrapped: bytes = row[0]
-            return wrapped
-        # Of several that come at once one inserts, and the others wait for it and read its key.
-        await connection.execute(
-            "insert into vault.data_key (subject, wrapped) values (%s, %s) on conflict do nothing",
-            (subject, vault.new_data_key(subject)),
-        )
+    while (wrapped := await _wrapped(connection, subject)) is None:
+        await require_secret(connection, vault)
+        await _insert(connection, subject, vault)
+    return wrapped
+
+
+async def _wrapped(connection: AsyncConnection[Any], subject: UUID) -> bytes | None:
+    cursor = await connection.execute(
+        "select wrapped from vault.data_key where subject = %s for key share",
+        (subject,),
+        binary=True,
+    )
+    row = await cursor.fetchone()
+    return None if row is None else bytes(row[0])
+
+
+async def _insert(connection: AsyncConnection[Any], subject: UUID, vault: Vault) -> None:
+    """A data key for a subject, unless somebody was faster: then theirs is there afterwards."""
+    await connection.execute(
+        "insert into vault.data_key (subject, wrapped) values (%s, %s) on conflict do nothing",
+        (subject, vault.new_data_key(subject)),
+    )
+
+
+async def _require_most(connection: AsyncConnection[Any], vault: Vault) -> None:
+    cursor = await connection.execute(
+        "select subject, wrapped from vault.data_key limit %s", (_TRIED_MAX,), binary=True
+    )
+    rows = await cursor.fetchall()
+    if 2 * sum(vault.holds(wrapped, subject) for subject, wrapped in rows) < len(rows):
+        raise VaultRefused(ANOTHER_SECRET)
+
+
+async def _cells(
+    connection: AsyncConnection[Any], kind: str, field: str, row_ids: Sequence[UUID]
+) -> list[tuple[Place, bytes, bytes]]:
+    """Each with its place and its subject's wrapped data key."""
+    cursor = await connection.execute(
+        """select row_id, subject, wrapped, sealed from vault.cell join vault.data_key
+           using (subject) where kind = %s and field = %s and row_id = any(%s)""",
+        (kind, field, list(row_ids)),
+        binary=True,
+    )
+    return [
+        (Place(kind, row_id, field, subject), wrapped, sealed)
+        for row_id, subject, wrapped, sealed in await cursor.fetchall()
+    ]
+
+
+def _told(vault: Vault, place: Place, wrapped: bytes, sealed: bytes) -> str:
+    try:
+        return vault.open(wrapped, place, sealed)
+    except VaultRefused:
+        return UNREADABLE
 
 
 def _derived_key(secret: str) -> bytes:

@@ -11,8 +11,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
 from admin_api.desk import Desk
-from ledger.errors import StoreUnavailable
+from ledger import vault
+from ledger.errors import StoreUnavailable, VaultRefused
 from ledger.store.migrate import SchemaRefused, migrate
+from ledger.vault import Vault
 from tollgate import first_start
 from tollgate.core import open_core
 from tollgate.doctor import postgres_checks
@@ -105,7 +107,8 @@ def seed(installation: Installation) -> str | None:
 def at_desk(installation: Installation, work: Callable[[Desk], Awaitable[Result]]) -> Result:
     """Do some work at the desk of an installation, in a program that is not serving.
 
-    Raises what the work raises, and psycopg.OperationalError when the database is away.
+    Raises StartRefused under another secret than the vault's, what the work raises, and
+    psycopg.OperationalError when the database is away.
     """
 
     async def run() -> Result:
@@ -120,7 +123,30 @@ def at_desk(installation: Installation, work: Callable[[Desk], Awaitable[Result]
         ):
             return await work(desk)
 
+    require_secret(installation)
     return asyncio.run(run())
+
+
+def require_secret(installation: Installation) -> None:
+    """Nothing is sealed, and nothing served, under another secret than the vault's.
+
+    Raises StartRefused, psycopg.OperationalError.
+    """
+
+    async def ask() -> None:
+        async with await psycopg.AsyncConnection.connect(
+            installation.app_dsn, autocommit=True, connect_timeout=10
+        ) as connection:
+            await vault.require_secret(connection, Vault(installation.crypto_secret))
+
+    try:
+        asyncio.run(ask())
+    except VaultRefused as refusal:
+        raise StartRefused(
+            str(refusal),
+            "set the one that this database was first started with; `tollgate vault rotate` "
+            "puts the vault under another one",
+        ) from refusal
 
 
 @contextlib.contextmanager

@@ -165,7 +165,7 @@ async def _views(
         one = recorded(row)
         if one.topic.startswith("account."):
             streams.setdefault(one.stream_id, []).append(one)
-    names = await vault.get_many(connection, desk.vault, "account", "name", list(streams))
+    names = await vault.tell_many(connection, desk.vault, "account", "name", list(streams))
     views = [_view(events, names) for events in streams.values()]
     return sorted(views, key=lambda view: view.position)
 

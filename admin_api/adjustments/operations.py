@@ -298,7 +298,7 @@ async def _event_at(desk: Desk, position: int) -> Recorded:
 async def _words(desk: Desk, adjustment_id: UUID, digest: str, field: str) -> str | None:
     async with desk.pool.connection() as connection:
         row = _reason_row(adjustment_id, digest)
-        return await vault.get(connection, desk.vault, _KIND, row, field)
+        return (await vault.tell_many(connection, desk.vault, _KIND, field, [row])).get(row)
 
 
 def _reason_row(adjustment_id: UUID, request_sha256: str) -> UUID:

@@ -77,7 +77,7 @@ async def _with_actors(
 ) -> list[Act]:
     ids = {row.actor: _operator_id(row.actor) for row in rows}
     known = sorted({user_id for user_id in ids.values() if user_id is not None})
-    names = await vault.get_many(connection, desk.vault, "user", "name", known)
+    names = await vault.tell_many(connection, desk.vault, "user", "name", known)
     is_folded = await served_position(connection, users.PROJECTION.name)
     found = await users.list_users(connection, known) if is_folded else {}
     acts = []

@@ -156,8 +156,8 @@ async def _views(desk: Desk, states: Mapping[UUID, Channel]) -> list[ChannelView
     prompts = {each: state.route.shaping.system_prompt_id for each, state in states.items()}
     text_ids = [one for one in prompts.values() if one is not None]
     async with desk.pool.connection() as connection:
-        names = await vault.get_many(connection, desk.vault, "channel", "name", list(states))
-        texts = await vault.get_many(connection, desk.vault, *_TEXT, text_ids) if text_ids else {}
+        names = await vault.tell_many(connection, desk.vault, "channel", "name", list(states))
+        texts = await vault.tell_many(connection, desk.vault, *_TEXT, text_ids) if text_ids else {}
     return [
         ChannelView(each, names.get(each), state, _text(texts, prompts[each]))
         for each, state in states.items()

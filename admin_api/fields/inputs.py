@@ -14,6 +14,7 @@ from ledger.errors import InvalidAmount
 from ledger.money import NANOS_PER_USD, format_usd, parse_usd
 from ledger.networks import read_network
 from ledger.pricing import Multiplier
+from ledger.vault import UNREADABLE
 
 NAME_MAX = 200
 REASON_MAX = 1_000
@@ -45,6 +46,7 @@ _VISIBLE_CATEGORIES = frozenset("LNPS")
 def text(field: str, value: str, longest: int = NAME_MAX) -> str:
     """One line for people, in Unicode's normal form C, without blanks around it."""
     normal = unicodedata.normalize("NFC", value).strip()
+    _refuse_unreadable(field, normal)
     if not any(unicodedata.category(character)[0] in _VISIBLE_CATEGORIES for character in normal):
         raise InvalidInput(field, "must not be blank")
     if len(normal) > longest:
@@ -57,6 +59,7 @@ def text(field: str, value: str, longest: int = NAME_MAX) -> str:
 def passage(field: str, value: str, longest: int = PASSAGE_MAX) -> str:
     """Several lines for a model, as they are, but for the line ends of other systems."""
     lines = value.replace("\r\n", "\n").replace("\r", "\n")
+    _refuse_unreadable(field, lines.strip())
     if len(lines) > longest:
         raise InvalidInput(field, f"must not be longer than {longest} characters")
     if not lines.strip():
@@ -64,6 +67,12 @@ def passage(field: str, value: str, longest: int = PASSAGE_MAX) -> str:
     if any(unicodedata.category(one) in _UNSPEAKABLE and one not in "\n\t" for one in lines):
         raise InvalidInput(field, "must not contain control characters")
     return lines
+
+
+def _refuse_unreadable(field: str, value: str) -> None:
+    """What stands for a text that cannot be read must not take its place."""
+    if value == UNREADABLE:
+        raise InvalidInput(field, "is what is shown for a text that cannot be read")
 
 
 def positive_amount(value: str) -> int:

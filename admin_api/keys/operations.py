@@ -135,7 +135,7 @@ async def _require_key(desk: Desk, key_id: UUID) -> ApiKey:
 async def _views(desk: Desk, states: Mapping[UUID, ApiKey]) -> list[KeyView]:
     key_ids = list(states)
     async with desk.pool.connection() as connection:
-        names = await vault.get_many(connection, desk.vault, "api_key", "name", key_ids)
+        names = await vault.tell_many(connection, desk.vault, "api_key", "name", key_ids)
         rows = await (await connection.execute(_USED, (key_ids,))).fetchall()
     used = dict(rows)
     return [

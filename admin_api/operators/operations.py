@@ -63,7 +63,7 @@ async def list_operators(desk: Desk) -> list[OperatorView]:
     users = [state for state in desk.configuration.held.users.values() if state.user_id]
     ids_ = [state.user_id for state in users if state.user_id is not None]
     async with desk.pool.connection() as connection:
-        names = await vault.get_many(connection, desk.vault, "user", "name", ids_)
+        names = await vault.tell_many(connection, desk.vault, "user", "name", ids_)
     return sorted((_view(state, names) for state in users), key=lambda one: str(one.user_id))
 
 
@@ -73,7 +73,7 @@ async def read_operator(desk: Desk, user_id: UUID) -> OperatorView:
     if state.user_id is None:
         raise NotFound("no such operator")
     async with desk.pool.connection() as connection:
-        names = await vault.get_many(connection, desk.vault, "user", "name", [user_id])
+        names = await vault.tell_many(connection, desk.vault, "user", "name", [user_id])
     return _view(state, names)
 
 

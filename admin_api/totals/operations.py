@@ -43,7 +43,7 @@ async def account_totals(
             return [], 0
         rows = await accounts.list_accounts(connection, after=after, limit=limit)
         ids = [row.account_id for row in rows]
-        names = await vault.get_many(connection, desk.vault, "account", "name", ids)
+        names = await vault.tell_many(connection, desk.vault, "account", "name", ids)
     return [AccountTotals(row, names.get(row.account_id)) for row in rows], position
 
 
@@ -58,5 +58,5 @@ async def key_totals(
             return [], 0
         rows = await keys.list_keys_of_account(connection, account_id, after=after, limit=limit)
         ids = [row.key_id for row in rows]
-        names = await vault.get_many(connection, desk.vault, "api_key", "name", ids)
+        names = await vault.tell_many(connection, desk.vault, "api_key", "name", ids)
     return [KeyTotals(row, names.get(row.key_id)) for row in rows], position

@@ -230,9 +230,9 @@ def test_a_new_secret_opens_everything_and_the_old_one_nothing(
         rows = [entity_id() for _ in range(3)]
         for row_id in rows:
             await vault.put(connection, old, place(row_id=row_id, subject=row_id), str(row_id))
-        await vault.put(connection, new, place(row_id=entity_id(), subject=entity_id()), "text")
-        assert await vault.rewrap(connection, old, new) == (3, 1)
-        assert await vault.rewrap(connection, old, new) == (0, 4)
+        await add_data_key(connection, new)
+        assert await vault.rewrap(connection, old, new) == (4, 1)
+        assert await vault.rewrap(connection, old, new) == (0, 5)
         many = await vault.get_many(connection, new, "channel", "key", rows)
         assert many == {row_id: str(row_id) for row_id in rows}
         with pytest.raises(VaultRefused):
@@ -254,3 +254,84 @@ def test_a_rotation_from_the_wrong_secret_changes_nothing(
         assert await vault.get(connection, right, "channel", UUID(int=1), "key") == "text"
 
     with_connection(ledger_database.app_dsn, work)
+
+
+def test_d1_nothing_is_sealed_under_a_second_secret(ledger_database: FreshDatabase) -> None:
+    async def work(connection: Connection) -> None:
+        first, second = Vault("first"), Vault("second")
+        await vault.put(connection, first, place(), "text")
+        for subject in (place().subject, entity_id()):
+            with pytest.raises(VaultRefused):
+                await vault.put(connection, second, place(subject=subject), "another")
+        with pytest.raises(VaultRefused):
+            await vault.require_secret(connection, second)
+        await vault.require_secret(connection, first)
+        cursor = await connection.execute("select count(*) from vault.data_key")
+        assert await cursor.fetchone() == (2,)
+
+    with_connection(ledger_database.app_dsn, work)
+
+
+def test_d1_of_two_secrets_that_begin_at_once_one_stays(ledger_database: FreshDatabase) -> None:
+    dsn = ledger_database.app_dsn
+
+    async def begin(secret: str) -> str | None:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
+            try:
+                place_ = place(row_id=entity_id(), subject=entity_id())
+                await vault.put(own, Vault(secret), place_, "text")
+            except VaultRefused:
+                return None
+        return secret
+
+    async def work(connection: Connection) -> None:
+        begun = await asyncio.gather(*(begin(f"secret {number % 2}") for number in range(20)))
+        stayed = {secret for secret in begun if secret is not None}
+        assert len(stayed) == 1
+        one = Vault(stayed.pop())
+        cursor = await connection.execute("select subject, wrapped from vault.data_key")
+        assert all(one.holds(wrapped, subject) for subject, wrapped in await cursor.fetchall())
+
+    with_connection(dsn, work)
+
+
+def test_d1_a_vault_without_a_key_of_its_own_is_of_the_secret_that_opens_most(
+    ledger_database: FreshDatabase,
+) -> None:
+    async def work(connection: Connection) -> None:
+        right, typed_once = Vault("right"), Vault("typed once")
+        for _ in range(3):
+            await add_data_key(connection, right)
+        await add_data_key(connection, typed_once)
+        with pytest.raises(VaultRefused):
+            await vault.require_secret(connection, typed_once)
+        await vault.require_secret(connection, right)
+        with pytest.raises(VaultRefused):
+            await vault.put(connection, typed_once, place(), "text")
+
+    with_connection(ledger_database.app_dsn, work)
+
+
+def test_d1_one_cell_that_does_not_open_spoils_no_other(ledger_database: FreshDatabase) -> None:
+    rows = [UUID(int=1), UUID(int=2), UUID(int=3)]
+
+    async def work(connection: Connection) -> None:
+        sealing = Vault("secret")
+        for row_id in rows[:2]:
+            await vault.put(connection, sealing, place(row_id=row_id), f"text {row_id.int}")
+        await connection.execute(
+            "update vault.cell set sealed = sealed || 'x' where row_id = %s", (rows[1],)
+        )
+        told = await vault.tell_many(connection, sealing, "channel", "key", rows)
+        assert told == {rows[0]: "text 1", rows[1]: vault.UNREADABLE}
+
+    with_connection(ledger_database.owner_dsn, work)
+
+
+async def add_data_key(connection: Connection, sealing: Vault) -> None:
+    """As releases made them that did not look at the secret."""
+    subject = entity_id()
+    await connection.execute(
+        "insert into vault.data_key (subject, wrapped) values (%s, %s)",
+        (subject, sealing.new_data_key(subject)),
+    )

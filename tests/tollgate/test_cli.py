@@ -18,6 +18,7 @@ from admin_api.channels import operations as channels
 from admin_api.desk import Desk
 from admin_api.operators.operations import find_operator
 from ledger.streams import channel
+from ledger.vault import Vault
 from tests.servers import FreshDatabase, made_database, make_data_directory
 from tollgate import installation
 from tollgate.backup.load import read_manifest
@@ -221,6 +222,11 @@ def test_a_restore_is_refused_where_it_could_do_harm(
     assert tool.run("restore", str(file.with_name("nothing.tar.gz"))) == 2
     assert log_of(other_database) == []
     tool.ok("restore", str(file), "--without-vault")
+    assert "Größe & Co" not in tool.ok("account", "list")
+    tool.ok("account", "add", "Its name is sealed under the secret that is here")
+    assert tool.run("doctor") == 1
+    assert tool.said.count("\n") == 1
+    assert "has no usable key of its provider" in tool.said
 
 
 @pytest.mark.parametrize("damage", ["value", "row", "cut", "noise"])
@@ -452,11 +458,11 @@ def test_a_rotated_secret_opens_everything_and_the_old_one_nothing(
     tool.type(f"{SECRET}\n")
     assert tool.run("vault", "rotate") == 2
     tool.type(f"{NEW_SECRET}\n")
-    assert tool.ok("vault", "rotate").startswith("2 data keys are under the new secret now")
+    assert tool.ok("vault", "rotate").startswith("3 data keys are under the new secret now")
     assert NEW_SECRET not in tool.said + tool.complained
     tool.type(f"{NEW_SECRET}\n")
     assert tool.ok("vault", "rotate").startswith(
-        "0 data keys are under the new secret now, 2 were before"
+        "0 data keys are under the new secret now, 3 were before"
     )
     tool.use(database, redis_url, NEW_SECRET)
     assert "Größe & Co" in tool.ok("account", "list")
@@ -468,6 +474,66 @@ def test_a_rotated_secret_opens_everything_and_the_old_one_nothing(
     assert tool.run("vault", "rotate") == 1
     tool.use(database, redis_url, NEW_SECRET)
     assert "Größe & Co" in tool.ok("account", "list")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve", "--port", "0"),
+        ("account", "add", "Sealed under a second secret"),
+        ("account", "list"),
+        ("backup", "books.tar.gz"),
+    ],
+)
+def test_d1_nothing_is_done_under_another_secret(
+    tool: Tool, database: FreshDatabase, redis_url: str, command: tuple[str, ...]
+) -> None:
+    tool.furnish()
+    before = log_of(database)
+    tool.use(database, redis_url, SECRET[::-1])
+    assert tool.run(*command) == 2
+    assert tool.complained.splitlines()[-1].startswith(
+        "tollgate: CRYPTO_SECRET is not the one that this vault is sealed under: set the one"
+    )
+    assert log_of(database) == before
+    tool.use(database, redis_url)
+    assert tool.ok("doctor") == "nothing is wrong"
+
+
+def test_d1_what_does_not_open_is_named_sinks_no_list_and_is_mended(
+    tool: Tool, database: FreshDatabase, redis_url: str
+) -> None:
+    """A vault under two secrets, as releases left it that did not look."""
+    tool.furnish()
+    other = tool.ok("account", "add", "Another")
+    seal_under(database, Vault(SECRET), Vault(NEW_SECRET), UUID(other))
+    told = tool.ok("account", "list")
+    assert "(unreadable)" in told
+    assert "Größe & Co" in told
+    assert tool.run("account", "change", other, "--name", "(unreadable)") == 2
+    assert tool.run("doctor") == 1
+    assert f"1 of 4 data keys do not open under CRYPTO_SECRET, as that of {other}" in tool.said
+
+    tool.use(database, redis_url, NEW_SECRET)
+    tool.type(f"{SECRET}\n")
+    assert tool.ok("vault", "rotate").startswith(
+        "1 data keys are under the new secret now, 3 were before"
+    )
+    tool.use(database, redis_url)
+    assert "Another" in tool.ok("account", "list")
+    assert tool.ok("doctor") == "nothing is wrong"
+
+
+def seal_under(database: FreshDatabase, now: Vault, then: Vault, subject: UUID) -> None:
+    with psycopg.connect(database.owner_dsn) as connection:
+        row = connection.execute(
+            "select wrapped from vault.data_key where subject = %s", (subject,)
+        ).fetchone()
+        assert row is not None
+        connection.execute(
+            "update vault.data_key set wrapped = %s where subject = %s",
+            (now.rewrapped(row[0], subject, then), subject),
+        )
 
 
 def test_a_secret_is_not_rotated_under_a_serving_node(tool: Tool, database: FreshDatabase) -> None:
@@ -502,7 +568,7 @@ def test_the_kept_secret_is_replaced_and_an_interrupted_rotation_goes_on(
     assert (secrets / "crypto_secret").read_text() == old
     monkeypatch.setattr(DataDirectory, "replace_secret", replace)
     assert tool.ok("vault", "rotate").startswith(
-        "0 data keys are under the new secret now, 1 were before"
+        "0 data keys are under the new secret now, 2 were before"
     )
     assert [path.name for path in secrets.glob("crypto_secret*")] == ["crypto_secret"]
     assert (secrets / "crypto_secret").read_text() != old

@@ -19,17 +19,19 @@ from tollgate.backup import manifest
 from tollgate.backup.manifest import Manifest, Member, Table
 from tollgate.embedded.data_directory import sync_folder
 from tollgate.embedded.errors import StartRefused
-from tollgate.installation import Installation
+from tollgate.installation import Installation, require_secret
 
 
 def dump(installation: Installation, file: Path) -> Manifest:
     """Write a backup of everything that was committed when it began.
 
     The file appears whole or not at all, readable by its owner only.
-    Raises StartRefused if it exists or cannot be written, psycopg.OperationalError.
+    Raises StartRefused if it exists, cannot be written, or would name another secret than the
+    vault's; psycopg.OperationalError.
     """
     if file.exists():
         raise StartRefused(f"{file} exists already", "give another name, or move it away")
+    require_secret(installation)
     try:
         with (
             tempfile.TemporaryDirectory(prefix=".tollgate-backup-", dir=file.parent) as folder,

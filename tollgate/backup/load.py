@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from ledger.store.migrate import migrations
+from ledger.vault import OWN_KEY
 from tollgate.backup import manifest
 from tollgate.backup.manifest import Manifest, Member
 from tollgate.installation import Installation
@@ -35,7 +36,8 @@ def read_manifest(file: Path) -> Manifest:
 def load(installation: Installation, file: Path, *, is_vault_needed: bool = True) -> Manifest:
     """Restore into the migrated, empty database of an installation, in one transaction.
 
-    With `is_vault_needed` the installation must have the secret of the backup's vault.
+    With `is_vault_needed` the installation must have the secret of the backup's vault; without
+    it, a vault of another secret is left out.
     Raises RestoreRefused, psycopg.OperationalError.
     """
     with _opened(file) as tar, psycopg.connect(installation.owner_dsn) as connection:
@@ -46,11 +48,15 @@ def load(installation: Installation, file: Path, *, is_vault_needed: bool = True
         connection.execute("set local datestyle = 'ISO, YMD'")
         connection.execute("set local statement_timeout = 0")
         known = {table.name for table in manifest.tables(connection)}
-        connection.execute("delete from ledger.head")  # the one row that a new database has
+        # What a new database has: one row, and the vault's own key.
+        connection.execute("delete from ledger.head")
+        connection.execute("delete from vault.data_key")
         for member in said.members:
             if member.table not in known:
                 raise RestoreRefused(f"{file} has a table this release does not know")
             _load_table(connection, tar, member)
+        if not _is_our_secret(said, installation):
+            connection.execute("delete from vault.data_key")  # and with them all cells
         _require_whole(connection, said)
     return said
 
@@ -92,19 +98,24 @@ def _require_fitting(said: Manifest, installation: Installation, *, is_vault_nee
             f"it was made by {said.made_by}, whose database this release does not know: "
             "restore it with that release, or a newer one"
         )
-    is_same = said.secret_check == manifest.secret_check(installation.crypto_secret)
-    if is_vault_needed and not is_same:
+    if is_vault_needed and not _is_our_secret(said, installation):
         raise RestoreRefused(
             "its vault was sealed under another CRYPTO_SECRET: set that one, or put the file "
             "secrets/crypto_secret of the installation that made it into this data directory; "
-            "--without-vault restores the books alone, names and provider keys unreadable"
+            "--without-vault restores the books alone, without names and provider keys"
         )
+
+
+def _is_our_secret(said: Manifest, installation: Installation) -> bool:
+    return said.secret_check == manifest.secret_check(installation.crypto_secret)
 
 
 def _require_empty(connection: psycopg.Connection[Any]) -> None:
     # The lock is the one every append waits for.
     row = connection.execute("select position from ledger.head for update").fetchone()
-    cells = connection.execute("select from vault.data_key limit 1").fetchone()
+    cells = connection.execute(
+        "select from vault.data_key where subject <> %s limit 1", (OWN_KEY,)
+    ).fetchone()
     if row is None or row[0] != 0 or cells is not None:
         raise RestoreRefused(
             "the database is not empty: restore into a new one, as with a new --data-dir"

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import redis
@@ -11,7 +12,6 @@ from redis.retry import Retry
 
 from admin_api.desk import Desk
 from ledger import clock
-from ledger.errors import VaultRefused
 from ledger.store.migrate import migrations
 from ledger.vault import Vault
 from projections.registry import PROJECTIONS
@@ -23,6 +23,7 @@ from tollgate.installation import Installation
 
 _CLOCK_SKEW_MAX_S = 2.0
 _LAG_EVENTS_MAX = 10_000
+_SUBJECTS_SHOWN_MAX = 3
 
 _LAG = """
     select p.name, p.position, h.position from operations.projection p, ledger.head h
@@ -76,6 +77,7 @@ async def examine_desk(desk: Desk) -> list[Finding]:
         return [Finding("there is no channel, so no call can be served", "`tollgate channel add`")]
     findings = []
     kinds = channel_types()
+    kept = await _kept_keys(desk)
     for one in channels:
         kind = kinds.get(one.route.type)
         if kind is None:
@@ -85,7 +87,7 @@ async def examine_desk(desk: Desk) -> list[Finding]:
                     "remove it, or run the release that knows the type",
                 )
             )
-        elif kind.needs_key and not set(one.route.key_ids) - one.unusable_keys:
+        elif kind.needs_key and not (kept & set(one.route.key_ids)) - one.unusable_keys:
             findings.append(
                 Finding(
                     f"channel {one.channel_id} has no usable key of its provider",
@@ -103,6 +105,13 @@ async def examine_desk(desk: Desk) -> list[Finding]:
         if model not in held.prices or held.prices[model].at(now_us) is None
     ]
     return findings
+
+
+async def _kept_keys(desk: Desk) -> set[UUID]:
+    """The providers' keys that are in the vault: not all are, after `restore --without-vault`."""
+    async with desk.pool.connection() as connection:
+        cursor = await connection.execute("select row_id from vault.cell where kind='channel_key'")
+        return {row_id for (row_id,) in await cursor.fetchall()}
 
 
 def _clocks(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
@@ -171,14 +180,25 @@ def _lag(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
 
 
 def _vault(connection: psycopg.Connection[Any], installation: Installation) -> Iterator[Finding]:
-    row = connection.execute("select subject, wrapped from vault.data_key limit 1").fetchone()
-    if row is None:
-        return
+    """Whether the secret opens every data key there is."""
     vault = Vault(installation.crypto_secret)
-    try:
-        vault.rewrapped(row[1], row[0], vault)
-    except VaultRefused:
+    tried = 0
+    closed: list[UUID] = []
+    with connection.cursor(name="data_keys", binary=True) as cursor:
+        for subject, wrapped in cursor.execute("select subject, wrapped from vault.data_key"):
+            tried += 1
+            if not vault.holds(wrapped, subject):
+                closed.append(subject)
+    if closed and len(closed) == tried:
         yield Finding(
             "CRYPTO_SECRET is not the one the vault was sealed under",
             "set the one this database was made with; names and provider keys need it",
+        )
+    elif closed:
+        shown = ", ".join(sorted(map(str, closed))[:_SUBJECTS_SHOWN_MAX])
+        yield Finding(
+            f"{len(closed)} of {tried} data keys do not open under CRYPTO_SECRET, as that of "
+            f"{shown}, so that their names and provider keys cannot be read",
+            "if they were sealed under another one, set CRYPTO_SECRET to that one for "
+            "`tollgate vault rotate`, and give it this one as the new one",
         )

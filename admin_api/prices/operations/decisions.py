@@ -164,7 +164,7 @@ async def reasons(desk: Desk, events: Iterable[PriceSet]) -> dict[Decision, str]
     """The words behind decisions, where there are any."""
     decisions = {_reason_row(each.decision): each.decision for each in events if each.decision}
     async with desk.pool.connection() as connection:
-        told = await vault.get_many(connection, desk.vault, _KIND, "reason", list(decisions))
+        told = await vault.tell_many(connection, desk.vault, _KIND, "reason", list(decisions))
     return {decisions[row]: words for row, words in told.items()}
 
 
