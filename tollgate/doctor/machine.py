@@ -16,7 +16,6 @@ from tollgate.settings import Settings
 
 _FREE_PERCENT_MIN = 10
 _FREE_BYTES_MIN = 1 << 30
-_SOCKETS = (".s.PGSQL.5432", "valkey.sock")
 
 
 def examine_machine(settings: Settings) -> Iterator[Finding]:
@@ -42,9 +41,9 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
 
 def _paths(settings: Settings) -> Iterator[Finding]:
     try:
-        for name in _SOCKETS:
-            settings.data.socket(name)
-        account = unprivileged_account() if settings.sql_dsn is None else None
+        for path in (settings.data.sql / ".s.PGSQL.5432", settings.data.run / "valkey.sock"):
+            settings.data.socket(path)
+        account = unprivileged_account(settings.data.postgres) if settings.sql_dsn is None else None
         if account is not None:
             settings.data.require_entry_for(account)
     except StartRefused as refusal:

@@ -1,7 +1,8 @@
 """The unprivileged account that Postgres runs as when Tollgate is started by root.
 
-Postgres refuses to run as root, and initdb needs an account with a passwd entry. `nobody` has one
-on every system, so no account is created and no permission of a folder that is not ours changes.
+Postgres refuses to run as root, and initdb needs an account with a passwd entry. A system user
+`tollgate` is taken where the machine has one; `nobody` has an entry everywhere, so no account is
+created and no permission of a folder that is not ours changes.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tollgate.embedded.errors import StartRefused
 
-_NAME = "nobody"
+_NAMES = ("tollgate", "nobody")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +25,30 @@ class Account:
     gid: int
 
 
-def unprivileged_account() -> Account | None:
+def unprivileged_account(cluster: Path) -> Account | None:
     """The account for Postgres when we are root; None when we run it as ourselves.
 
-    Raises StartRefused where the machine does not know the account.
+    A cluster that is there keeps the one that it belongs to. Raises StartRefused where the machine
+    does not know any.
     """
     if os.geteuid() != 0:
         return None
-    try:
-        entry = pwd.getpwnam(_NAME)
-    except KeyError as missing:
+    known = [account for account in map(_account, _NAMES) if account is not None]
+    if not known:
         raise StartRefused(
-            f"Postgres cannot run as root and this machine has no user `{_NAME}`",
-            "start Tollgate as an ordinary user, or set SQL_DSN to a running Postgres",
-        ) from missing
-    return Account(_NAME, entry.pw_uid, entry.pw_gid)
+            f"Postgres cannot run as root and this machine has no user `{_NAMES[0]}`",
+            "make one, start Tollgate as an ordinary user, or set SQL_DSN to a running Postgres",
+        )
+    owner_uid = cluster.stat().st_uid if cluster.is_dir() else None
+    return next((account for account in known if account.uid == owner_uid), known[0])
+
+
+def name_of(uid: int) -> str | None:
+    """The user's name; None where the machine has none for this number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
 
 
 def closed_folder(path: Path, account: Account) -> Path | None:
@@ -47,6 +57,14 @@ def closed_folder(path: Path, account: Account) -> Path | None:
         if folder.is_dir() and not _may_enter(folder.stat(), account):
             return folder
     return None
+
+
+def _account(name: str) -> Account | None:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(name, entry.pw_uid, entry.pw_gid)
 
 
 def _may_enter(status: os.stat_result, account: Account) -> bool:

@@ -53,8 +53,13 @@ class DataDirectory:
 
     @property
     def run(self) -> Path:
-        """The sockets of both servers. Who may enter this folder is who may connect."""
+        """The sockets of the cache and the signer: nobody but us may enter."""
         return self.root / "run"
+
+    @property
+    def sql(self) -> Path:
+        """Postgres' socket: we and Postgres' account may enter, and Postgres asks who connects."""
+        return self.root / "sql"
 
     @property
     def tokenizers(self) -> Path:
@@ -74,7 +79,7 @@ class DataDirectory:
     @property
     def signer_socket(self) -> Path:
         """Where the signer listens. Raises StartRefused for a path the kernel could not use."""
-        return self.socket("signer.sock")
+        return self.socket(self.run / "signer.sock")
 
     def prepare(self) -> None:
         """Create what is missing.
@@ -108,9 +113,8 @@ class DataDirectory:
                 f"run `chmod o+x {closed}`, or choose a data directory elsewhere with --data-dir",
             )
 
-    def socket(self, name: str) -> Path:
-        """The path of a socket in `run`; StartRefused if the kernel or libpq could not use it."""
-        path = self.run / name
+    def socket(self, path: Path) -> Path:
+        """The path of a socket; StartRefused if the kernel or libpq could not use it."""
         size_bytes = len(os.fsencode(path))
         if size_bytes > _SOCKET_PATH_BYTES_MAX:
             raise StartRefused(
@@ -195,9 +199,10 @@ class DataDirectory:
         self.root.mkdir(exist_ok=True)
         if not any(self.root.iterdir()):
             self.root.chmod(mode)
-        for folder in (self.run, self.valkey, self.tokenizers, self.secrets):
+        folders = (self.run, self.sql, self.valkey, self.tokenizers, self.secrets)
+        for folder in folders:
             folder.mkdir(mode=0o700, exist_ok=True)
-        for folder in (self.root, self.run, self.valkey, self.tokenizers, self.secrets):
+        for folder in (self.root, *folders):
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 

@@ -1,7 +1,7 @@
 """The embedded Postgres: started as our child on the data directory, and ended in good order.
 
-Whoever may enter the `run` folder may connect as any role, so that folder admits our account and
-Postgres' account only; there is no network port.
+There is no network port, and Postgres asks the kernel who connects to its socket: our user may, and
+root, as any role; the user that Postgres itself runs as may not, for it is often that of others.
 """
 
 import contextlib
@@ -10,14 +10,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from ledger import clock
-from tollgate.embedded import postgres_binaries, postgres_cluster, processes
+from tollgate.embedded import postgres_access, postgres_binaries, postgres_cluster, processes
 from tollgate.embedded.account import Account, unprivileged_account
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.errors import StartRefused
@@ -29,6 +29,7 @@ DATABASE = "tollgate"
 
 _PORT = 5432  # a part of the socket's name, never a port
 _SOCKET = f".s.PGSQL.{_PORT}"
+_FOLDER_LINE = 4  # of postmaster.pid, as PostgreSQL's miscadmin.h numbers them, less one
 _READY_WITHIN_S = 600.0  # replaying 2 GB of WAL on a slow disk
 _SETTINGS = {
     "listen_addresses": "",
@@ -75,7 +76,8 @@ class EmbeddedPostgres:
 
     def dsn(self, role: str, database: str) -> str:
         """A libpq connection string for any role and database of this server."""
-        return make_conninfo(host=str(self._directory.run), port=_PORT, user=role, dbname=database)
+        folder = self._running_folder() or self._directory.sql
+        return make_conninfo(host=str(folder), port=_PORT, user=role, dbname=database)
 
     def start(self) -> None:
         """Run Postgres as our child and return when it answers and has its roles and database.
@@ -83,16 +85,17 @@ class EmbeddedPostgres:
         A server that a killed supervisor left on this directory is stopped first.
         Raises StartRefused with the remedy, or with the end of Postgres' log.
         """
-        self._directory.socket(_SOCKET)
-        account = unprivileged_account()
+        self._directory.socket(self._directory.sql / _SOCKET)
+        account = unprivileged_account(self._directory.postgres)
         if account is not None:
             self._directory.require_entry_for(account)
         self._clear_the_way()
         programs = postgres_binaries.programs_for(account, self._directory)
         postgres_cluster.ensure(self._directory, programs, account)
-        _admit(self._directory.run, account)
+        _admit(self._directory, account)
+        access = postgres_access.write(self._directory)
         written_bytes = processes.turn_over(self._log)
-        self.process = processes.launch(self._command(programs), self._log, account)
+        self.process = processes.launch(self._command(programs, access), self._log, account)
         try:
             self._await_answer(written_bytes)
             self._ensure_roles()
@@ -116,8 +119,8 @@ class EmbeddedPostgres:
         """Return when a server that somebody else started answers; StartRefused if it ends."""
         self._await_answer(processes.turn_over(self._log))
 
-    def _command(self, programs: Path) -> list[str]:
-        settings = _SETTINGS | {"unix_socket_directories": str(self._directory.run)}
+    def _command(self, programs: Path, access: Mapping[str, str]) -> list[str]:
+        settings = {**_SETTINGS, **access, "unix_socket_directories": str(self._directory.sql)}
         command = [str(programs / "postgres"), "-D", str(self._directory.postgres)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
@@ -126,6 +129,13 @@ class EmbeddedPostgres:
     def _running_pid(self) -> int | None:
         pid = processes.first_number(self._directory.postgres / "postmaster.pid")
         return pid if pid is not None and self._is_ours(pid) else None
+
+    def _running_folder(self) -> Path | None:
+        """Where a server listens that somebody else started: an earlier release had another."""
+        if self.process is not None or self._running_pid() is None:
+            return None
+        lines = (self._directory.postgres / "postmaster.pid").read_text().splitlines()
+        return Path(lines[_FOLDER_LINE]) if len(lines) > _FOLDER_LINE else None
 
     def _is_ours(self, pid: int) -> bool:
         return processes.runs(pid, "postgres", str(self._directory.postgres))
@@ -150,7 +160,7 @@ class EmbeddedPostgres:
         # Postgres would take it for its predecessor and refuse.
         for path in (
             self._directory.postgres / "postmaster.pid",
-            self._directory.run / f"{_SOCKET}.lock",
+            self._directory.sql / f"{_SOCKET}.lock",
         ):
             pid = processes.first_number(path)
             if pid is not None and processes.is_alive(pid):
@@ -210,14 +220,16 @@ def _is_backend(pid: int) -> bool:
     return processes.titled(pid, "postgres:")
 
 
-def _admit(run: Path, account: Account | None) -> None:
+def _admit(directory: DataDirectory, account: Account | None) -> None:
     if account is None:
         return
     try:
-        os.chown(run, account.uid, os.getegid())
-        run.chmod(0o770)
+        os.chown(directory.run, os.geteuid(), os.getegid())  # it was the account's once
+        directory.run.chmod(0o700)
+        os.chown(directory.sql, account.uid, os.getegid())
+        directory.sql.chmod(0o770)
     except OSError as refusal:
         raise StartRefused(
-            f"{run} cannot be given to the user `{account.name}` ({refusal.strerror})",
+            f"{directory.sql} cannot be given to the user `{account.name}` ({refusal.strerror})",
             "start Tollgate as an ordinary user, or on a file system that knows owners",
         ) from refusal

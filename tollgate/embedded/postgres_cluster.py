@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tollgate.embedded import postgres_binaries
-from tollgate.embedded.account import Account
+from tollgate.embedded.account import Account, name_of
 from tollgate.embedded.data_directory import DataDirectory, sync_folder
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.processes import ENVIRONMENT
@@ -19,12 +19,19 @@ def ensure(directory: DataDirectory, programs: Path, account: Account | None) ->
 
     It is made in a sibling folder and renamed, so that `PG_VERSION` in the final place means that
     initdb had finished; what an interrupted one left is thrown away.
-    Raises StartRefused for another major version, another owner, a damaged folder or a failure
-    of initdb.
+    Raises StartRefused for another major version, another owner, a damaged folder, a user without
+    a name or a failure of initdb.
     """
     if directory.postgres.is_dir() and any(directory.postgres.iterdir()):
         _check(directory.postgres, account)
         return
+    if account is None and name_of(os.geteuid()) is None:
+        raise StartRefused(
+            f"initdb needs a name for the user with the number {os.geteuid()}, and this machine "
+            "has none",
+            "run as a user that /etc/passwd names (in a container, one of its image), or set "
+            "SQL_DSN to a running Postgres",
+        )
     draft = directory.root / "postgres.unfinished"
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -73,7 +80,7 @@ def _initialise(draft: Path, programs: Path, account: Account | None) -> None:
             str(programs / "initdb"),
             f"--pgdata={draft}",
             f"--username={OWNER}",
-            "--auth-local=trust",
+            "--auth-local=peer",
             "--auth-host=reject",
             "--encoding=UTF8",
             "--locale=C",

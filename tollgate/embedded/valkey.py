@@ -51,7 +51,7 @@ class EmbeddedValkey:
         A server that a killed supervisor left on this directory is stopped first.
         Raises StartRefused with the remedy, or with the end of Valkey's log.
         """
-        self._directory.socket(_SOCKET)
+        self._directory.socket(self._path)
         program = _program()
         self.stop()
         leftover = self._running_pid()

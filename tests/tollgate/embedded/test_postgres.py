@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,10 +17,11 @@ import psycopg
 import pytest
 
 from tollgate.embedded import postgres_binaries, processes
-from tollgate.embedded.account import unprivileged_account
+from tollgate.embedded.account import Account, unprivileged_account
 from tollgate.embedded.data_directory import DataDirectory
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres, borrow
+from tollgate.embedded.valkey import EmbeddedValkey
 
 _HOURS_OF_WORK = "SELECT count(*) FROM generate_series(1, 10000000000)"
 
@@ -47,11 +51,80 @@ def test_only_our_account_and_that_of_postgres_reach_the_socket(
     data_directory: DataDirectory,
 ) -> None:
     with running(data_directory):
-        assert data_directory.run.stat().st_mode & 0o007 == 0
+        assert data_directory.run.stat().st_mode & 0o077 == 0
+        assert data_directory.run.stat().st_uid == os.geteuid()
+        assert data_directory.sql.stat().st_mode & 0o007 == 0
         assert data_directory.postgres.stat().st_mode & 0o077 == 0
-        account = unprivileged_account()
+        account = unprivileged_account(data_directory.postgres)
         owner_uid = os.geteuid() if account is None else account.uid
         assert data_directory.postgres.stat().st_uid == owner_uid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as somebody else")
+def test_d10_whoever_has_the_account_of_postgres_reaches_no_server(
+    data_directory: DataDirectory,
+) -> None:
+    """Neither what a new cluster says of who may connect nor what an old one did lets them in."""
+    account = unprivileged_account(data_directory.postgres)
+    assert account is not None
+    for _ in ("a new one", "one that was made with trust"):
+        with running(data_directory) as server:
+            for dsn in (server.owner_dsn, server.app_dsn):
+                said = said_as(account, partial(psycopg.connect, dsn))
+                assert "Peer authentication failed" in said
+            valkey = EmbeddedValkey(data_directory)
+            valkey.start()
+            try:
+                for name in ("valkey.sock", "children.json"):
+                    path = data_directory.run / name
+                    for forbidden in (connected(path), path.touch, path.unlink):
+                        assert said_as(account, forbidden) == "PermissionError"
+            finally:
+                valkey.stop()
+        (data_directory.postgres / "pg_hba.conf").write_text("local all all trust\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as somebody else")
+def test_d10_an_installation_of_an_earlier_release_is_found_and_goes_on(
+    data_directory: DataDirectory,
+) -> None:
+    with running(data_directory) as server:
+        write(server)
+    account = unprivileged_account(data_directory.postgres)
+    assert account is not None
+    os.chown(data_directory.run, account.uid, account.gid)
+    data_directory.run.chmod(0o770)
+    earlier = [str(postgres_binaries.programs_for(account, data_directory) / "postgres")]
+    earlier += ["-D", str(data_directory.postgres), "-c", "listen_addresses="]
+    (data_directory.postgres / "pg_hba.conf").write_text("local all all trust\n")
+    earlier += ["-c", f"unix_socket_directories={data_directory.run}"]
+    process = processes.launch(earlier, data_directory.root / "postgres.log", account)
+    wait_until((data_directory.run / ".s.PGSQL.5432").exists)
+    with borrow(data_directory) as server:
+        assert read(server) == [(7,)]
+    with running(data_directory) as server:
+        assert process.wait(5) == 0
+        assert read(server) == [(7,)]
+        assert data_directory.run.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as somebody else")
+def test_d10_a_cluster_keeps_the_account_that_it_belongs_to(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(tmp_path, nobody, -1)
+    account = unprivileged_account(tmp_path)
+    assert account is not None
+    assert account.uid == nobody
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_d7_a_user_without_a_name_is_told_what_to_do(data_directory: DataDirectory) -> None:
+    nameless = Account("", 54_321, 54_321)
+    for folder in (data_directory.root, *data_directory.root.iterdir()):
+        os.chown(folder, nameless.uid, nameless.gid)
+    said = said_as(nameless, EmbeddedPostgres(data_directory).start)
+    assert "a name for the user with the number 54321" in said
+    assert "run as a user that /etc/passwd names" in said
 
 
 def test_data_survives_a_restart(data_directory: DataDirectory) -> None:
@@ -107,12 +180,12 @@ def test_the_server_of_a_killed_supervisor_is_replaced_by_our_child(
 def test_a_pid_file_that_names_somebody_else_harms_nobody(data_directory: DataDirectory) -> None:
     with running(data_directory) as server:
         write(server)
-    account = unprivileged_account()
+    account = unprivileged_account(data_directory.postgres)
     bystander = subprocess.Popen(["sleep", "600"], user=None if account is None else account.uid)
     try:
         for path in (
             data_directory.postgres / "postmaster.pid",
-            data_directory.run / ".s.PGSQL.5432.lock",
+            data_directory.sql / ".s.PGSQL.5432.lock",
         ):
             path.write_text(f"{bystander.pid}\n{data_directory.postgres}\n1\n5432\n")
         assert not EmbeddedPostgres(data_directory).is_running()
@@ -265,6 +338,38 @@ def test_programs_closed_to_the_account_are_copied_once(
     with running(data_directory) as server:
         write(server)
     assert program.stat().st_ctime_ns == copied_at
+
+
+def said_as(account: Account, work: Callable[[], object]) -> str:
+    """What refuses the work where somebody else does it, in a process of their own."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = "nothing refused it"
+        try:
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+            work()
+        except PermissionError as refusal:
+            said = type(refusal).__name__
+        except (StartRefused, psycopg.OperationalError) as refusal:
+            said = str(refusal)
+        finally:
+            os.write(writing, said.encode())
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(pid, 0)
+    with os.fdopen(reading) as pipe:
+        return pipe.read()
+
+
+def connected(path: Path) -> Callable[[], None]:
+    def connect() -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+
+    return connect
 
 
 @contextlib.contextmanager
