@@ -6,7 +6,7 @@ a credential, the answer is the same.
 
 import ipaddress
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
@@ -26,6 +26,7 @@ from projections.configuration import Caller
 ClientAddress = Callable[[MutableMapping[str, Any]], str | None]
 """From an ASGI scope to the address of the client, past the proxies that are trusted."""
 
+_HEADER = b"authorization"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
 
 
@@ -46,11 +47,7 @@ class BearerToken(SecurityBase):
 
     async def __call__(self, request: Request) -> str:
         """The token."""
-        headers = request.headers.getlist("authorization")
-        scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
-        if scheme.lower() != "bearer" or _TOKEN.fullmatch(token) is None:
-            raise Unauthorized("no token")
-        return token
+        return _token(request.headers.getlist("authorization"))
 
 
 Token = Annotated[str, Depends(BearerToken())]
@@ -99,6 +96,33 @@ class PermitOrOwn(Permit):
         owner = _owner(caller, address)
         _refuse_unknown_parameters(request)
         return owner
+
+
+async def is_somebody(
+    desk: Desk, client_address: ClientAddress, scope: MutableMapping[str, Any]
+) -> bool:
+    """Whether the credential in a request's head opens anything, whatever that may be.
+
+    Raises NotCaughtUp and psycopg.Error when it is not known.
+    """
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER]
+    try:
+        token = _token(given)
+        caller = await desk.configuration.caller(token)
+        if caller is None:
+            return await find_operator(desk, token) is not None
+        _owner(caller, client_address(scope))
+    except Unauthorized:
+        return False
+    return True
+
+
+def _token(headers: Sequence[str]) -> str:
+    """The one token of a request's `Authorization` headers. Raises Unauthorized."""
+    scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or _TOKEN.fullmatch(token) is None:
+        raise Unauthorized("no token")
+    return token
 
 
 def peer_address(scope: MutableMapping[str, Any]) -> str | None:

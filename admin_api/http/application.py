@@ -4,9 +4,11 @@ The OpenAPI document is at /openapi.json below the mount; there are no pages tha
 scripts from elsewhere.
 """
 
+from functools import partial
+
 from fastapi import FastAPI
 
-from admin_api.access.auth import ClientAddress, peer_address
+from admin_api.access.auth import ClientAddress, is_somebody, peer_address
 from admin_api.desk import Desk
 from admin_api.http import document, problems
 from admin_api.http.envelope import Envelope
@@ -35,5 +37,10 @@ def build_desk(desk: Desk, client_address: ClientAddress = peer_address) -> Fast
             app.include_router(router)
     problems.install(app)
     document.install(app)
-    app.add_middleware(Envelope, prefix=PREFIX, larger_bodies=LARGER_BODIES)
+    app.add_middleware(
+        Envelope,
+        prefix=PREFIX,
+        larger_bodies=LARGER_BODIES,
+        is_somebody=partial(is_somebody, desk, client_address),
+    )
     return app

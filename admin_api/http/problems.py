@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
+NO_TOKEN = "A valid bearer token is required."  # noqa: S105 - words
 _ERRORS_MAX = 20
 _CODES: Mapping[int, str] = {
     400: "invalid_request",
@@ -86,7 +87,7 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _answer(request, status, error.code, "This should not have happened.")
     if isinstance(error, Unauthorized):
-        return _answer(request, status, error.code, "A valid bearer token is required.")
+        return _answer(request, status, error.code, NO_TOKEN)
     errors: Sequence[Mapping[str, str]] = ()
     if isinstance(error, InvalidFile):
         errors = [{"field": place, "detail": what} for place, what in error.rows]

@@ -4,13 +4,14 @@ For every row: an error in OpenAI's envelope, nothing in the ledger, nothing sen
 no worker the worse for it. Rows are numbered as in the bad-input matrix that they come from.
 """
 
+import contextlib
 import gzip
 import http.client
 import json
 import socket
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 import pytest
@@ -246,6 +247,21 @@ def test_a_body_that_stops_halfway_is_timed_out_and_the_next_caller_served(
         assert send(program, payer, Row(GOOD)).status == 200
         answer = read(stalling)
     assert (answer.status, answer.code) == (408, "request_timeout")
+
+
+def test_d9_bodies_of_nobody_are_not_waited_for(program: Served, payer: Payer) -> None:
+    """Neither at the desk nor at the front: a hundred that stall are told at once."""
+    row = Row(b"x" * 1_000, headers={"content-length": "4000000"})
+    for path in ("/api/v1/reconciliations", "/api/v1/nothing", CHAT):
+        with contextlib.ExitStack() as stack:
+            stalling = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", program.port), 5))
+                for _ in range(100)
+            ]
+            for connection in stalling:
+                connection.sendall(raw("sk-nobody", replace(row, path=path)))
+            assert {read(connection).status for connection in stalling} == {401}
+    assert send(program, payer, Row(GOOD)).status == 200
 
 
 def send(program: Served, payer: Payer, row: Row) -> Answer:
