@@ -25,7 +25,7 @@ from ledger.streams.contract import AccountEvent, Stream
 log = structlog.get_logger()
 
 POLL_S = 0.25
-_READ_WITHIN_S = 1.0
+_READ_WITHIN_S = 0.9
 _GIVEN_UP_AFTER_S = 10.0
 _CACHED_MAX = 50_000
 _STRANGERS_MAX = 5_000

@@ -157,7 +157,7 @@ def build_front(given: Assignment, core: Core) -> Front:
     }
     models = Models(FORMATS, core.configuration, proxies)
     kept = StoredResponseRoutes(FORMATS["openai_responses"], parts, proxies)
-    health = Health(core.pool, core.configuration, lease)
+    health = Health(core.pool, core.configuration, lease, core.writer)
     return Front(
         core=core,
         gateway=Gateway(FORMATS, relays, counting, models, kept, health),

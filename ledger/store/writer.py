@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 
+from ledger import clock
 from ledger.errors import StoreUnavailable, Withdrawn, WriterBusy
 from ledger.store.append import (
     APPEND,
@@ -34,6 +35,8 @@ from ledger.store.append import (
 
 _ORPHAN_CHECK_S = 0.005
 _ORPHAN_CHECKS_MAX = 1_000
+LATE_AFTER_S = 1.0
+"""A batch takes milliseconds."""
 
 Publish = Callable[[Sequence[ScopeBalance], Sequence[tuple[UUID, UUID]]], Awaitable[bool]]
 """Told of every batch: the balances it left, and (account, stream) of every event in it."""
@@ -79,7 +82,7 @@ class Writer:
         publish: Publish = _published_nowhere,
         limits: WriterLimits = WriterLimits(),
     ) -> None:
-        self._dsn = dsn
+        self.dsn = dsn
         self._publish = publish
         self._limits = limits
         self._releases: deque[_Waiting] = deque()
@@ -91,8 +94,16 @@ class Writer:
         self._orphan: str | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._publishing: set[asyncio.Future[bool]] = set()
+        self._has_failed = False
+        self._sent_s: float | None = None
         self.batches = 0
         self.reconnects = 0
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether the last batch was stored, and the one under way is not late."""
+        is_late = self._sent_s is not None and clock.monotonic_s() - self._sent_s > LATE_AFTER_S
+        return not (self._has_failed or is_late)
 
     def append(self, events: Sequence[NewEvent]) -> "asyncio.Future[Appended]":
         """Store a group whole or not at all; the future ends when that is decided and durable.
@@ -145,9 +156,10 @@ class Writer:
     async def _flush(self) -> None:
         try:
             while batch := self._next_batch():
+                self._sent_s = clock.monotonic_s()
                 await self._store(batch)
         finally:
-            self._flushing = None
+            self._flushing = self._sent_s = None
 
     def _next_batch(self) -> list[_Waiting]:
         """Releases first: within one batch they make room for the rest; closings before holds."""
@@ -183,6 +195,7 @@ class Writer:
                 self._orphan = None
                 return self._resolve(batch, interpret(groups, row))
             except (*CONNECTION_LOST, TimeoutError) as error:
+                self._has_failed = True
                 await self._disconnect()
                 reason = StoreUnavailable(f"the database cannot be reached: {error}")
                 self._refuse_holds(self._holds, reason)
@@ -192,7 +205,7 @@ class Writer:
                         return None
             except psycopg.Error as error:
                 # The database understood and refuses the statement itself: find whose fault it is.
-                self._orphan = None
+                self._has_failed, self._orphan = True, None
                 return await self._isolate(batch, error)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, self._limits.reconnect_pause_max_s)
@@ -219,6 +232,7 @@ class Writer:
 
     def _resolve(self, batch: list[_Waiting], answer: BatchOutcome) -> None:
         self.batches += 1
+        self._has_failed = False
         streams = [
             (row[4], row[0])
             for waiting in batch
@@ -243,7 +257,7 @@ class Writer:
         if self._connection is None:
             self._name = connection_name()
             self._connection = await psycopg.AsyncConnection.connect(
-                self._dsn, autocommit=True, connect_timeout=3, application_name=self._name
+                self.dsn, autocommit=True, connect_timeout=3, application_name=self._name
             )
             adapt(self._connection)
             self.reconnects += 1

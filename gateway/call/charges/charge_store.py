@@ -18,8 +18,10 @@ from projections.cache.balances import BalanceCache
 
 log = structlog.get_logger()
 
-ANSWERED_WITHIN_S = 1.0
-"""How long a caller waits for the ledger; what was begun goes on."""
+ANSWERED_WITHIN_S = 0.9
+"""How long a caller waits for the ledger, however often it is asked; what was begun goes on. With
+all else it is told within a second that the ledger does not answer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
