@@ -199,6 +199,7 @@ class Served:
     environment: Mapping[str, str]
     arguments: Sequence[str] = ()
     tree: Path = ROOT
+    shell_first: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _books: Books | None = None
@@ -274,6 +275,8 @@ class Served:
             "--port", str(self.port), "--workers", str(self.workers),
             "--data-dir", str(self.data.root), *self.arguments,
         ]  # fmt: skip
+        if self.shell_first:
+            command = ["/bin/sh", "-c", f'{self.shell_first} && exec "$@"', "sh", *command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.tree, env=dict(self.environment), stdout=log, stderr=log
@@ -374,11 +377,13 @@ def served(
     arguments: Sequence[str] = (),
     on_disk: bool = False,
     tree: Path = ROOT,
+    shell_first: str = "",
 ) -> Iterator[Served]:
     """The program, ready, on a fresh data directory; what is left of it is removed at the end.
 
     `arguments` are added to its command line, `environment` to its few variables. `on_disk`: as
     in earnest, where what is stored must be waited for. `tree`: the work tree whose program it is.
+    `shell_first`: what a shell does before, as `ulimit -n 256`.
     """
     root_token = f"root-{secrets.token_hex(24)}"
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -390,6 +395,7 @@ def served(
         environment={**kept, "INITIAL_ROOT_ACCESS_TOKEN": root_token, **(environment or {})},
         arguments=arguments,
         tree=tree,
+        shell_first=shell_first,
     )
     try:
         running.start()

@@ -23,6 +23,7 @@ from gateway.errors import (
     GatewayError,
     InvalidRequest,
     MediaUnavailable,
+    Overloaded,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimeout,
@@ -124,6 +125,8 @@ class Failover:
             except MediaUnavailable as unavailable:
                 error = unavailable  # nobody was asked; another may fetch it by itself
                 continue
+            except Overloaded as ours:
+                raise Unanswered(ours, attempts) from ours  # no provider did anything wrong
             except GatewayError as failure:
                 error, spent = failure, None
             else:

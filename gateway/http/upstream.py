@@ -4,6 +4,8 @@ Redirects are not followed, cookies not kept, proxies of the environment not use
 """
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -11,10 +13,13 @@ from typing import Protocol
 
 import aiohttp
 import msgspec
+import structlog
 from yarl import URL
 
-from gateway.errors import UpstreamFailed, UpstreamTimeout
+from gateway.errors import Overloaded, UpstreamFailed, UpstreamTimeout
 from gateway.http.connections import KeptConnections
+
+log = structlog.get_logger()
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
@@ -109,8 +114,8 @@ class Upstream:
     async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         """The provider's answer as soon as its headers are here.
 
-        Raises UpstreamTimeout when they do not come in time, UpstreamFailed for everything else
-        that keeps them from coming.
+        Raises UpstreamTimeout when they do not come in time, Overloaded where this process has no
+        file left for a connection, UpstreamFailed for everything else that keeps them from coming.
         """
         try:
             posting = self._session.request(
@@ -126,12 +131,24 @@ class Upstream:
         except TimeoutError as error:
             raise UpstreamTimeout("the provider did not answer in time") from error
         except (aiohttp.ClientError, ValueError, OSError) as error:
+            if not _is_file_left():
+                log.error("upstream.too_many_open_files", remedy="raise the limit of open files")
+                raise Overloaded("too many calls are under way", retry_after_s=1) from error
             raise UpstreamFailed("the provider cannot be reached") from error
         return _HttpAnswer(response, self._timeouts.idle_s)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+
+
+def _is_file_left() -> bool:
+    """Asked after the fact: a name that is not resolved for want of files says nothing of them."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as refusal:
+        return refusal.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
 
 
 class _HttpAnswer:

@@ -6,7 +6,7 @@ from functools import partial
 from http import HTTPStatus
 
 from gateway.call.relay import PathArguments, Relay
-from gateway.errors import GatewayError, InternalError, UnknownRoute
+from gateway.errors import GatewayError, InternalError, Overloaded, UnknownRoute
 from gateway.formats.contract import Format
 from gateway.http.exchange import Exchange, Header, Receive, Scope, Send
 from gateway.http.json_array import as_array
@@ -86,6 +86,15 @@ class Gateway:
             if not exchange.has_started:
                 await self._tell(exchange, InternalError("something went wrong here"))
             raise
+
+    async def busy(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: tell whoever asks, in their format, that their call cannot be taken now.
+
+        Their connection is closed: it is what others wait for.
+        """
+        exchange = Exchange(scope, receive, send, charge_id())
+        error = Overloaded("too many calls are under way", retry_after_s=1)
+        await self._tell(exchange, error, [(b"connection", b"close")])
 
     def _methods(self, path: str) -> Mapping[str, Handler] | None:
         """What a path answers, by method."""

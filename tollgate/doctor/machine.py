@@ -1,6 +1,7 @@
 """The doctor's look at the machine: the data directory, its sockets, its secrets, its disk."""
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.embedded.valkey import EmbeddedValkey
 from tollgate.processes import child_processes
+from tollgate.server import open_files
 from tollgate.settings import Settings
 
 _FREE_PERCENT_MIN = 10
@@ -36,6 +38,7 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
     yield from _paths(settings)
     yield from _secrets(data)
     yield from _disk(data.root)
+    yield from _open_files(data)
     yield from _processes(settings)
 
 
@@ -68,6 +71,22 @@ def _disk(root: Path) -> Iterator[Finding]:
         yield Finding(
             f"only {usage.free >> 20} MB ({free_percent}%) are free where {root} is",
             "make room: a database that cannot write refuses every call",
+        )
+
+
+def _open_files(data: DataDirectory) -> Iterator[Finding]:
+    """Of the process that serves, where the system tells of others; else of this one."""
+    supervisor = child_processes.serving_supervisor(data)
+    if supervisor is not None and hasattr(resource, "prlimit"):
+        _, most = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    else:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < open_files.ENOUGH:
+        calls = max(0, most - open_files.KEPT_FREE) // 2
+        yield Finding(
+            f"a worker may have {most} files open, so it serves at most {calls} calls at once",
+            "raise the hard limit (`ulimit -Hn`, LimitNOFILE= of systemd, --ulimit nofile= of a "
+            "container)",
         )
 
 

@@ -25,6 +25,7 @@ from tollgate.processes import child_processes, listening
 from tollgate.processes.assignment import DRAIN_S, assignment, signer_assignment
 from tollgate.processes.child_processes import Running
 from tollgate.processes.stop_signals import StopRequested, StopSignals
+from tollgate.server import open_files
 from tollgate.settings import Settings
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ def serve(
     before the first worker starts; `announce` is called when service begins.
     Raises StartRefused, CannotReach; no port is open then.
     """
+    open_files.raise_limit()
     settings.data.prepare()
     with settings.data.lock(), StopSignals() as signals, contextlib.ExitStack() as stack:
         _say_what_has_no_effect(settings)

@@ -52,8 +52,14 @@ async def _serve(given: Assignment) -> None:
     ) as core:
         front = build_front(given, core)
         desk = core.desk()
-        app = RootApp(front.gateway, build_desk(desk, front.client_address), front.ready_to_serve)
+        app = RootApp(
+            front.gateway,
+            front.gateway.busy,
+            build_desk(desk, front.client_address),
+            front.ready_to_serve,
+        )
         server = Server(server_config(app, graceful_shutdown_s=DRAIN_S))
+        app.files_used = server.files_used
         _collect_rarely()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(desk.commands.close)

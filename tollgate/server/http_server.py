@@ -61,6 +61,12 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
+    def files_used(self) -> int:
+        """How many files connections and calls have open, or soon will: a call that is being
+        answered takes a connection to its provider besides its client's.
+        """
+        return len(self.server_state.connections) + len(self.server_state.tasks)
+
     async def on_tick(self, counter: int) -> bool:
         if counter % self.ticks_per_sweep == 0:
             now_s = asyncio.get_running_loop().time()

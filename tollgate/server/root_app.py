@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from admin_api.http.application import PREFIX
 from gateway.http.exchange import Receive, Scope, Send
+from ledger import clock
+from tollgate.server import open_files
+
+log = structlog.get_logger()
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEALTH_PATHS = ("/livez", "/readyz")
+_SAY_AGAIN_S = 1.0
 _NOT_YET = (
     b'{"error":{"message":"This gateway is starting; try again in a moment.",'
     b'"type":"server_error","param":null,"code":"starting"}}'
@@ -21,12 +28,20 @@ _NOT_YET_HEADERS = [
 
 
 class RootApp:
-    """The root ASGI callable. Until `ready` is set only the health checks are answered."""
+    """The root ASGI callable. Until `ready` is set only the health checks are answered.
 
-    def __init__(self, gateway: App, desk: App, ready: asyncio.Event) -> None:
+    `busy` tells clients of the gateway, each in their format, that a call cannot be taken now;
+    `files_used`: how many files this process has open, about.
+    """
+
+    def __init__(self, gateway: App, busy: App, desk: App, ready: asyncio.Event) -> None:
         self._gateway = gateway
+        self._busy = busy
         self._desk = desk
         self._ready = ready
+        self._files_max = open_files.most() - open_files.KEPT_FREE
+        self._said_s = -_SAY_AGAIN_S
+        self.files_used: Callable[[], int] = _none
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. The parts are opened and closed by the worker, so a lifespan holds nothing."""
@@ -36,10 +51,29 @@ class RootApp:
         path: str = scope["path"]
         if not self._ready.is_set() and path not in _HEALTH_PATHS:
             await _refuse(send)
+        elif self.files_used() > self._files_max and path not in _HEALTH_PATHS:
+            self._say_that_it_is_full()
+            await self._busy(scope, receive, send)
         elif path == "/api" or path.startswith("/api/"):
             await self._desk({**scope, "root_path": PREFIX}, receive, send)
         else:
             await self._gateway(scope, receive, send)
+
+    def _say_that_it_is_full(self) -> None:
+        now_s = clock.monotonic_s()
+        if now_s - self._said_s >= _SAY_AGAIN_S:
+            self._said_s = now_s
+            log.error(
+                "server.too_many_open_files",
+                used=self.files_used(),
+                most=self._files_max,
+                consequence="calls are refused",
+                remedy="raise the limit of open files, or add nodes",
+            )
+
+
+def _none() -> int:
+    return 0
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
