@@ -5,7 +5,7 @@ import re
 import zoneinfo
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from projections.cache.address import Address
 
@@ -30,6 +30,10 @@ _KNOWN_SECRETS = (
 )
 _NEW_SECRET = "make one with `openssl rand -hex 32`"  # noqa: S105 - how to make one
 _POSTGRES_URL = "give an address like postgresql://user:password@host:5432/database"
+_ENCODE = (
+    "write what a password has of @ : / ? # % as %40 %3A %2F %3F %23 %25, or leave it out "
+    "and set {} to it as it is"
+)
 _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{1,5})*)?", re.ASCII)
 _SQLITE = re.compile(r"^(sqlite|file:|local$|:memory:)|\.(db|sqlite3?)(\?|$)", re.IGNORECASE)
 _MYSQL = re.compile(r"^(mysql|mariadb)|@(tcp|unix)\(", re.IGNORECASE)
@@ -124,7 +128,11 @@ def secret(setting: str, text: str) -> str:
 
 
 def postgres_dsn(setting: str, text: str) -> str:
-    """A connection string of libpq, as a URL or as keywords and values."""
+    """A connection string of libpq, as a URL or as keywords and values.
+
+    A URL that a password could have broken is refused before libpq sees it: a piece of it would be
+    taken for a host or a database, whose names are told when they are not found.
+    """
     for kind, pattern in (("MySQL", _MYSQL), ("SQLite", _SQLITE)):
         if pattern.search(text):
             raise SettingRefused(
@@ -137,11 +145,36 @@ def postgres_dsn(setting: str, text: str) -> str:
         parts = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
         parts = {}
-    if not parts or not _PORTS.fullmatch(str(parts.get("port", ""))):
+    if not parts or not _PORTS.fullmatch(str(parts.get("port", ""))) or _may_be_broken(text):
+        remedy = _ENCODE.format(setting.replace("DSN", "PASSWORD"))
         raise SettingRefused(
-            setting, "is not a Postgres address that libpq can read", _POSTGRES_URL
+            setting,
+            "is not a Postgres address that libpq can read",
+            f"{_POSTGRES_URL}, and {remedy}",
         )
     return text
+
+
+def _may_be_broken(url: str) -> bool:
+    """Whether what stands before the last `@` may have held another `@`, or a `/`."""
+    _, is_url, rest = url.partition("://")
+    first_at = rest.find("@")
+    if not is_url or first_at < 0:
+        return False
+    query = rest.find("?", first_at)
+    address = rest if query < 0 else rest[:query]
+    return address.count("@") > 1 or 0 <= address.find("/") < first_at
+
+
+def with_password(setting: str, dsn: str, password_setting: str, password: str) -> str:
+    """A connection string with a password that was given apart, as it is."""
+    if "password" in conninfo_to_dict(dsn):
+        raise SettingRefused(
+            password_setting,
+            f"is set, but {setting} holds a password of its own",
+            "leave one of them out",
+        )
+    return make_conninfo(dsn, password=password)
 
 
 def redis_url(setting: str, text: str) -> str:
@@ -152,8 +185,9 @@ def redis_url(setting: str, text: str) -> str:
         raise SettingRefused(
             setting,
             f"is not the address of a Redis ({refusal})",
-            f"give one like {setting}=redis://:password@host:6379/0, or unset it to use the "
-            "server that Tollgate brings",
+            f"give one like {setting}=redis://:password@host:6379/0, with what the password has "
+            "of @ : / ? # % as %40 %3A %2F %3F %23 %25, or unset it to use the server that "
+            "Tollgate brings",
         ) from refusal
     return text
 

@@ -142,11 +142,20 @@ def _secrets(given: Mapping[str, str]) -> dict[str, Any]:
         "crypto_secret": ("CRYPTO_SECRET", setting_values.secret),
         "initial_root_access_token": ("INITIAL_ROOT_ACCESS_TOKEN", setting_values.secret),
     }
-    return {
+    found = {
         attribute: read(name, given[name])
         for attribute, (name, read) in readers.items()
         if name in given
     }
+    for dsn, password in (("SQL_DSN", "SQL_PASSWORD"), ("SQL_OWNER_DSN", "SQL_OWNER_PASSWORD")):
+        if password not in given:
+            continue
+        if dsn not in given:
+            raise SettingRefused(password, f"is set without {dsn}", f"set {dsn}, or leave it out")
+        found[dsn.lower()] = setting_values.with_password(
+            dsn, found[dsn.lower()], password, given[password]
+        )
+    return found
 
 
 def _require_secret_of_external_database(settings: Settings) -> None:

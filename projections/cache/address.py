@@ -25,7 +25,7 @@ class Address:
 
         Raises ValueError, whose text does not repeat the address (it may hold a password).
         """
-        parts = urlsplit(url)
+        parts, port = _split(url)
         if parts.scheme not in ("unix", "redis", "rediss"):
             raise ValueError("a Redis address begins with unix://, redis:// or rediss://")
         is_socket = parts.scheme == "unix"
@@ -34,12 +34,27 @@ class Address:
         return cls(
             path=unquote(parts.path) if is_socket else None,
             host=parts.hostname or "localhost",
-            port=parts.port or DEFAULT_PORT,
+            port=port or DEFAULT_PORT,
             tls=parts.scheme == "rediss",
             database=_database(parts, is_socket=is_socket),
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
         )
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    """The parts and the port; refused where a password has broken them, a piece of which would be
+    taken for a host, a port or a database.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("its parts cannot be told from each other") from None
+    beyond = parts.path + parts.query if parts.scheme != "unix" else ""
+    if "#" in url or "@" in beyond or parts.netloc.count("@") > 1:
+        raise ValueError("its parts cannot be told from each other")
+    return parts, port
 
 
 def _database(parts: SplitResult, *, is_socket: bool) -> int:

@@ -2,8 +2,10 @@
 
 import argparse
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tollgate import family_settings, log
 from tollgate.setting_values import SettingRefused
@@ -86,6 +88,20 @@ def test_everything_that_is_honoured_arrives() -> None:
         ("SQL_DSN", "/data/zebra.db?_busy_timeout=5000"),
         ("SQL_DSN", "postgresql://gate:ze/bra@db:nonsense/gate"),
         ("SQL_DSN", "zebra"),
+        ("SQL_DSN", "postgresql://gate:ze@zebra/w#rd@db:5432/gate"),
+        ("SQL_DSN", "postgresql://gate:p@zebra@db/gate"),
+        ("SQL_DSN", "postgresql://gate:5432/zebra@db/gate"),
+        ("SQL_DSN", "postgresql://gate:p/w@zebra@db/gate"),
+        ("SQL_DSN", "postgresql://gate:100%zebra@db/gate"),
+        ("SQL_DSN", "postgresql://gate:p@zebra?x@db/gate"),
+        ("SQL_OWNER_DSN", "postgresql://gate:p@zebra@db/gate"),
+        ("REDIS_CONN_STRING", "redis://:zebra#1@cache:6379/0"),
+        ("REDIS_CONN_STRING", "redis://u:12#zebra@cache:6379/0"),
+        ("REDIS_CONN_STRING", "redis://u:12/zebra@cache:6379/0"),
+        ("REDIS_CONN_STRING", "redis://:ze/bra@zebra:6379/0"),
+        ("REDIS_CONN_STRING", "redis://:p@zebra@cache:6379/0"),
+        ("REDIS_CONN_STRING", "redis://:zebra[@cache:6379/0"),
+        ("REDIS_CONN_STRING", "redis://:zebra\u2100x@cache:6379/0"),
         ("REDIS_CONN_STRING", "cache:6379"),
         ("REDIS_CONN_STRING", "redis://:zebra@cache:6379/first"),
         ("CRYPTO_SECRET", "zebra"),
@@ -116,6 +132,60 @@ def test_a_bad_value_is_one_line_that_names_it_and_the_remedy(name: str, value: 
     assert ": " in line
     assert "\n" not in line
     assert "zebra" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SQL_DSN", "postgresql://gate:p@zebra@db/gate"),
+        ("SQL_DSN", "postgresql://gate:p%zebra@db/gate"),
+        ("REDIS_CONN_STRING", "redis://:p#zebra@db/0"),
+    ],
+)
+def test_d6_a_password_that_breaks_an_address_is_told_how_to_be_written(
+    name: str, value: str
+) -> None:
+    with pytest.raises(SettingRefused, match="%40 %3A %2F %3F %23 %25"):
+        read({"CRYPTO_SECRET": SECRET, name: value})
+
+
+@pytest.mark.parametrize(
+    "password", ["p@ss/w#rd", "a:b?c%d@e", "it's", "back\\slash", "two words", "密码"]
+)
+def test_d6_a_password_may_be_given_apart_as_it_is(password: str) -> None:
+    apart = "postgresql://gate@db:5432/gate"
+    settings = read(
+        {
+            "CRYPTO_SECRET": SECRET,
+            "SQL_DSN": apart,
+            "SQL_PASSWORD": password,
+            "SQL_OWNER_DSN": "host=db user=owner",
+            "SQL_OWNER_PASSWORD": password[::-1],
+        }
+    )
+    assert settings.sql_dsn is not None
+    assert settings.sql_owner_dsn is not None
+    found = conninfo_to_dict(settings.sql_dsn)
+    assert (found["password"], found["user"], found["host"]) == (password, "gate", "db")
+    assert conninfo_to_dict(settings.sql_owner_dsn)["password"] == password[::-1]
+    encoded = f"postgresql://gate:{quote(password, safe='')}@db:5432/gate?application_name=a@b"
+    whole = read({"CRYPTO_SECRET": SECRET, "SQL_DSN": encoded})
+    assert whole.sql_dsn is not None
+    assert conninfo_to_dict(whole.sql_dsn)["password"] == password
+
+
+def test_d6_a_password_given_twice_or_to_nothing_is_refused() -> None:
+    with pytest.raises(SettingRefused, match=r"^SQL_PASSWORD .* SQL_DSN holds a password") as told:
+        read({"CRYPTO_SECRET": SECRET, "SQL_DSN": DSN, "SQL_PASSWORD": "zebra"})
+    assert "zebra" not in str(told.value)
+    with pytest.raises(SettingRefused, match=r"^SQL_PASSWORD is set without SQL_DSN"):
+        read({"SQL_PASSWORD": "zebra"})
+
+
+def test_d6_the_compose_file_pastes_no_password_into_an_address() -> None:
+    text = (Path(__file__).parents[2] / "docker" / "compose.yaml").read_text()
+    assert "SQL_PASSWORD: ${POSTGRES_PASSWORD}" in text
+    assert not [line for line in text.splitlines() if "://" in line and "${" in line]
 
 
 @pytest.mark.parametrize("option", ["port", "workers", "host"])
