@@ -6,6 +6,7 @@ from a read model that lags), kept, and forgotten when an event says that they c
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
@@ -29,6 +30,7 @@ _READ_WITHIN_S = 0.9
 _GIVEN_UP_AFTER_S = 10.0
 _CACHED_MAX = 50_000
 _STRANGERS_MAX = 5_000
+_WITHOUT_PREFIX = re.compile(r"[A-Za-z0-9]{48}", re.ASCII)
 _STALE_AFTER_S = 5.0
 """How long after the last look at the log its word on keys and accounts still counts."""
 
@@ -108,12 +110,18 @@ class Configuration:
         return clock.monotonic_s() - self._followed_s < _STALE_AFTER_S
 
     async def caller(self, secret: str) -> Caller | None:
-        """Who presents this key; None where no such key was issued.
+        """Who presents this key; None where no such key was issued. A key may be presented without
+        what all of them begin with: other gateways show theirs so.
 
         What is known is believed only while the log can be followed.
         Raises psycopg.Error and PoolTimeout when it is not known and cannot be read in time.
         """
-        digest = key_digest(secret)
+        found = await self._caller(key_digest(secret))
+        if found is None and _WITHOUT_PREFIX.fullmatch(secret):
+            found = await self._caller(key_digest(f"sk-{secret}"))
+        return found
+
+    async def _caller(self, digest: str) -> Caller | None:
         if self.is_fresh:
             if digest in self._callers:
                 self._callers.move_to_end(digest)

@@ -136,7 +136,7 @@ class Books:
         self.command(credit.STREAM, entity_id(), grant)
 
     def key(self, account_id: UUID, terms: api_key.KeyTerms | None = None) -> str:
-        secret = f"sk-test-{uuid.uuid4().hex}"
+        secret = f"sk-{uuid.uuid4().hex}{uuid.uuid4().hex[:16]}"
         digest = key_digest(secret)
         issue = api_key.Issue(
             account_id, digest, secret[:7], secret[-4:], terms or api_key.KeyTerms(), ACTOR

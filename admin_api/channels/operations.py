@@ -189,6 +189,8 @@ def _merged(desk: Desk, route: Route, told: _Told) -> Route:
     if changed.type != route.type and "settings" not in told.fields:
         changed = msgspec.structs.replace(changed, settings={})
     kind = _kind(desk, changed.type)
+    if changed.base_url and changed.base_url != route.base_url:
+        changed = msgspec.structs.replace(changed, base_url=kind.address(changed.base_url))
     kind.check_base_url("base_url", changed.base_url or kind.base_url)
     kind.check_settings("settings", changed.settings)
     if told.keys is not None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -54,6 +55,11 @@ class ChannelType:
         if re.fullmatch(self.key_pattern, key) is None:
             raise InvalidInput(field, f"must be {self.key_format}")
         return key
+
+    def address(self, base_url: str) -> str:
+        """A given address with the path of the vendor's own, where it names a host alone."""
+        path = urlsplit(self.base_url).path
+        return base_url if self.is_whole_url or urlsplit(base_url).path else base_url + path
 
     def check_base_url(self, field: str, base_url: str) -> None:
         """Raises InvalidInput for an address that it has no use for, or none where it needs one."""

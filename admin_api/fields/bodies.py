@@ -76,4 +76,4 @@ class Because(Input):
     reason: ReasonCode | None = None
 
 
-GroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+GroupName = Annotated[str, Field(min_length=1, max_length=64)]

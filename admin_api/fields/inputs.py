@@ -19,6 +19,7 @@ from ledger.vault import UNREADABLE
 NAME_MAX = 200
 REASON_MAX = 1_000
 MODEL_MAX = 256
+GROUP_MAX = 64
 URL_MAX = 2_048
 SECRET_MAX = 8_192
 PASSAGE_MAX = 100_000
@@ -27,7 +28,6 @@ LIST_MAX = 1_000
 _METHOD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _REFERENCE = re.compile(r"[A-Za-z0-9._:/#-]{1,100}")
 
-_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
 _MOMENT = re.compile(
@@ -85,7 +85,16 @@ def positive_amount(value: str) -> int:
 
 def model(field: str, value: str) -> str:
     """A model's name; it may contain slashes, but nothing that a URL's path would change."""
-    name = text(field, value, MODEL_MAX)
+    return _in_a_path(field, value, MODEL_MAX)
+
+
+def group(field: str, value: str) -> str:
+    """A group's name, in any script; as a model's it stands in the path of a URL."""
+    return _in_a_path(field, value, GROUP_MAX)
+
+
+def _in_a_path(field: str, value: str, longest: int) -> str:
+    name = text(field, value, longest)
     if name != value:
         raise InvalidInput(field, "must be in Unicode's normal form C and without blanks around it")
     if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
@@ -98,15 +107,6 @@ def models(field: str, values: Sequence[str]) -> tuple[str, ...]:
     if not 1 <= len(values) <= LIST_MAX:
         raise InvalidInput(field, f"must name 1 to {LIST_MAX} models")
     return tuple(dict.fromkeys(model(field, value) for value in values))
-
-
-def group(field: str, value: str) -> str:
-    """A group's name: a word, so that it needs no quoting anywhere."""
-    if _GROUP.fullmatch(value) is None:
-        raise InvalidInput(
-            field, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with one of A-Z0-9"
-        )
-    return value
 
 
 def networks(field: str, values: Sequence[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ async def list_groups(
     return GroupList(groups=[GroupOutput.of(group) for group in await operations.list_groups(desk)])
 
 
-@router.put("/groups/{name}")
+@router.put("/groups/{name:path}")
 async def set_group(
     desk: TheDesk,
     operator: Annotated[Operator, Depends(Permit("prices:write"))],

@@ -69,6 +69,19 @@ def test_nobody_is_asked_in_its_place(stage: Stage, payer: Payer) -> None:
     assert [attempt.channel_id for attempt in story.refunded.attempts] == [named]
 
 
+def test_d7_a_key_pasted_without_its_beginning_is_the_same_key(stage: Stage, payer: Payer) -> None:
+    pasted = payer.key.removeprefix("sk-")
+    assert len(pasted) == 48
+    assert stage.gateway.client(pasted).chat(MODEL).status == 200
+    named = another(stage, "named")
+    assert stage.gateway.client(f"{pasted}-{named}").chat(MODEL).status == 200
+    assert {story.opening.key_id for story in stage.books.stories(payer.account_id)} == {
+        payer.key_id
+    }
+    for nobodys in (pasted[1:], "x" * 48, f"sk-sk-{pasted}"):
+        assert stage.gateway.client(nobodys).chat(MODEL).status == 401
+
+
 def test_a_key_that_may_not_name_channels_is_refused(stage: Stage) -> None:
     stage.provider.received.clear()
     payer = stage.books.payer(5)

@@ -352,6 +352,14 @@ def test_a_channel_says_what_its_type_needs(tool: Tool) -> None:
     assert route.shaping.thinking_to_content is False
 
 
+def test_d7_the_address_that_a_host_alone_stands_for_is_shown(tool: Tool) -> None:
+    tool.type("k\n")
+    added = ("channel", "add", "L", "--type", "openai", "--model", "m", "--keys", "--base-url")
+    tool.ok(*added, "https://models.example")
+    assert "its address is https://models.example/v1" in tool.complained
+    assert "https://models.example/v1 " in tool.ok("channel", "list")
+
+
 def test_a_channel_that_lacks_or_misspells_a_setting_is_refused(tool: Tool) -> None:
     cloudflare = ("channel", "add", "C", "--type", "cloudflare", "--model", "m", "--keys")
     tool.type("key\n")

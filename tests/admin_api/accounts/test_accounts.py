@@ -127,7 +127,7 @@ def test_d5_what_is_no_change_of_an_account_is_refused(servers: Servers) -> None
             {"limits": {"day": 1}},
             {"limits": {"overdraft": None}},
             {"limits": {"year": "1"}},
-            {"group": "a b"},
+            {"group": "a\nb"},
             {"reason": "Because I say so"},
             {"name": "\u202e"},
         ):

@@ -4,7 +4,10 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
+
 from ledger import vault
+from ledger.streams import channel
 from tests.admin_api.desks import OpenDesk, Servers, at_desk
 
 CANARY = "sk-canary-0123456789abcdefghijklmnop"
@@ -133,7 +136,7 @@ def test_a_change_of_weight_never_brings_back_an_old_address(servers: Servers) -
             *(desk.ask("PATCH", path, json={"weight": weight}) for weight in range(10, 15)),
         )
         now = (await desk.get(path)).json()
-        assert now["base_url"] == "https://new.example.com"
+        assert now["base_url"] == "https://new.example.com/v1"
         assert now["weight"] in range(10, 15)
         assert await _kept_keys(desk, now) == ["new"]
 
@@ -172,6 +175,42 @@ def test_a_channel_needs_little(servers: Servers) -> None:
     at_desk(servers, check)
 
 
+def test_d7_a_host_alone_gets_the_path_that_its_vendor_has(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        for given, kept in (
+            ("https://models.example", "https://models.example/v1"),
+            ("https://models.example/", "https://models.example/v1"),
+            ("http://10.0.0.7:8000", "http://10.0.0.7:8000/v1"),
+            ("https://models.example/v2", "https://models.example/v2"),
+            ("https://models.example/openai/v1/", "https://models.example/openai/v1"),
+        ):
+            body = {**CHANNEL, "base_url": given}
+            added = (await desk.post("/channels", json=body)).json()
+            assert added["base_url"] == kept
+            again = await desk.patch(f"/channels/{added['id']}", json={"base_url": given})
+            assert (again.json()["base_url"], len(again.json()["keys"])) == (kept, 2)
+        for type_ in ("compatible", "whole"):  # nothing is known of where theirs are
+            body = {**CHANNEL, "type": type_, "base_url": "https://models.example", "keys": ["k"]}
+            added = (await desk.post("/channels", json=body)).json()
+            assert added["base_url"] == "https://models.example", added
+
+    at_desk(servers, check)
+
+
+def test_d7_an_address_that_was_kept_without_a_path_stays_with_its_keys(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        added = (await desk.post("/channels", json=CHANNEL)).json()
+        stream_id = UUID(added["id"])
+        state = await desk.desk.state(channel.STREAM, stream_id)
+        route = msgspec.structs.replace(state.route, base_url="https://earlier.example")
+        await desk.desk.handle(channel.STREAM, stream_id, channel.Change(route, "a release"))
+        body = {"base_url": "https://earlier.example", "weight": 7}
+        told = (await desk.patch(f"/channels/{added['id']}", json=body)).json()
+        assert (told["base_url"], len(told["keys"])) == ("https://earlier.example", 2)
+
+    at_desk(servers, check)
+
+
 NOT_CHANNELS: tuple[tuple[str, object], ...] = (
     ("base_url", "ftp://example.com"),
     ("base_url", "javascript:alert(1)"),
@@ -203,7 +242,7 @@ NOT_CHANNELS: tuple[tuple[str, object], ...] = (
     ("models", [{"client": "m"}]),
     ("models", [{"client": "m", "upstream": "u", "x": 1}]),
     ("groups", []),
-    ("groups", ["a b"]),
+    ("groups", ["a\nb"]),
     ("weight", -1),
     ("weight", "1"),
     ("weight", 1.5),
@@ -236,8 +275,8 @@ def test_a_refused_key_is_not_repeated_in_the_answer(servers: Servers) -> None:
     at_desk(servers, check)
 
 
-async def _kept_keys(desk: OpenDesk, channel: dict[str, Any]) -> list[str | None]:
-    ids = [UUID(key["id"]) for key in channel["keys"]]
+async def _kept_keys(desk: OpenDesk, told: dict[str, Any]) -> list[str | None]:
+    ids = [UUID(key["id"]) for key in told["keys"]]
     async with desk.desk.pool.connection() as connection:
         found = await vault.get_many(connection, desk.desk.vault, "channel_key", "key", ids)
     return [found.get(key_id) for key_id in ids]

@@ -116,7 +116,7 @@ NOT_TERMS: tuple[tuple[str, object, str], ...] = (
     ("allowed_ips", [], "invalid_input"),
     ("allowed_ips", ["10.0.0.0/33"], "invalid_input"),
     ("allowed_ips", ["localhost"], "invalid_input"),
-    ("group", "a b", "invalid_input"),
+    ("group", "a\nb", "invalid_input"),
     ("group", "", "invalid_input"),
     ("quota", 1, "unknown_field"),
     ("account_id", "x", "unknown_field"),

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from admin_api.channels import operations as channels
-from admin_api.channels.operations import ChannelInput
+from admin_api.channels.operations import ChannelInput, ChannelView
+from admin_api.desk import Desk
 from tollgate.commands.at_the_desk import ACTOR, identifier, pairs, perform, print_table
 from tollgate.commands.contract import OK, UsageRefused
 from tollgate.core import channel_types
@@ -29,8 +30,17 @@ def add(arguments: argparse.Namespace) -> int:
         system_prompt_leads=arguments.system_prompt_leads,
         keeps_suffix=arguments.keeps_suffix,
     )
-    print(perform(arguments, lambda desk: channels.add_channel(desk, given, actor=ACTOR)))
+    view = perform(arguments, lambda desk: _added(desk, given))
+    print(view.channel_id)
+    address = view.state.route.base_url
+    if given.base_url and address != given.base_url:
+        print(f"its address is {address}", file=sys.stderr)
     return OK
+
+
+async def _added(desk: Desk, given: ChannelInput) -> ChannelView:
+    channel_id = await channels.add_channel(desk, given, actor=ACTOR)
+    return await channels.read_channel(desk, channel_id)
 
 
 def _keys() -> list[str]:
@@ -100,7 +110,7 @@ def _models(texts: list[str]) -> dict[str, str]:
 def list_channels(arguments: argparse.Namespace) -> int:
     views = perform(arguments, channels.list_channels)
     print_table(
-        ("ID", "NAME", "TYPE", "STATE", "KEYS", "MODELS"),
+        ("ID", "NAME", "TYPE", "STATE", "KEYS", "ADDRESS", "MODELS"),
         (
             (
                 view.channel_id,
@@ -108,6 +118,7 @@ def list_channels(arguments: argparse.Namespace) -> int:
                 view.state.route.type,
                 "paused" if view.state.is_paused else "active",
                 len(view.state.route.key_ids),
+                view.state.route.base_url or "-",
                 ",".join(view.state.route.models),
             )
             for view in views
