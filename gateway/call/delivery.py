@@ -15,8 +15,9 @@ from gateway.errors import (
     GatewayError,
     InternalError,
     Overloaded,
+    UpstreamFailed,
 )
-from gateway.formats.contract import Format, StreamReader
+from gateway.formats.contract import Format, StreamReader, UnreadableAnswer
 from gateway.formats.translator import Whole
 from gateway.formats.values import Answer
 from gateway.http.exchange import header_list
@@ -162,10 +163,17 @@ class Delivery:
     async def _last_of(
         self, one: Delivering, reader: StreamReader, ending: Ending, usage: Usage
     ) -> bytes:
-        """What a stream ends with, once it is charged and, where it is to be kept, kept."""
-        last = reader.closing(usage)
-        is_kept = one.call.keeps and ending.error is None
-        if is_kept and not await self._remember(one, usage, reader, last):
+        """What a stream ends with, once it is charged and, where it is to be kept, kept. Sets the
+        ending's error where it has no end.
+        """
+        if ending.error is not None:
+            return b""
+        try:
+            last = reader.closing(usage)
+        except UnreadableAnswer:
+            ending.error = UpstreamFailed("the end of the provider's answer cannot be read")
+            return b""
+        if one.call.keeps and not await self._remember(one, usage, reader, last):
             ending.error = Overloaded("where the answer is kept could not be recorded")
         return last
 

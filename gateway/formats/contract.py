@@ -1,7 +1,9 @@
 """What the relay asks of a format: read a request, read an answer, write errors. No I/O.
 
 A format is stateless; what one stream needs to remember lives in its `StreamReader`. Formats raise
-`gateway.errors` only, and `UnreadableAnswer` for a provider's body that is no answer at all.
+`gateway.errors` only, and `UnreadableAnswer` for a provider's body that is no answer at all. Where
+they believe an answer that is odd they may stumble (`STUMBLES`): `translator` and `stream_reader`
+make `UnreadableAnswer` of it, in one place for all formats.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,6 +96,8 @@ class StreamReader(Protocol):
     def closing(self, usage: Usage) -> bytes:
         """The end of a stream that ended well, told once `usage` was billed: the end marker, and
         before it what the client still lacks, such as a usage it asked for.
+
+        Raises UnreadableAnswer where what is left cannot be told.
         """
         ...
 
@@ -102,7 +106,9 @@ class EventReader(Protocol):
     """Understands one provider's stream, event by event."""
 
     def read(self, data: bytes) -> list[TurnEvent]:
-        """What an event (the data of it) tells of the turn. Raises UnreadableAnswer."""
+        """What an event (the data of it) tells of the turn. Raises UnreadableAnswer, or whatever
+        of STUMBLES, for an odd one.
+        """
         ...
 
     def finish(self) -> list[TurnEvent]:
@@ -151,7 +157,7 @@ class ProviderTranslation(Protocol):
         ...
 
     def turn(self, document: Mapping[str, Any]) -> Turn:
-        """The provider's whole answer. Raises UnreadableAnswer."""
+        """The provider's whole answer. Raises UnreadableAnswer, or whatever of STUMBLES."""
         ...
 
     def reader(self) -> EventReader:
@@ -219,7 +225,7 @@ class ProviderFormat(Protocol):
         ...
 
     def read_answer(self, body: bytes) -> Answer:
-        """The answer that `body` is. Raises UnreadableAnswer."""
+        """The answer that `body` is. Raises UnreadableAnswer, or whatever of STUMBLES."""
         ...
 
     def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
@@ -265,7 +271,10 @@ class Format(ProviderFormat, Protocol):
         ...
 
     def as_stream(self, call: ChatCall, body: bytes) -> bytes:
-        """A whole answer as the stream that was asked for, its end included."""
+        """A whole answer as the stream that was asked for, its end included.
+
+        Raises UnreadableAnswer, or whatever of STUMBLES, for what has no such form.
+        """
         ...
 
     def told_models(self, models: Sequence[ServedModel]) -> dict[str, object]:

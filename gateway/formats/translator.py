@@ -15,6 +15,7 @@ from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.conversation.request import Conversation, Written
 from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
 from gateway.conversation.turn import Turn
+from gateway.conversation.well_formed import checked_turn
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.formats.contract import (
     FittingTranslation,
@@ -30,7 +31,7 @@ from gateway.formats.shared.vendors.fitting import fitted
 from gateway.formats.shared.vendors.stop_sequences import StopSequences
 from gateway.formats.shared.vendors.tool_names import ClientNames
 from gateway.formats.values import Answer, ChatCall, CountTokens
-from gateway.http.lenient_json import read_object
+from gateway.http.lenient_json import STUMBLES, read_object
 from gateway.http.raw_members import Edits, edited
 from gateway.media.addressed import takes_nothing, to_fetch, with_bytes
 from ledger.streams.channel import Shaping
@@ -157,11 +158,11 @@ class PassingThrough:
 
     def whole(self, body: bytes) -> Whole:
         """The provider's bytes, read only for what they cost."""
-        return Whole(self._format.read_answer(body), body)
+        return Whole(_answer(self._format, body), body)
 
     def told(self, call: ChatCall, whole: Whole, usage: Usage) -> bytes:  # noqa: ARG002 - told already
         """The provider's bytes."""
-        return self._format.as_stream(call, whole.body) if call.stream else whole.body
+        return _as_stream(self._format, call, whole.body) if call.stream else whole.body
 
 
 class Translating:
@@ -199,12 +200,12 @@ class Translating:
 
     def whole(self, body: bytes) -> Whole:
         """The provider's answer, understood."""
-        answer = self._provider.read_answer(body)
+        answer = _answer(self._provider, body)
         if answer.error is not None:
             return Whole(answer, body)
         try:
-            turn = self._provider.translation.turn(read_object(body))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            turn = checked_turn(self._provider.translation.turn(read_object(body)))
+        except STUMBLES as error:
             raise UnreadableAnswer("the answer is not what its format says") from error
         if self._tells_thoughts_as_text:
             turn = turn_with_thoughts_as_text(turn)
@@ -215,8 +216,11 @@ class Translating:
         assert whole.turn is not None
         terms = self._client.translation.terms(call)
         turn = StopSequences(terms.stops).turn(ClientNames(terms.tools).turn(whole.turn))
-        body = self._client.translation.answer(call, turn, usage)
-        return self._client.as_stream(call, body) if call.stream else body
+        try:
+            body = self._client.translation.answer(call, turn, usage)
+        except STUMBLES as error:
+            raise UnreadableAnswer("the answer cannot be told in another format") from error
+        return _as_stream(self._client, call, body) if call.stream else body
 
     def stream(self, call: ChatCall, count_tokens: CountTokens) -> StreamReader:
         """The provider's stream, retold event by event."""
@@ -269,6 +273,22 @@ class Translators:
         if is_rewritten or tells_thoughts_as_text:
             return Rewriting(self._client, tells_thoughts_as_text)
         return PassingThrough(self._client)
+
+
+def _answer(provider: ProviderFormat, body: bytes) -> Answer:
+    """What a provider's whole answer is. Raises UnreadableAnswer, whatever is odd about it."""
+    try:
+        return provider.read_answer(body)
+    except STUMBLES as error:
+        raise UnreadableAnswer("the answer is not what its format says") from error
+
+
+def _as_stream(client: Format, call: ChatCall, body: bytes) -> bytes:
+    """A whole answer as the stream that was asked for. Raises UnreadableAnswer."""
+    try:
+        return client.as_stream(call, body)
+    except STUMBLES as error:
+        raise UnreadableAnswer("the answer has no form as a stream") from error
 
 
 def _shaped(

@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 import msgspec
 
 from gateway.errors import InvalidRequest, RequestTooLarge
+from gateway.http.json_bounds import DEPTH_MAX, holds_more_values, is_too_deep
 
-DEPTH_MAX = 64
 NODES_MAX = 200_000
-"""Values in one document: every scalar, array and object counts once, keys do not."""
+"""Values in one document."""
 INLINE_MAX_BYTES = 64 * 1024
 """Above this a parse takes long enough to be felt by the other requests of the process."""
 
@@ -45,33 +45,17 @@ def parse(body: bytes) -> dict[str, Any]:
     Raises InvalidRequest (`invalid_json`, `duplicate_key`, or `invalid_value` for an integer
     beyond 64 bits) or RequestTooLarge (more than NODES_MAX values).
     """
-    if len(body) > NODES_MAX:
-        _check_nodes(body)
+    if holds_more_values(body, NODES_MAX):
+        raise RequestTooLarge(f"The request body has more than {NODES_MAX} values.")
     document = _decode(body)
     if type(document) is not dict:
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_json")
-    # Brackets inside of strings count here too, so this errs only towards the exact look.
-    if body.count(b"{") + body.count(b"[") > DEPTH_MAX:
-        _check_depth(document)
+    if is_too_deep(body, document):
+        raise InvalidRequest(_TOO_DEEP, code="invalid_json")
     # Only an escape can bring a surrogate in, as UTF-8 has none.
     if b"\\ud" in body or b"\\uD" in body:
         _check_surrogates(document)
     return document
-
-
-def _check_nodes(body: bytes) -> None:
-    """Count the values on the text, before anything is built from it.
-
-    Exact for well-formed JSON. What is not well-formed may pass: the decoder refuses it.
-    """
-    unescaped = body.replace(rb"\\", b"..").replace(rb"\"", b"..")
-    if unescaped.count(b'"') > 4 * NODES_MAX:  # at most a key and a string for each value
-        _refuse_nodes()
-    skeleton = b'"'.join(unescaped.split(b'"')[::2]).translate(None, b" \t\r\n")
-    opened = skeleton.count(b"{") + skeleton.count(b"[")
-    empty = skeleton.count(b"{}") + skeleton.count(b"[]")
-    if 1 + skeleton.count(b",") + opened - empty > NODES_MAX:
-        _refuse_nodes()
 
 
 def _decode(body: bytes) -> Any:  # noqa: ANN401 - a JSON value is any of seven types
@@ -88,20 +72,6 @@ def _decode(body: bytes) -> Any:  # noqa: ANN401 - a JSON value is any of seven 
         ) from error
     except RecursionError as error:
         raise InvalidRequest(_TOO_DEEP, code="invalid_json") from error
-
-
-def _check_depth(document: object) -> None:
-    level: list[Any] = [document]
-    for _ in range(DEPTH_MAX):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if type(parent) is dict else parent)
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return
-    raise InvalidRequest(_TOO_DEEP, code="invalid_json")
 
 
 def _check_surrogates(document: object) -> None:
@@ -157,10 +127,6 @@ def _check_number_length(text: str) -> None:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise InvalidRequest(f"{text} is not a number in JSON.", code="invalid_json")
-
-
-def _refuse_nodes() -> NoReturn:
-    raise RequestTooLarge(f"The request body has more than {NODES_MAX} values.")
 
 
 _DECODER = json.JSONDecoder(

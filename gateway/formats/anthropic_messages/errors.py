@@ -3,7 +3,6 @@
 Source: https://docs.anthropic.com/en/api/errors; the SDKs read `x-should-retry`.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.formats.shared import provider_failures
+from gateway.http.lenient_json import UnreadableAnswer, read_value
 
 CONTEXT_TOO_LONG = ContextTooLong.code
 
@@ -127,8 +127,8 @@ def _told(body: bytes) -> dict[str, Any]:
     if len(body) > _BODY_MAX_BYTES:
         return {}
     try:
-        document = json.loads(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        document = read_value(body)
+    except UnreadableAnswer:
         return {}
     error = document.get("error") if type(document) is dict else None
     return error if type(error) is dict else {}

@@ -3,7 +3,6 @@
 Source: https://cloud.google.com/apis/design/errors (google.rpc.Status over HTTP).
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 
 from gateway.errors import GatewayError, InsufficientQuota
 from gateway.formats.shared import provider_failures
+from gateway.http.lenient_json import UnreadableAnswer, read_value
 
 _BODY_MAX_BYTES = 256 * 1024
 _STATUS_WORDS = {
@@ -90,8 +90,8 @@ def _told(body: bytes) -> dict[str, Any]:
     if len(body) > _BODY_MAX_BYTES:
         return {}
     try:
-        document = json.loads(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        document = read_value(body)
+    except UnreadableAnswer:
         return {}
     if type(document) is list and document:
         document = document[0]

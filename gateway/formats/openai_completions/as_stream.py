@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_completions.stream import END_MARKER
 from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
@@ -14,19 +13,13 @@ _KEPT = ("id", "object", "created", "model", "service_tier", "system_fingerprint
 
 
 def as_stream(call: ChatCall, body: bytes) -> bytes:
-    """One chunk per choice with everything it says, usage, the end.
-
-    Raises UnreadableAnswer for what has no such form.
-    """
-    try:
-        document = read_object(body)
-        frame = {name: document[name] for name in _KEPT if name in document}
-        events = [
-            _event({**frame, "choices": [{"finish_reason": "stop", **choice}]})
-            for choice in document.get("choices") or ()
-        ]
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UnreadableAnswer("the answer has no form as a stream") from error
+    """One chunk per choice with everything it says, usage, the end."""
+    document = read_object(body)
+    frame = {name: document[name] for name in _KEPT if name in document}
+    events = [
+        _event({**frame, "choices": [{"finish_reason": "stop", **choice}]})
+        for choice in document.get("choices") or ()
+    ]
     if call.wants_usage and document.get("usage") is not None:
         events.append(_event({**frame, "choices": [], "usage": document["usage"]}))
     return b"".join(events) + END_MARKER

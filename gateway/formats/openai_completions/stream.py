@@ -12,6 +12,7 @@ from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.shared.usage_places import usage_in
 from gateway.formats.values import ChatCall, CountTokens, Piece
+from gateway.http.lenient_json import read_object, read_struct
 from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
 
@@ -31,7 +32,7 @@ class _Chunk(msgspec.Struct, gc=False):
     meta: Any = None
 
 
-_decode = msgspec.json.Decoder(_Chunk).decode
+_CHUNK = msgspec.json.Decoder(_Chunk)
 
 
 class CompletionStreamReader(SSEStreamReader):
@@ -79,10 +80,7 @@ class CompletionStreamReader(SSEStreamReader):
     def _read(self, event: SSEEvent) -> Piece:
         if event.data.strip() == b"[DONE]":
             return self._end(event)
-        try:
-            chunk = _decode(event.data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._unreadable(event)
+        chunk = read_struct(event.data, _CHUNK)
         self._first = self._first or chunk
         told_usage = usage_in(
             {
@@ -97,7 +95,7 @@ class CompletionStreamReader(SSEStreamReader):
             self._has_told_client = told_usage is chunk.usage
         self._service = service_of(chunk.service_tier) or self._service
         if chunk.error or chunk.object == "error" or event.event == b"error":
-            told = chunk.error or msgspec.json.decode(event.data)
+            told = chunk.error or read_object(event.data)
             return self._broken(event.raw, failure_in_answer(told))
         if not chunk.choices:
             return Piece("comment" if told_usage is None else "usage", event.raw, event.data)

@@ -3,7 +3,6 @@
 Source: https://platform.openai.com/docs/guides/error-codes; the SDKs read `x-should-retry`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 from gateway.errors import GatewayError
 from gateway.formats.shared import provider_failures
 from gateway.formats.values import ServedModel
+from gateway.http.lenient_json import UnreadableAnswer, read_value
 
 _BODY_MAX_BYTES = 256 * 1024
 _STATUS_BY_KIND = {
@@ -123,8 +123,8 @@ def _told(body: bytes) -> dict[str, Any]:
     if len(body) > _BODY_MAX_BYTES:
         return {}
     try:
-        document = json.loads(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        document = read_value(body)
+    except UnreadableAnswer:
         return {}
     if type(document) is list and document:  # Gemini's compatible endpoint wraps it in a list
         document = document[0]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gateway.conversation.turn import TurnEvent
+from gateway.conversation.well_formed import checked_events
 from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import (
     Delivered,
@@ -12,6 +13,7 @@ from gateway.formats.contract import (
     UnreadableAnswer,
 )
 from gateway.formats.values import Piece
+from gateway.http.lenient_json import STUMBLES
 from ledger.usage import Usage
 
 KEPT_ALIVE = b": \n\n"
@@ -90,9 +92,12 @@ class Retelling:
         return [] if self._error else self._retold(self._inner.finish())
 
     def closing(self, usage: Usage) -> bytes:
-        """The end, and before it the parts that were left open."""
-        left = self._written(self._reader.finish())
-        return self._last + left + self._writer.closing(usage)
+        """The end, and before it the parts that were left open. Raises UnreadableAnswer."""
+        try:
+            left = self._written(self._reader.finish())
+            return self._last + left + self._writer.closing(usage)
+        except STUMBLES as error:
+            raise UnreadableAnswer("the answer has no end that can be told") from error
 
     def _retold(self, pieces: list[Piece]) -> list[Piece]:
         told: list[Piece] = []
@@ -104,7 +109,7 @@ class Retelling:
                 continue
             try:
                 raw = self._written(self._reader.read(piece.data))
-            except (UnreadableAnswer, AttributeError, KeyError, TypeError, ValueError):
+            except (UnreadableAnswer, *STUMBLES):
                 self._error = StreamBrokenOff("an odd event")
                 return [*told, Piece("error", b"", error=self._error)]
             if piece.kind == "end":  # held back, as every end is
@@ -115,6 +120,7 @@ class Retelling:
         return told
 
     def _written(self, events: list[TurnEvent]) -> bytes:
+        events = checked_events(events)
         for change in self._changes:
             events = change(events)
         return self._writer.write(events)

@@ -7,8 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from gateway.errors import GatewayError, StreamBrokenOff
+from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.delivered_text import DeliveredText
+from gateway.formats.shared.usage_table import MALFORMED
 from gateway.formats.values import CountTokens, Piece
+from gateway.http.lenient_json import NODES_MAX, STUMBLES, check_values
 from gateway.http.sse import SSEEvent, SSEParser, SSETooLong
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.usage import Usage
@@ -116,13 +119,24 @@ class SSEStreamReader(ABC):
 
     def _usage_so_far(self) -> tuple[Usage | None, str | None]:
         if self._known is None:
-            self._known = self._usage()
+            try:
+                self._known = self._usage()
+            except STUMBLES:
+                self._known = None, MALFORMED
         return self._known
 
     def _pieces(self, events: Iterable[SSEEvent]) -> list[Piece]:
         pieces: list[Piece] = []
         for event in events:
-            pieces.append(self._read(event) if event.data else Piece("comment", event.raw))
+            if not event.data:
+                pieces.append(Piece("comment", event.raw))
+                continue
+            try:
+                if len(event.data) > NODES_MAX:  # a value takes a byte at least
+                    check_values(event.data)
+                pieces.append(self._read(event))
+            except (UnreadableAnswer, *STUMBLES):
+                pieces.append(self._unreadable(event))
             if self._is_over:
                 break
         return pieces

@@ -25,6 +25,7 @@ from gateway.formats.anthropic_messages.answers.usage import read_usage, write_u
 from gateway.formats.anthropic_messages.format import AnthropicMessages
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.usage_reader import COUNT_MAX
+from gateway.formats.translator import Translators, Whole
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
 
@@ -358,8 +359,8 @@ def test_a_whole_answer_as_a_stream_is_read_as_the_same_usage(recording: Recordi
     "odd", [b"{}", b'{"content":5}', b'{"content":[5]}', b'{"content":[{"type":"text"}]}', b"x"]
 )
 def test_what_has_no_form_as_a_stream_is_unreadable(odd: bytes) -> None:
-    call = MESSAGES.read_request(
-        {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}, b""
-    )
+    document = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
+    call = MESSAGES.read_request(document | {"stream": True}, b"")
+    answer = MESSAGES.read_answer(b'{"content":[]}')
     with pytest.raises(UnreadableAnswer):
-        MESSAGES.as_stream(call, odd)
+        Translators(MESSAGES, {}).to(MESSAGES.name).told(call, Whole(answer, odd), Usage())

@@ -7,18 +7,14 @@ import msgspec
 
 from gateway.formats.anthropic_messages.answers.stream import END_MARKER
 from gateway.formats.anthropic_messages.vocabulary import written_event
-from gateway.formats.contract import UnreadableAnswer
 from gateway.http.lenient_json import read_object
 
 _DELTAS = {"text": "text_delta", "thinking": "thinking_delta"}
 
 
 def as_stream(body: bytes) -> bytes:
-    """The events of a message, its end included. Raises UnreadableAnswer."""
-    try:
-        return b"".join(_events(read_object(body))) + END_MARKER
-    except (AttributeError, TypeError, ValueError, KeyError) as error:
-        raise UnreadableAnswer("the answer has no form as a stream") from error
+    """The events of a message, its end included."""
+    return b"".join(_events(read_object(body))) + END_MARKER
 
 
 def _events(message: Mapping[str, Any]) -> Iterator[bytes]:

@@ -20,7 +20,6 @@ from gateway.formats.anthropic_messages.answers.usage import (
 from gateway.formats.anthropic_messages.errors import failure_in_answer
 from gateway.formats.anthropic_messages.tools import ToolCount
 from gateway.formats.anthropic_messages.vocabulary import written_event
-from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.values import CountTokens, Piece
 from gateway.http.lenient_json import read_object
@@ -110,10 +109,7 @@ class MessageStreamReader(SSEStreamReader):
         return read_usage(merged(self._first_usage, self._last_usage))
 
     def _read(self, event: SSEEvent) -> Piece:
-        try:
-            told = _decoded(event.data)
-        except (msgspec.ValidationError, UnreadableAnswer):
-            return self._unreadable(event)
+        told = _decoded(event.data)
         kind = told.type or (event.event or b"").decode("ascii", "replace")
         match kind:
             case "message_start" if told.message is not None:

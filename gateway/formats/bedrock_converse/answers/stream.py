@@ -10,7 +10,6 @@ from gateway.formats.bedrock_converse.answers.answer import service_in
 from gateway.formats.bedrock_converse.answers.events import is_exception, read_event
 from gateway.formats.bedrock_converse.answers.usage import read_usage
 from gateway.formats.bedrock_converse.errors import failure_in_stream
-from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.values import CountTokens, Piece
 from gateway.http.sse import SSEEvent
@@ -31,10 +30,7 @@ class ConverseStreamReader(SSEStreamReader):
         return read_usage(self._told_usage)
 
     def _read(self, event: SSEEvent) -> Piece:
-        try:
-            name, told = read_event(event.data)
-        except UnreadableAnswer:
-            return self._unreadable(event)
+        name, told = read_event(event.data)
         if is_exception(name):
             return self._broken(event.raw, failure_in_stream(name, told))
         match name:

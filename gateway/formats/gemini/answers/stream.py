@@ -15,6 +15,7 @@ from gateway.formats.gemini.vocabulary import member
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.values import ChatCall, CountTokens, Piece
+from gateway.http.lenient_json import read_struct
 from gateway.http.sse import SSEEvent, SSEParser
 from ledger.usage import Usage
 
@@ -31,7 +32,7 @@ class _Chunk(msgspec.Struct, rename="camel", gc=False):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Chunk).decode
+_CHUNK = msgspec.json.Decoder(_Chunk)
 
 
 class ContentStreamReader(SSEStreamReader):
@@ -68,10 +69,7 @@ class ContentStreamReader(SSEStreamReader):
         self._service = service_of(member(told, "serviceTier")) or self._service
 
     def _read(self, event: SSEEvent) -> Piece:
-        try:
-            chunk = _decode(event.data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._unreadable(event)
+        chunk = read_struct(event.data, _CHUNK)
         if chunk.error is not None:
             return self._broken(event.raw, failure_in_answer(chunk.error))
         self._note_usage(chunk.usage_metadata or chunk.in_snake_case or {})

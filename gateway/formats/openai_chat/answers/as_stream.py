@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_chat.answers.stream import END_MARKER
 from gateway.formats.shared.usage_places import usage_in
 from gateway.formats.values import ChatCall
@@ -15,17 +14,8 @@ _KEPT = ("id", "created", "model", "service_tier", "system_fingerprint")
 
 
 def as_stream(call: ChatCall, body: bytes) -> bytes:
-    """One chunk per choice with everything in its message, its finish reason, usage, the end.
-
-    Raises UnreadableAnswer for what has no such form.
-    """
-    try:
-        return _streamed(call, read_object(body))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UnreadableAnswer("the answer has no form as a stream") from error
-
-
-def _streamed(call: ChatCall, document: Mapping[str, Any]) -> bytes:
+    """One chunk per choice with everything in its message, its finish reason, usage, the end."""
+    document = read_object(body)
     kept = {name: document[name] for name in _KEPT if name in document}
     frame = {**kept, "object": "chat.completion.chunk"}
     events = [

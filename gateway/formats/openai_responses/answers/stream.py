@@ -14,6 +14,7 @@ from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.values import CountTokens, Piece
+from gateway.http.lenient_json import read_object, read_struct
 from gateway.http.sse import SSEEvent, SSEParser
 from ledger.usage import TOOL_CLASSES, Usage
 
@@ -44,7 +45,7 @@ class _StreamEvent(msgspec.Struct, gc=False):
     usage: Any = None
 
 
-_decode = msgspec.json.Decoder(_StreamEvent).decode
+_EVENT = msgspec.json.Decoder(_StreamEvent)
 
 
 class ResponseStreamReader(SSEStreamReader):
@@ -77,14 +78,11 @@ class ResponseStreamReader(SSEStreamReader):
     def _read(self, event: SSEEvent) -> Piece:
         if event.data.strip() == b"[DONE]":
             return Piece("comment", event.raw)
-        try:
-            told = _decode(event.data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._unreadable(event)
+        told = read_struct(event.data, _EVENT)
         response = told.response
         self._note_usage(told)
         if told.type == "error" or told.error:
-            return self._broken(event.raw, failure_in_answer(told.error or _members(event.data)))
+            return self._broken(event.raw, failure_in_answer(told.error or read_object(event.data)))
         if told.type == "response.failed":
             failure = response.error if response else None
             return self._broken(event.raw, failure_in_answer(failure or "the response failed"))
@@ -108,8 +106,3 @@ class ResponseStreamReader(SSEStreamReader):
         in_response = told.response.usage if told.response else None
         if in_response is not None or told.usage is not None:
             self._told_usage = told.usage if in_response is None else in_response
-
-
-def _members(data: bytes) -> object:
-    """The error event of this format has its words at the top."""
-    return msgspec.json.decode(data)
