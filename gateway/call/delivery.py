@@ -10,6 +10,7 @@ from gateway.call.deadlines import Deadline
 from gateway.call.forwarding import Delivering, Ending, pass_on
 from gateway.call.metering import Meter, Metered
 from gateway.call.opened import Opened, elapsed_ms
+from gateway.call.opening import whole_told
 from gateway.call.tokenizer import Tokenizer
 from gateway.errors import (
     GatewayError,
@@ -119,7 +120,7 @@ class Delivery:
         """The body is held back until the settlement is durable."""
         answer = whole.answer
         metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
-        body = one.opened.translator.told(one.call, whole, metered.usage)
+        body = await whole_told(one.opened, one.call, whole, metered.usage)
         if one.call.keeps and not await self._remember(one, metered.usage, answer, body):
             attempts = one.opened.final_attempts("cut")
             await one.charge.refund_in_time("undelivered", attempts, attempts[-1].duration_ms)

@@ -5,7 +5,7 @@ read, or the first content of a stream. Until then its failure costs the client 
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from gateway.call.deadlines import Deadline
 from gateway.call.opened import Opened, Unanswered, elapsed_ms
+from gateway.call.opening import open_answer
 from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.routing import Candidate
@@ -28,11 +29,10 @@ from gateway.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from gateway.formats.contract import StreamReader, UnreadableAnswer
 from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
-from gateway.formats.values import ChatCall, CountTokens, Piece
-from gateway.http.upstream import Upstream, UpstreamAnswer
+from gateway.formats.values import ChatCall, CountTokens
+from gateway.http.upstream import Upstream
 from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
 from gateway.media.fetch import MediaFetch
@@ -41,13 +41,10 @@ from gateway.providers.contract import Keeper, Provider
 from ledger import clock
 from ledger.streams.channel import Shaping
 from ledger.streams.charge.events import Attempt
-from ledger.usage import Usage
 
 log = structlog.get_logger()
 
 _FAILURE_BYTES_MAX = 64 * 1024
-_COMMITTED_AFTER_MS = 10_000
-_COMMITTED_PIECES = 256
 _KNOWN_MAX = 10_000
 _UNSHAPED = Shaping()
 
@@ -223,10 +220,7 @@ class Failover:
         try:
             if answer.status != 200:
                 await self._raise_failure(opened, key_id)
-            if call.stream and _is_event_stream(answer):
-                await self._open_stream(opened, call, count_tokens)
-            else:
-                await self._open_whole(opened, call)
+            await open_answer(opened, call, count_tokens, self._upstream.idle_s)
         except Exception as fault:
             answer.close()
             opened.failure = _told_of(fault, opened)
@@ -249,55 +243,6 @@ class Failover:
             self._key_refused(opened.candidate, key_id)
         failure = opened.translator.classify_failure(answer.status, answer.headers, body)
         raise _with_status(failure, answer.status)
-
-    async def _open_whole(self, opened: Opened, call: ChatCall) -> None:
-        """Read it all, and see that the client can be told it, before anybody is committed."""
-        body = await opened.upstream.read()
-        try:
-            whole = opened.whole = opened.translator.whole(body)
-            if whole.answer.error is None:
-                opened.translator.told(call, whole, Usage())
-        except UnreadableAnswer as error:
-            raise UpstreamFailed("the provider's answer cannot be read") from error
-        if whole.answer.error is not None:
-            raise whole.answer.error
-
-    async def _open_stream(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
-        """Read on until something was generated, or the stream has ended well without."""
-        reader = opened.reader = opened.translator.stream(call, count_tokens)
-        opened.rest = _fed(reader, opened.upstream.pieces(), self._upstream.idle_s)
-        async for pieces in opened.rest:
-            opened.first += pieces
-            if reader.error is not None:
-                break
-            opened.ttft_ms = elapsed_ms(opened.started_s)
-            if reader.saw_content or reader.finished:
-                return
-            if opened.ttft_ms > _COMMITTED_AFTER_MS or len(opened.first) > _COMMITTED_PIECES:
-                return  # it thinks aloud: the client shall hear that somebody is there
-        opened.first += reader.finish()
-        if reader.error is not None and not reader.saw_content:
-            raise reader.error
-        if not reader.saw_content and not reader.finished:
-            raise UpstreamFailed("the provider's stream ended before it began")
-
-
-async def _fed(
-    reader: StreamReader, chunks: AsyncIterator[bytes], patience_s: float
-) -> AsyncIterator[list[Piece]]:
-    """What each chunk brings; a provider that only pings is as silent as one that says nothing.
-
-    Raises UpstreamFailed, UpstreamTimeout.
-    """
-    spoke_s = clock.monotonic_s()
-    async for chunk in chunks:
-        pieces = reader.feed(chunk)
-        now_s = clock.monotonic_s()
-        if any(piece.kind != "comment" for piece in pieces):
-            spoke_s = now_s
-        elif pieces and now_s - spoke_s > patience_s:
-            raise UpstreamTimeout("the provider stopped answering")
-        yield pieces
 
 
 def _failed(candidate: Candidate, failure: GatewayError, started_s: float) -> Attempt:
@@ -342,7 +287,3 @@ def _told_of(fault: Exception, opened: Opened) -> GatewayError:
     channel = str(opened.candidate.channel_id)
     log.error("failover.answer_not_understood", channel=channel, exc_info=fault)
     return UpstreamFailed("the provider's answer cannot be read")
-
-
-def _is_event_stream(answer: UpstreamAnswer) -> bool:
-    return answer.headers.get("content-type", "").startswith("text/event-stream")

@@ -82,7 +82,7 @@ def _expect_no_more(deadline: Deadline, reader: StreamReader, pieces: Sequence[P
 
 async def _batches(opened: Opened, reader: StreamReader) -> AsyncIterator[list[Piece]]:
     assert opened.rest is not None
-    yield opened.first
+    yield opened.take_first()
     async for pieces in opened.rest:
         yield pieces
     yield reader.finish()

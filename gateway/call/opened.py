@@ -59,6 +59,11 @@ class Opened:
     failure: GatewayError | None = None
     """What went wrong before there was anything to give; only where `is_spent`."""
 
+    def take_first(self) -> list[Piece]:
+        """The first pieces, which are kept no longer."""
+        first, self.first = self.first, []
+        return first
+
     @property
     def upstream_model(self) -> str:
         """The provider's own name for the model."""

@@ -5,21 +5,19 @@ infinities, numbers that would lose their value (floats beyond the double range,
 64 bits), lone surrogates, a byte order mark, and documents too deep or with too many values.
 """
 
-import asyncio
 import json
 import math
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
 
 from gateway.errors import InvalidRequest, RequestTooLarge
 from gateway.http.json_bounds import DEPTH_MAX, holds_more_values, is_too_deep
+from gateway.http.off_loop import Beside
 
 NODES_MAX = 200_000
 """Values in one document."""
-INLINE_MAX_BYTES = 64 * 1024
-"""Above this a parse takes long enough to be felt by the other requests of the process."""
 
 _NUMBER_MAX_CHARACTERS = 1_000
 _TOO_DEEP = f"The request body is nested more than {DEPTH_MAX} levels deep."
@@ -27,16 +25,12 @@ _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _INT64_MAX_CHARACTERS = 20
 _TOLD_KEY_MAX_CHARACTERS = 64
 
-# One thread: several would not parse faster under one interpreter lock, and each one more that
-# competes for it delays the event loop by another switch interval.
-_parser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="strict-json")
+_parsing = Beside("strict-json")
 
 
 async def parse_off_loop(body: bytes) -> dict[str, Any]:
     """`parse`, in a thread where the body is large enough to hold up the event loop."""
-    if len(body) <= INLINE_MAX_BYTES:
-        return parse(body)
-    return await asyncio.get_running_loop().run_in_executor(_parser, parse, body)
+    return await _parsing.run(len(body), partial(parse, body))
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from gateway.http.connections import KeptConnections
 log = structlog.get_logger()
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
+ANSWER_TOO_LARGE = "the provider's answer is too large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class _HttpAnswer:
             size += len(part)
             if size > ANSWER_BYTES_MAX:
                 self.close()
-                raise UpstreamFailed("the provider's answer is too large")
+                raise UpstreamFailed(ANSWER_TOO_LARGE)
         return b"".join(parts)
 
     async def pieces(self) -> AsyncIterator[bytes]:

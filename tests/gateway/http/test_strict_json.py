@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, InvalidRequest, RequestTooLarge
 from gateway.http import strict_json
+from gateway.http.off_loop import INLINE_MAX_BYTES
 
 WELL_FORMED_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -197,13 +198,13 @@ def test_any_bytes_are_read_or_refused_and_nothing_else(body: bytes) -> None:
         assert strict_json.parse(body) == json.loads(body)
 
 
-@pytest.mark.parametrize("length", [1, strict_json.INLINE_MAX_BYTES])
+@pytest.mark.parametrize("length", [1, INLINE_MAX_BYTES])
 def test_a_body_of_any_size_reads_alike_off_the_loop(length: int) -> None:
     body = json.dumps({"a": "x" * length}).encode()
     assert asyncio.run(strict_json.parse_off_loop(body)) == strict_json.parse(body)
 
 
 def test_a_large_malformed_body_is_refused_off_the_loop() -> None:
-    body = b'{"a":"' + b"x" * strict_json.INLINE_MAX_BYTES
+    body = b'{"a":"' + b"x" * INLINE_MAX_BYTES
     with pytest.raises(InvalidRequest):
         asyncio.run(strict_json.parse_off_loop(body))
