@@ -16,6 +16,7 @@ from ledger.streams.charge.events import (
     RefundIssued,
     Terms,
     UsageSettled,
+    paid_tries,
 )
 from ledger.streams.price import SALE, PriceSet
 from ledger.usage import Usage
@@ -47,10 +48,13 @@ class ChargeChecks:
             case UsageSettled() as settled:
                 yield from self._closed(event, settled)
                 yield from self._amount(settled)
+                yield from self._attempts(settled)
             case RefundIssued() as refund:
                 yield from self._closed(event, refund)
+                yield from self._attempts(refund)
             case ChargeAdjusted() as adjusted:
                 yield from self._adjusted(event, adjusted)
+                yield from self._attempts(adjusted)
             case PriceSet() as price:
                 self._prices.add(event.version, price)
             case _:
@@ -130,6 +134,15 @@ class ChargeChecks:
             yield "amount", f"there is no price version {terms.price_version} of {terms.model!r}"
         elif _lines(usage, price, service) != lines:
             yield "amount", f"the lines are not of price version {terms.price_version}"
+
+    def _attempts(self, event: UsageSettled | RefundIssued | ChargeAdjusted) -> Iterator[Problem]:
+        """What a try costs follows from what it used."""
+        for attempt, cost in paid_tries(event.attempts):
+            if attempt.usage is None:
+                yield "cost", f"a try costs {cost.amount_nanos} nanos and used nothing"
+                continue
+            service = event.terms.service if attempt.service is None else attempt.service
+            yield from self._cost(attempt.usage, attempt.upstream_model, cost, service)
 
     def _cost(
         self, usage: Usage, upstream_model: str, cost: Cost, service: str

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
+from msgspec.structs import replace
 
 from ledger.codec import decode
 from ledger.errors import LedgerError, OverBudget
@@ -102,6 +103,7 @@ class LawfulLog:
         self._connection = connection
         self._seals = LawfulSeals(connection) if is_sealed else None
         self._random = random.Random(seed)
+        self._spending = random.Random(seed)
         self._streams: dict[UUID, tuple[Stream, Any]] = {}
         self._open: dict[UUID, int] = {}  # and where it stands in the next
         self._open_list: list[UUID] = []
@@ -301,7 +303,7 @@ class LawfulLog:
         if chance < 0.05:
             return stream_id, charge.Extend(self._random.randrange(1, 50_000_000))
         if chance < 0.15:
-            attempts = (self._attempt("failed"), self._attempt("timeout"))
+            attempts = (self._spent(stream_id, "failed"), self._attempt("timeout"))
             return stream_id, charge.Refund(
                 "upstream_failed", "n1", self._boot, attempts[: self._random.randrange(3)], 20
             )
@@ -310,7 +312,7 @@ class LawfulLog:
     def _settle(self, stream_id: UUID) -> charge.Settle:
         terms = self._streams[stream_id][1].opening.terms
         answered = self._attempt("answered")
-        failed = (self._attempt("refused"),) if self._random.random() < 0.1 else ()
+        failed = (self._spent(stream_id, "failed"),) if self._random.random() < 0.1 else ()
         usage = Usage(
             input=self._random.randrange(3_000),
             cache_read=self._random.choice([0, 0, 1_024]),
@@ -429,6 +431,16 @@ class LawfulLog:
     def _attempt(self, outcome: str) -> Attempt:
         status = 200 if outcome == "answered" else 503
         return Attempt(channel_id=self._pick(self.channels), outcome=outcome, status=status)
+
+    def _spent(self, stream_id: UUID, outcome: str) -> Attempt:
+        """A try that failed; of every other one we know what it used."""
+        attempt, model = self._attempt(outcome), self._streams[stream_id][1].opening.terms.model
+        if self._spending.random() < 0.5:
+            return attempt
+        usage = Usage(input=self._spending.randrange(1, 3_000), calls=1)
+        amount_nanos = cost_nanos(usage, COSTS[f"upstream-{model}"])
+        cost = Cost(book=price.COST, price_version=1, amount_nanos=amount_nanos)
+        return replace(attempt, usage=usage, upstream_model=f"upstream-{model}", cost=cost)
 
     def _pick(self, choices: Sequence[T]) -> T:
         return self._random.choice(choices)

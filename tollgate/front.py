@@ -17,10 +17,10 @@ from gateway.call.charges.charge_store import ChargeStore
 from gateway.call.charges.leases import NodeLease
 from gateway.call.deadlines import Deadlines
 from gateway.call.failover import ChannelVault
+from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.parts import Parts
 from gateway.call.refusals import Refusals
 from gateway.call.relay import Relay, RelayLimits
-from gateway.call.tokenizer import Tokenizer
 from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.system_prompts import ChannelTexts

@@ -228,7 +228,11 @@ def _after(view: ChargeView, one: Recorded) -> ChargeView:
                 duration_ms=event.duration_ms,
             )
         case ChargeAdjusted():
-            return replace(view, adjustments=(*view.adjustments, (one.position, event)))
+            return replace(
+                view,
+                adjustments=(*view.adjustments, (one.position, event)),
+                attempts=(*view.attempts, *event.attempts),
+            )
         case _:
             assert_never(event)
 

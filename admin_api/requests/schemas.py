@@ -10,19 +10,46 @@ from admin_api.fields.inputs import format_moment, format_multiplier
 from admin_api.requests.operations import ChargeView, RefusalView
 from ledger.money import format_usd
 from ledger.pricing import Line
+from ledger.streams.charge.events import Attempt
+from ledger.usage import Usage
 from projections.views.request_log import RequestRow
 
 _MICROS_PER_NANO = 1_000_000
 
 
 class AttemptOutput(Output):
-    """One try at one channel; which one is told to operators only."""
+    """One try at one channel. Operators alone are told which one, and what it used and costs us
+    though nobody is charged for it.
+    """
 
     channel_id: UUID | None
     outcome: str
     status: int
     ttft_ms: int | None
     duration_ms: int
+    usage: dict[str, int] | None = None
+    cost: SignedAmount | None = None
+
+    @classmethod
+    def of(cls, attempt: Attempt, *, shows_channels: bool) -> Self:
+        """As it is told."""
+        output = cls(
+            channel_id=None,
+            outcome=attempt.outcome,
+            status=attempt.status,
+            ttft_ms=attempt.ttft_ms,
+            duration_ms=attempt.duration_ms,
+        )
+        if not shows_channels:
+            return output
+        usage, cost = attempt.usage, attempt.cost
+        return output.model_copy(
+            update={
+                "channel_id": attempt.channel_id,
+                "usage": None if usage is None else _counts(usage),
+                "cost": None if cost is None else format_usd(cost.amount_nanos),
+            }
+        )
 
 
 class LineOutput(Output):
@@ -123,13 +150,7 @@ class RequestOutput(Output):
             held=format_usd(view.held_nanos),
             cost=format_usd(view.cost_nanos),
             attempts=[
-                AttemptOutput(
-                    channel_id=attempt.channel_id if shows_channels else None,
-                    outcome=attempt.outcome,
-                    status=attempt.status,
-                    ttft_ms=attempt.ttft_ms,
-                    duration_ms=attempt.duration_ms,
-                )
+                AttemptOutput.of(attempt, shows_channels=shows_channels)
                 for attempt in view.attempts
             ],
             adjustments=[
@@ -232,7 +253,7 @@ def _settled(view: ChargeView, *, shows_channels: bool) -> dict[str, object]:
         "shortfall": format_usd(settlement.shortfall_nanos),
         "basis": settlement.basis,
         "ending": settlement.ending,
-        "usage": {kind: count for kind, count in settlement.usage.classes() if count},
+        "usage": _counts(settlement.usage),
         "lines": [LineOutput.of(line) for line in settlement.lines],
     }
     if shows_channels:
@@ -242,6 +263,11 @@ def _settled(view: ChargeView, *, shows_channels: bool) -> dict[str, object]:
             "anomaly": settlement.anomaly or None,
         }
     return settled
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    """What was used, by class; without what was not."""
+    return {kind: count for kind, count in usage.classes() if count}
 
 
 def _exact_usd(micro_nanos: int) -> str:

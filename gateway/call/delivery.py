@@ -1,17 +1,16 @@
 """Giving the answer to the client, and closing its charge before the client can see the end."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from uuid import UUID
 
 import structlog
 
 from gateway.call.deadlines import Deadline
 from gateway.call.forwarding import Delivering, Ending, pass_on
-from gateway.call.metering import Meter, Metered
+from gateway.call.metering.meter import Meter, Metered
+from gateway.call.metering.provider_costs import ProviderCosts
+from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.opened import Opened, elapsed_ms
 from gateway.call.opening import whole_told
-from gateway.call.tokenizer import Tokenizer
 from gateway.errors import (
     GatewayError,
     InternalError,
@@ -24,21 +23,11 @@ from gateway.formats.values import Answer
 from gateway.http.exchange import header_list
 from gateway.stored_responses.keeping import AnsweredBy, Keeping
 from gateway.stored_responses.store import StoredResponses
-from ledger import clock
-from ledger.pricing import (
-    STANDARD,
-    cost_nanos,
-    dearest_service,
-)
-from ledger.streams.charge.events import Cost
-from ledger.streams.charge.rules import Settle
-from ledger.streams.price import PriceSet
+from ledger.pricing import STANDARD, dearest_service
+from ledger.streams.charge.rules import Settle, uncharged_attempts
 from ledger.usage import Usage
 
 log = structlog.get_logger()
-
-CostPrice = Callable[[UUID, str, int], tuple[int, PriceSet] | None]
-"""As `Configuration.cost_price`."""
 
 _JSON = [(b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store")]
 _EVENT_STREAM = [
@@ -49,8 +38,7 @@ _EVENT_STREAM = [
 _LOST_BYTES_MAX = 1_024
 _DRAINED = "client_gone_drained"
 UNPRICED_SERVICE = "unpriced_service"
-UNPRICED_COST = "unpriced_cost_service"
-"""Anomalies: a service that answered has no price of ours, or none in the book of costs."""
+"""Anomaly: a service that answered has no price of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +57,12 @@ class Delivery:
         client_format: Format,
         tokenizer: Tokenizer,
         drains: Drains,
-        cost_price: CostPrice,
+        costs: ProviderCosts,
         kept: StoredResponses,
     ) -> None:
         self._format = client_format
         self._kept = kept
-        self._cost_price = cost_price
+        self._costs = costs
         self._meter = Meter(client_format, tokenizer)
         self._drains = drains
         self._draining: set[Deadline] = set()
@@ -122,8 +110,9 @@ class Delivery:
         metered = await self._meter.so_far(one.call, one.charge.opening, one.opened)
         body = await whole_told(one.opened, one.call, whole, metered.usage)
         if one.call.keeps and not await self._remember(one, metered.usage, answer, body):
-            attempts = one.opened.final_attempts("cut")
-            await one.charge.refund_in_time("undelivered", attempts, attempts[-1].duration_ms)
+            unsettled = self._settle(one, metered, "undelivered")
+            attempts = uncharged_attempts(unsettled, one.charge.opening.terms)
+            await one.charge.refund_in_time("undelivered", attempts, unsettled.duration_ms)
             raise Overloaded("where the answer is kept could not be recorded", retry_after_s=5)
         if not await one.charge.settle_in_time(self._settle(one, metered, "complete")):
             one.charge.give_back_when_settled()
@@ -197,7 +186,7 @@ class Delivery:
         opening, opened = one.charge.opening, one.opened
         channel_id, upstream_model = opened.candidate.channel_id, opened.upstream_model
         service, anomaly = _billed_service(one, metered)
-        cost, cost_anomaly = self._cost(channel_id, upstream_model, metered.usage, service)
+        cost, cost_anomaly = self._costs.of(channel_id, upstream_model, metered.usage, service)
         return Settle(
             usage=metered.usage,
             price=one.price,
@@ -215,21 +204,6 @@ class Delivery:
             service=service,
             cost=cost,
         )
-
-    def _cost(
-        self, channel_id: UUID, upstream_model: str, usage: Usage, service: str
-    ) -> tuple[Cost | None, str]:
-        """What the provider takes by the book in force now, where there is one; and whether that
-        book does not know the service.
-        """
-        found = self._cost_price(channel_id, upstream_model, clock.now_us())
-        if found is None:
-            return None, ""
-        version, event = found
-        is_known = service == STANDARD or service in event.price.services
-        amount_nanos = cost_nanos(usage, event.price, service)
-        cost = Cost(book=event.book, price_version=version, amount_nanos=amount_nanos)
-        return cost, "" if is_known else UNPRICED_COST
 
     def _begin_drain(self, deadline: Deadline) -> None:
         """The client left: read on for the provider's usage, within bounds."""

@@ -7,12 +7,12 @@ read, or the first content of a stream. Until then its failure costs the client 
 import contextlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from uuid import UUID
 
 import structlog
 from msgspec.structs import replace
 
 from gateway.call.deadlines import Deadline
+from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.call.opened import Opened, Unanswered, elapsed_ms
 from gateway.call.opening import open_answer
 from gateway.channels.key_refusals import KeyRefused
@@ -22,16 +22,17 @@ from gateway.channels.system_prompts import ChannelTexts
 from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
 from gateway.errors import (
     GatewayError,
+    InternalError,
     InvalidRequest,
     MediaUnavailable,
     Overloaded,
     UpstreamFailed,
     UpstreamRefused,
-    UpstreamTimeout,
 )
 from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
 from gateway.formats.values import ChatCall, CountTokens
+from gateway.http.lenient_json import UnreadableAnswer
 from gateway.http.upstream import Upstream
 from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
@@ -88,6 +89,7 @@ class Failover:
         vault: ChannelVault,
         key_refused: KeyRefused,
         egress: Egress,
+        costs: ProviderCosts,
     ) -> None:
         self._own_format = own_format
         self._translators = translators
@@ -96,6 +98,7 @@ class Failover:
         self._vault = vault
         self._key_refused = key_refused
         self._egress = egress
+        self._costs = costs
         self._known: dict[int, _ChosenFormat] = {}
 
     async def first_answer(
@@ -112,12 +115,14 @@ class Failover:
         media = MediaFetch(self._egress)
         for candidate in order:
             started_s = clock.monotonic_s()
+            opened: Opened | None = None
             try:
                 async with deadline.guard():
                     written = await self._written(call, candidate, media)
-                    opened = await self._ask(call, candidate, written, count_tokens)
+                    opened = await self._ask(call, candidate, written)
+                    await self._begin(opened, call, count_tokens)
             except TimeoutError as reached:
-                attempts.append(_cut_short(candidate, started_s))
+                attempts.append(self._costs.cut_short(candidate, started_s, opened, call.service))
                 raise Unanswered(deadline.error, attempts) from reached
             except MediaUnavailable as unavailable:
                 error = unavailable  # nobody was asked; another may fetch it by itself
@@ -125,13 +130,18 @@ class Failover:
             except Overloaded as ours:
                 raise Unanswered(ours, attempts) from ours  # no provider did anything wrong
             except GatewayError as failure:
-                error, spent = failure, None
+                error = failure
+            except Exception as fault:
+                log.exception("failover.failed_here", channel=str(candidate.channel_id))
+                raise Unanswered(InternalError("something went wrong here"), attempts) from fault
             else:
                 opened.attempts = tuple(attempts)
-                if opened.failure is None:
-                    return opened
-                error, spent = opened.failure, opened
-            attempts.append(_failed(candidate, error, started_s))
+                return opened
+            spent = opened if opened is not None and opened.is_spent else None
+            if spent is not None:
+                spent.attempts, spent.failure = tuple(attempts), error
+            failed = self._costs.failed(candidate, error, started_s, opened, call.service)
+            attempts.append(failed)
             if isinstance(error, UpstreamRefused):
                 break
         raise Unanswered(error, attempts, spent)
@@ -191,9 +201,8 @@ class Failover:
             outgoing = translator.outgoing(replace(call, fetched=media.fetched), asking)
         return _Written(spoken_here, translator, asking, outgoing)
 
-    async def _ask(
-        self, call: ChatCall, candidate: Candidate, written: "_Written", count_tokens: CountTokens
-    ) -> Opened:
+    async def _ask(self, call: ChatCall, candidate: Candidate, written: "_Written") -> Opened:
+        """What the candidate begins to answer."""
         started_s = clock.monotonic_s()
         provider = self._providers[candidate.type]
         spoken_here, translator, asking, outgoing = written
@@ -217,21 +226,25 @@ class Failover:
             candidate, translator, answer, (), started_s, elapsed_ms(started_s), asking, spoken_here
         )
         opened.key_id, opened.losses = key_id, outgoing.losses
+        return opened
+
+    async def _begin(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
+        """Read until there is something to give. Raises a GatewayError where there never will be;
+        what was read by then stays in `opened`.
+        """
+        answer = opened.upstream
         try:
             if answer.status != 200:
-                await self._raise_failure(opened, key_id)
+                await self._raise_failure(opened)
             await open_answer(opened, call, count_tokens, self._upstream.idle_s)
         except Exception as fault:
             answer.close()
-            opened.failure = _told_of(fault, opened)
-            if not opened.is_spent:
-                raise opened.failure from fault
+            raise _told_of(fault, opened) from fault
         except BaseException:
             answer.close()
             raise
-        return opened
 
-    async def _raise_failure(self, opened: Opened, key_id: UUID | None) -> None:
+    async def _raise_failure(self, opened: Opened) -> None:
         answer = opened.upstream
         body = b""
         async for piece in answer.pieces():
@@ -239,31 +252,12 @@ class Failover:
             if len(body) > _FAILURE_BYTES_MAX:
                 break
         answer.close()
-        if answer.status == 401 and key_id is not None:
-            self._key_refused(opened.candidate, key_id)
+        if answer.status == 401 and opened.key_id is not None:
+            self._key_refused(opened.candidate, opened.key_id)
+        with contextlib.suppress(UnreadableAnswer):
+            opened.failed_answer = opened.translator.read_answer(body)
         failure = opened.translator.classify_failure(answer.status, answer.headers, body)
         raise _with_status(failure, answer.status)
-
-
-def _failed(candidate: Candidate, failure: GatewayError, started_s: float) -> Attempt:
-    if isinstance(failure, UpstreamRefused):
-        outcome = "refused"
-    elif isinstance(failure, UpstreamTimeout):
-        outcome = "timeout"
-    else:
-        outcome = "failed"
-    return Attempt(
-        channel_id=candidate.channel_id,
-        outcome=outcome,
-        status=getattr(failure, "upstream_status", 0),
-        duration_ms=elapsed_ms(started_s),
-    )
-
-
-def _cut_short(candidate: Candidate, started_s: float) -> Attempt:
-    return Attempt(
-        channel_id=candidate.channel_id, outcome="cut", duration_ms=elapsed_ms(started_s)
-    )
 
 
 def _known_variant(call: ChatCall, provider: Provider) -> str:

@@ -1,4 +1,4 @@
-"""The answer of the candidate that delivers, and what is known where nobody answered."""
+"""The answer of a candidate, as far as it has come, and what is known where nobody answered."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Unanswered(Exception):
 
 @dataclass(slots=True)
 class Opened:
-    """The answer of the candidate that delivers: whole, or a stream with its first pieces."""
+    """What a candidate answers: whole, or a stream with its first pieces."""
 
     candidate: Candidate
     translator: Translator
@@ -56,6 +56,8 @@ class Opened:
     reader: StreamReader | None = None
     first: list[Piece] = field(default_factory=list)
     rest: AsyncIterator[list[Piece]] | None = None
+    failed_answer: Answer | None = None
+    """What the body of a status other than 200 tells besides its error."""
     failure: GatewayError | None = None
     """What went wrong before there was anything to give; only where `is_spent`."""
 

@@ -7,8 +7,8 @@ from gateway.call.charges.charge_book import ChargeBook
 from gateway.call.charges.leases import NodeLease
 from gateway.call.deadlines import Deadlines
 from gateway.call.failover import ChannelVault
+from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.refusals import Refusals
-from gateway.call.tokenizer import Tokenizer
 from gateway.channels.key_refusals import KeyRefused
 from gateway.formats.contract import ProviderFormat
 from gateway.http.upstream import Upstream

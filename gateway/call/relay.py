@@ -13,6 +13,7 @@ from gateway.call.deadlines import Deadline
 from gateway.call.delivery import Delivery, Drains
 from gateway.call.failover import Failover
 from gateway.call.forwarding import Delivering
+from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.call.opened import Unanswered, elapsed_ms
 from gateway.call.parts import Parts
 from gateway.channels.routing import in_order
@@ -69,6 +70,7 @@ class Relay:
         self._trusted_proxies = trusted_proxies
         self._limits = limits
         translators = Translators(client_format, parts.formats)
+        costs = ProviderCosts(parts.configuration.cost_price)
         self._failover = Failover(
             client_format.name,
             translators,
@@ -77,11 +79,11 @@ class Relay:
             parts.vault,
             parts.key_refused,
             parts.egress,
+            costs,
         )
         self._admissions = Admissions(client_format, parts, self._failover)
-        cost_price = parts.configuration.cost_price
         self._delivery = Delivery(
-            client_format, parts.tokenizer, limits.drains, cost_price, parts.stored_responses
+            client_format, parts.tokenizer, limits.drains, costs, parts.stored_responses
         )
 
     async def serve(self, exchange: Exchange, path: PathArguments | None = None) -> None:

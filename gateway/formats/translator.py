@@ -6,6 +6,7 @@ client.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -93,6 +94,10 @@ class Translator(Protocol):
         """A reader for the provider's stream; its pieces are the client's."""
         ...
 
+    def read_answer(self, body: bytes) -> Answer:
+        """What a body tells, whatever its status: usage too. Raises UnreadableAnswer."""
+        ...
+
     def classify_failure(
         self, status: int, headers: Mapping[str, str], body: bytes
     ) -> GatewayError:
@@ -129,6 +134,7 @@ class PassingThrough:
         translation = own_format.translation
         # Asked once: to ask it of a protocol costs more than all the rest of passing through.
         self._fitting = translation if isinstance(translation, FittingTranslation) else None
+        self.read_answer = partial(_answer, own_format)
         self.classify_failure = own_format.classify_failure
         self.stream = own_format.stream
 
@@ -176,6 +182,7 @@ class Translating:
         self._client = client
         self._provider = provider
         self._tells_thoughts_as_text = tells_thoughts_as_text
+        self.read_answer = partial(_answer, provider)
         self.classify_failure = provider.classify_failure
 
     def outgoing(self, call: ChatCall, asking: Asking) -> Outgoing:

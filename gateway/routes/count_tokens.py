@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.call.callers import identify
-from gateway.call.tokenizer import Tokenizer
+from gateway.call.metering.tokenizer import Tokenizer
 from gateway.errors import GatewayError
 from gateway.formats.contract import Format
 from gateway.formats.values import ChatCall

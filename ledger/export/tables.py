@@ -13,7 +13,13 @@ import msgspec
 
 from ledger.export.selection import What
 from ledger.export.source import Stored
-from ledger.streams.charge.events import ChargeAdjusted, LateUsage, RefundIssued, UsageSettled
+from ledger.streams.charge.events import (
+    ChargeAdjusted,
+    LateUsage,
+    RefundIssued,
+    UsageSettled,
+    paid_tries,
+)
 from ledger.usage import CLASSES, Usage
 
 Kind = Literal["integer", "nanos", "usd", "moment", "word", "text", "id", "json", "digest"]
@@ -129,6 +135,7 @@ def _charge_row(
     usage = None if isinstance(event, RefundIssued) else event.usage
     lines = () if isinstance(event, RefundIssued) else event.lines
     service = None if answered is None else answered.service
+    tried_nanos = sum(paid.amount_nanos for _, paid in paid_tries(event.attempts))
     return (
         one.position,
         one.recorded_at,
@@ -160,6 +167,8 @@ def _charge_row(
         msgspec.json.encode(lines).decode(),
         None if settled is None else settled.ttft_ms,
         None if isinstance(event, ChargeAdjusted) else event.duration_ms,
+        tried_nanos,
+        tried_nanos,
     )
 
 
@@ -240,6 +249,8 @@ _CHARGES = Table(
         Column("lines", "json", "what the amount was computed from, see ledger/README.md"),
         Column("ttft_ms", "integer", "until the first token"),
         Column("duration_ms", "integer", "until the end"),
+        Column("tries_cost_nanos", "nanos", "what providers take for tries that nobody pays for"),
+        Column("tries_cost_usd", "usd", "the same, in USD"),
     ),
     _charge_rows,
 )

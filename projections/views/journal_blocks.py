@@ -137,14 +137,14 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="journal_blocks",
-    version=2,
+    version=3,
     tables=(TABLE,),
     folds_every_stream=True,
     rows_are_of="stretch",
     looks_at={
         QuotaReserved: members("hold_nanos"),
-        UsageSettled: members("released_nanos charged_nanos cost"),
-        RefundIssued: members("released_nanos"),
+        UsageSettled: members("released_nanos charged_nanos cost attempts"),
+        RefundIssued: members("released_nanos attempts"),
     },
     uses_places=members(""),
 )

@@ -6,7 +6,7 @@ how long the prompt was), so that an amount can be split by class exactly, after
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,13 @@ from psycopg import AsyncConnection
 
 from ledger.pricing import prompt_tokens
 from ledger.store.reader import Recorded
-from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
+from ledger.streams.charge.events import (
+    Attempt,
+    ChargeAdjusted,
+    Cost,
+    RefundIssued,
+    UsageSettled,
+)
 from ledger.usage import Usage, summed
 from projections.contract import Key, Projection, Row, Table, beginning, members
 from projections.reading import list_rows
@@ -36,7 +42,8 @@ class UpstreamRow(Row, frozen=True):
 
     cost_book and cost_version are empty and 0 for calls without a cost, and for tries that
     failed (`failed_attempts`): whose model is told only where the same channel answered in the
-    end. cost_nanos is the sum of what the events say, each rounded for itself.
+    end. A try of which we know what it used is a request: its provider bills it. cost_nanos is
+    the sum of what the events say, each rounded for itself.
     """
 
     day: datetime
@@ -79,49 +86,45 @@ _KEY = (
 
 def touches(event: Recorded) -> tuple[Key, ...]:
     """The row of what was delivered, and those of tries that failed."""
+    told = event.event
+    assert isinstance(told, UsageSettled | RefundIssued | ChargeAdjusted)
     day = beginning(event.recorded_at, DAY_MINUTES)
-    match event.event:
-        case UsageSettled() as settled:
-            keys = {_delivered(day, settled): None}
-            if len(settled.attempts) > 1:
-                for attempt in settled.attempts:
-                    if attempt.outcome != "answered":
-                        keys[_failed(day, attempt.channel_id, settled)] = None
-            return tuple(keys)
-        case RefundIssued(attempts=attempts):
-            return tuple(dict.fromkeys(_failed(day, each.channel_id, None) for each in attempts))
-        case ChargeAdjusted(reason="late_usage", usage=Usage() as usage, terms=terms):
-            band = _band(usage)
-            return ((day, NO_CHANNEL, terms.model, terms.service, "", 0, band),)
-        case _:
-            return ()
+    own = _own(day, told)
+    if isinstance(told, UsageSettled) and len(told.attempts) <= 1:  # nearly always
+        assert own is not None
+        return (own,)
+    keys = dict.fromkeys([own] if own is not None else [])
+    keys |= dict.fromkeys(_tried(day, told, each) for each in _tries(told))
+    return tuple(keys)
 
 
 def fold(key: Key, row: UpstreamRow | None, events: Sequence[Recorded]) -> UpstreamRow:
     """Adds what the events say to the sums."""
     row = row or UpstreamRow(*key)  # type: ignore[arg-type]  # as `touches` made it
-    failed, delivered = 0, list[UsageSettled]()
+    failed = estimated = cost_nanos = 0
     used: list[Usage] = []
     for event in events:
-        closing = event.event
-        if isinstance(closing, ChargeAdjusted):
-            assert closing.usage is not None
-            used.append(closing.usage)
+        told = event.event
+        assert isinstance(told, UsageSettled | RefundIssued | ChargeAdjusted)
+        is_alone = isinstance(told, UsageSettled) and len(told.attempts) <= 1
+        if is_alone or _own(row.day, told) == key:
+            assert not isinstance(told, RefundIssued)
+            assert told.usage is not None
+            used.append(told.usage)
+            if isinstance(told, UsageSettled):
+                estimated += told.basis == "estimated"
+                cost_nanos += told.cost.amount_nanos if told.cost else 0
+        if is_alone:
             continue
-        assert isinstance(closing, UsageSettled | RefundIssued)
-        settled = closing if isinstance(closing, UsageSettled) else None
-        if settled is not None and len(settled.attempts) <= 1:
-            delivered.append(settled)
-            continue
-        failed += sum(
-            attempt.outcome != "answered" and _failed(row.day, attempt.channel_id, settled) == key
-            for attempt in closing.attempts
-        )
-        if settled is not None and _delivered(row.day, settled) == key:
-            delivered.append(settled)
-    used += [settled.usage for settled in delivered]
-    estimated = sum(settled.basis == "estimated" for settled in delivered)
-    cost_nanos = sum(settled.cost.amount_nanos for settled in delivered if settled.cost)
+        for attempt in _tries(told):
+            if _tried(row.day, told, attempt) != key:
+                continue
+            if attempt.usage is None:
+                failed += 1
+                continue
+            used.append(attempt.usage)
+            estimated += attempt.basis == "estimated"
+            cost_nanos += attempt.cost.amount_nanos if attempt.cost else 0
     return replace(
         row,
         requests=row.requests + len(used),
@@ -132,12 +135,44 @@ def fold(key: Key, row: UpstreamRow | None, events: Sequence[Recorded]) -> Upstr
     )
 
 
+def _own(day: datetime, told: UsageSettled | RefundIssued | ChargeAdjusted) -> Key | None:
+    """The row of what was delivered, or came late; None where that is nothing."""
+    match told:
+        case UsageSettled():
+            return _delivered(day, told)
+        case ChargeAdjusted(reason="late_usage", usage=Usage() as usage, terms=terms):
+            return (day, NO_CHANNEL, terms.model, terms.service, "", 0, _band(usage))
+        case _:
+            return None
+
+
+def _tries(told: UsageSettled | RefundIssued | ChargeAdjusted) -> Iterator[Attempt]:
+    """The tries that did not answer, or whose answer is charged to nobody."""
+    for attempt in told.attempts:
+        if attempt.outcome != "answered" or attempt.usage is not None:
+            yield attempt
+
+
+def _tried(
+    day: datetime, told: UsageSettled | RefundIssued | ChargeAdjusted, attempt: Attempt
+) -> Key:
+    """The row of a try: beside what was delivered where we know what it used, else apart."""
+    if attempt.usage is None:
+        settled = told if isinstance(told, UsageSettled) else None
+        return _failed(day, attempt.channel_id, settled)
+    service = told.terms.service if attempt.service is None else attempt.service
+    place = (day, attempt.channel_id, attempt.upstream_model, service)
+    return (*place, *_priced(attempt.cost), _band(attempt.usage))
+
+
 def _delivered(day: datetime, settled: UsageSettled) -> Key:
     service = settled.terms.service if settled.service is None else settled.service
-    cost = settled.cost
-    book, version = ("", 0) if cost is None else (cost.book, cost.price_version)
-    band = _band(settled.usage)
-    return (day, settled.channel_id, settled.upstream_model, service, book, version, band)
+    place = (day, settled.channel_id, settled.upstream_model, service)
+    return (*place, *_priced(settled.cost), _band(settled.usage))
+
+
+def _priced(cost: Cost | None) -> tuple[str, int]:
+    return ("", 0) if cost is None else (cost.book, cost.price_version)
 
 
 def _failed(day: datetime, channel_id: UUID, settled: UsageSettled | None) -> Key:
@@ -160,11 +195,11 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="upstream_daily",
-    version=2,
+    version=3,
     tables=(TABLE,),
     looks_at={
         UsageSettled: members("terms usage service cost basis channel_id upstream_model attempts"),
-        RefundIssued: members("attempts"),
+        RefundIssued: members("terms attempts"),
     },
     uses_places=members("recorded_at"),
 )

@@ -2,7 +2,8 @@
 group.
 
 Quarters, because every time zone's hours and days begin at one: so they add up to those of any
-zone. A call counts in the quarter it was closed in, an adjustment in the one it was made in.
+zone. A call counts in the quarter it was closed in, an adjustment in the one it was made in. What a
+try cost that nobody is charged for counts at the channel that was tried, without its tokens.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,12 @@ from msgspec.structs import replace
 from psycopg import AsyncConnection, sql
 
 from ledger.store.reader import Recorded
-from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
+from ledger.streams.charge.events import (
+    ChargeAdjusted,
+    RefundIssued,
+    UsageSettled,
+    paid_tries,
+)
 from ledger.usage import CLASSES, Usage, summed
 from projections.contract import Key, Projection, Row, Table, beginning, members
 from projections.reading import where_equal
@@ -31,7 +37,7 @@ class UsageRow(Row, frozen=True):
     """One quarter of one combination; counts by class as in `ledger.usage`.
 
     charged_nanos includes adjustments. requests - costed_requests is of how many the provider's
-    price is not known; cost_nanos is that of the others, and of usage that came late.
+    price is not known; cost_nanos is that of the others, of usage that came late, and of tries.
     """
 
     quarter: datetime
@@ -67,21 +73,32 @@ _KEY = ("quarter", "account_id", "key_id", "model", "channel_id", "group_name")
 
 
 def touches(event: Recorded) -> tuple[Key, ...]:
-    """The one combination that the closing event, or the adjustment, belongs to."""
-    closing = event.event
-    match closing:
-        case UsageSettled(channel_id=channel_id):
-            pass
-        case RefundIssued(attempts=attempts):
-            channel_id = attempts[-1].channel_id if attempts else NO_CHANNEL
-        case ChargeAdjusted(channel_id=answered, late=late):
-            channel_id = answered or (late.channel_id if late else NO_CHANNEL)
-        case _:
-            return ()
+    """The combination that the event belongs to, and those of tries that cost something."""
+    told = event.event
+    assert isinstance(told, UsageSettled | RefundIssued | ChargeAdjusted)
     quarter = beginning(event.recorded_at, QUARTER_MINUTES)
-    terms = closing.terms
-    key = (quarter, closing.account_id, closing.key_id, terms.model, channel_id, terms.group)
-    return (key,)
+    own = _place(quarter, told, _channel(told))
+    if not (tries := paid_tries(told.attempts)):  # nearly always
+        return (own,)
+    tried = [_place(quarter, told, attempt.channel_id) for attempt, _ in tries]
+    return tuple(dict.fromkeys([own, *tried]))
+
+
+def _place(
+    quarter: datetime, told: UsageSettled | RefundIssued | ChargeAdjusted, channel_id: UUID
+) -> Key:
+    terms = told.terms
+    return (quarter, told.account_id, told.key_id, terms.model, channel_id, terms.group)
+
+
+def _channel(told: UsageSettled | RefundIssued | ChargeAdjusted) -> UUID:
+    match told:
+        case UsageSettled(channel_id=channel_id):
+            return channel_id
+        case RefundIssued(attempts=attempts):
+            return attempts[-1].channel_id if attempts else NO_CHANNEL
+        case ChargeAdjusted(channel_id=answered, late=late):
+            return answered or (late.channel_id if late else NO_CHANNEL)
 
 
 def fold(key: Key, row: UsageRow | None, events: Sequence[Recorded]) -> UsageRow:
@@ -91,7 +108,8 @@ def fold(key: Key, row: UsageRow | None, events: Sequence[Recorded]) -> UsageRow
     charged, shortfall = row.charged_nanos, row.shortfall_nanos
     costed, cost = row.costed_requests, row.cost_nanos
     used: list[Usage] = []
-    for event in events:
+    own, tries_nanos = _parted(events, row.channel_id)
+    for event in own:
         match event.event:
             case UsageSettled() as settled:
                 requests += 1
@@ -121,9 +139,23 @@ def fold(key: Key, row: UsageRow | None, events: Sequence[Recorded]) -> UsageRow
         charged_nanos=charged,
         shortfall_nanos=shortfall,
         costed_requests=costed,
-        cost_nanos=cost,
+        cost_nanos=cost + tries_nanos,
         **{kind: getattr(row, kind) + count for kind, count in summed(used).items()},
     )
+
+
+def _parted(events: Sequence[Recorded], channel_id: UUID) -> tuple[list[Recorded], int]:
+    """The events that belong to a channel, and what tries there cost, in nanodollars."""
+    own: list[Recorded] = []
+    tries_nanos = 0
+    for event in events:
+        told = event.event
+        assert isinstance(told, UsageSettled | RefundIssued | ChargeAdjusted)
+        tries = paid_tries(told.attempts)
+        if not tries or _channel(told) == channel_id:
+            own.append(event)
+        tries_nanos += sum(paid.amount_nanos for one, paid in tries if one.channel_id == channel_id)
+    return own, tries_nanos
 
 
 TABLE = Table(
@@ -137,12 +169,12 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="usage_quarter_hours",
-    version=1,
+    version=2,
     tables=(TABLE,),
     rows_are_of="account",
     looks_at={
         UsageSettled: members(
-            "account_id key_id terms channel_id charged_nanos shortfall_nanos usage cost"
+            "account_id key_id terms channel_id charged_nanos shortfall_nanos usage cost attempts"
         ),
         RefundIssued: members("account_id key_id terms attempts"),
     },

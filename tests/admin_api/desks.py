@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx2
 from fastapi import FastAPI
+from msgspec.structs import replace
 from psycopg_pool import AsyncConnectionPool
 
 from admin_api.channels.types import ChannelSetting, ChannelType
@@ -128,7 +129,9 @@ class OpenDesk:
         token: str = answer.json()["token"]
         return token
 
-    async def settled_call(self, account_id: str, key_id: str) -> UUID:
+    async def settled_call(
+        self, account_id: str, key_id: str, *tries: Attempt, **changes: object
+    ) -> UUID:
         """The id of a call that was reserved and settled: 1,000 in, 100 out, at 1 and 2 USD."""
         handle, stream_id = self.desk.ledger.handle, charge_id()
         cover = Cover(account_id=UUID(account_id), key_id=UUID(key_id))
@@ -151,9 +154,10 @@ class OpenDesk:
             ending="stop",
             channel_id=channel_id,
             upstream_model="upstream-m",
-            attempts=(Attempt(channel_id=channel_id, outcome="answered", status=200),),
+            attempts=(*tries, Attempt(channel_id=channel_id, outcome="answered", status=200)),
             **node,
         )
+        closing = replace(closing, **changes)
         await handle(charge.STREAM, stream_id, closing)
         return stream_id
 

@@ -170,7 +170,20 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
     )
     line = Line(kind="output", units=5, price_nanos=7, per_units=1_000_000)
     usage = Usage(input=1, cache_read=2, output=5, reasoning=3, calls=1)
-    attempt = Attempt(channel_id=CHANNEL, outcome="failed", status=500, ttft_ms=1, duration_ms=2)
+    cost = Cost(book="cost", price_version=2, amount_nanos=3)
+    attempt = Attempt(
+        channel_id=CHANNEL,
+        outcome="failed",
+        status=500,
+        ttft_ms=1,
+        duration_ms=2,
+        usage=usage,
+        basis="estimated",
+        upstream_model="m",
+        service="batch",
+        cost=cost,
+        anomaly="usage_implausible",
+    )
     cover = Cover(
         account_id=account, key_id=key, overdraft_nanos=100, key_limit_nanos=99, windows=(window,)
     )
@@ -193,7 +206,7 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
             usage=usage,
             lines=(line,),
             service="batch",
-            cost=Cost(book="cost", price_version=2, amount_nanos=3),
+            cost=cost,
             basis="measured",
             ending="complete",
             channel_id=CHANNEL,
@@ -213,11 +226,12 @@ def _charge(account: UUID, key: UUID) -> list[Event]:
                 channel_id=CHANNEL,
                 upstream_model="m",
                 service="flex",
-                cost=Cost(book="cost", price_version=2, amount_nanos=3),
+                cost=cost,
             ),
             overdraft_nanos=100,
             channel_id=CHANNEL,
             upstream_model="m",
+            attempts=(attempt,),
             actor="a",
         ),
     ]

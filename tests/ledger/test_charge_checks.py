@@ -1,6 +1,7 @@
 """Charges are checked by the price of the service that answered, and costs by their book."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,7 +12,14 @@ from ledger.ids import derived_id
 from ledger.pricing import Price, Schedule, price_lines
 from ledger.store.reader import Recorded
 from ledger.streams.charge import rules
-from ledger.streams.charge.events import Cost, Cover, LateUsage, Terms, UsageSettled
+from ledger.streams.charge.events import (
+    Attempt,
+    Cost,
+    Cover,
+    LateUsage,
+    Terms,
+    UsageSettled,
+)
 from ledger.streams.contract import Event
 from ledger.streams.price import COST, PriceSet
 from ledger.usage import Usage
@@ -173,3 +181,56 @@ def test_usage_that_came_late_is_checked_as_well(is_right: bool) -> None:
             ("cost", "100000 nanos, the book 'cost' says 300000"),
         ]
     )
+
+
+USED = Attempt(
+    channel_id=CHANNEL, outcome="failed", usage=USAGE, upstream_model="up", cost=taken(300_000)
+)
+
+
+@pytest.mark.parametrize("name", ["settled", "refunded", "late"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, None),
+        ({"service": "flex", "cost": taken(100_000)}, None),
+        ({"usage": None, "cost": None}, None),
+        ({"cost": taken(300_001)}, "300001 nanos, the book 'cost' says 300000"),
+        ({"cost": taken(-1)}, "-1 nanos, the book 'cost' says 300000"),
+        ({"usage": Usage(input=999)}, "300000 nanos, the book 'cost' says 299700"),
+        ({"upstream_model": ""}, "there is no version 1 in the book 'cost'"),
+        ({"usage": None}, "a try costs 300000 nanos and used nothing"),
+    ],
+)
+def test_a2_what_a_try_costs_follows_from_what_it_used(
+    name: str, changes: dict[str, Any], said: str | None
+) -> None:
+    tries = (USED, msgspec.structs.replace(USED, **changes))
+    opening, settled = called()
+    state = rules.evolve(rules.Charge(), opening)  # type: ignore[arg-type]
+    (refund,) = rules.decide(state, rules.Refund("upstream_error", "n", BOOT, tries))
+    events: list[Event] = [opening, refund]
+    if name == "settled":
+        events = [opening, msgspec.structs.replace(settled, attempts=tries)]
+    elif name == "late":
+        state = rules.evolve(state, refund)  # type: ignore[arg-type]
+        adjust = rules.Adjust(BOOT, 0, "late_usage", "node:n", attempts=tries)
+        events = [
+            opening,
+            msgspec.structs.replace(refund, attempts=()),
+            *rules.decide(state, adjust),
+        ]
+    assert checked(*events) == ([] if said is None else [("cost", said)])
+
+
+def test_a21_a_settlement_that_comes_to_nothing_tells_who_was_paid_for_what() -> None:
+    answered = Attempt(channel_id=CHANNEL, outcome="answered", status=200)
+    given = msgspec.structs.replace(settle("flex", taken(100_000)), attempts=(USED, answered))
+    terms = Terms(model="m", group="default", price_version=1)
+    first, last = rules.uncharged_attempts(given, terms)
+    assert first == USED
+    assert (last.outcome, last.usage, last.cost) == ("answered", USAGE, taken(100_000))
+    assert (last.upstream_model, last.service, last.basis) == ("up", "flex", "measured")
+    flex = msgspec.structs.replace(terms, service="flex")
+    assert rules.uncharged_attempts(given, flex)[1].service is None
+    assert rules.uncharged_attempts(settle(None, None), terms) == ()

@@ -34,7 +34,13 @@ from ledger.store.reader import read_state
 from ledger.store.writer import Appended
 from ledger.streams.charge import rules
 from ledger.streams.charge.billing import bill
-from ledger.streams.charge.events import AdjustmentReason, Attempt, ChargeEvent, UsageSettled
+from ledger.streams.charge.events import (
+    AdjustmentReason,
+    Attempt,
+    ChargeEvent,
+    UsageSettled,
+    paid_tries,
+)
 from ledger.streams.contract import Event
 
 log = structlog.get_logger()
@@ -78,6 +84,11 @@ class OpenCharge:
         return self._state.held_nanos
 
     @property
+    def _late_id(self) -> UUID:
+        """Of the one correction that tells what came after others had closed the charge."""
+        return derived_id("late_usage", str(self.charge_id))
+
+    @property
     def is_ours(self) -> bool:
         """False once the lease it was opened under has lapsed: others may have closed it."""
         lease = self._store.lease
@@ -110,9 +121,10 @@ class OpenCharge:
             pass
         except _REFUSALS as refusal:
             log.error("charge.settlement_refused", id=str(self.charge_id), error=repr(refusal))
-            await self.refund("unsettled", command.attempts, command.duration_ms)
+            attempts = rules.uncharged_attempts(command, self.opening.terms)
+            await self.refund("unsettled", attempts, command.duration_ms)
         if self._is_undelivered or self._is_given_back:
-            await self._persist(self._take_back_once, is_last=True)
+            await self._persist(partial(self._take_back_once, command), is_last=True)
 
     async def refund(
         self, reason: str, attempts: Sequence[Attempt] = (), duration_ms: int = 0
@@ -218,11 +230,17 @@ class OpenCharge:
     async def _refund_once(self, command: rules.Refund) -> None:
         if not self._state.is_closed:
             await self._append(rules.decide(self._state, command), within_s=None)
+        elif self._state.refund_reason not in ("", command.reason) and paid_tries(command.attempts):
+            # Others closed the charge meanwhile: what providers take is booked all the same.
+            await self._adjust(self._late_id, 0, "late_usage", attempts=command.attempts)
 
-    async def _take_back_once(self) -> None:
+    async def _take_back_once(self, command: rules.Settle | None = None) -> None:
+        """Nothing shall be charged. `command`: the settlement that was to be, if it is known."""
         if not self._state.is_closed:
             opening = self.opening
-            return await self._refund_once(rules.Refund("undelivered", opening.node, opening.boot))
+            attempts = rules.uncharged_attempts(command, self.opening.terms) if command else ()
+            refund = rules.Refund("undelivered", opening.node, opening.boot, attempts)
+            return await self._refund_once(refund)
         if self._state.charged_nanos:
             adjustment_id = derived_id("undelivered", str(self.charge_id))
             await self._adjust(adjustment_id, -self._state.charged_nanos, "refund")
@@ -260,16 +278,15 @@ class OpenCharge:
         cost_nanos = charge_nanos(rules.lines_of(command, terms), terms.multiplier)
         while_open = bill(cost_nanos, self.opening.hold_nanos, command.covered_nanos)
         late_nanos = while_open.charged_nanos - self._state.charged_nanos
-        adjustment_id = derived_id("late_usage", str(self.charge_id))
         for _ in range(_ASKED_MAX):
             try:
                 if late_nanos > 0:
-                    await self._adjust(adjustment_id, late_nanos, "late_usage", command)
+                    await self._adjust(self._late_id, late_nanos, "late_usage", command)
                     return
             except OverBudget as refusal:
                 late_nanos = min(late_nanos, refusal.available_nanos)
         log.warning("charge.late_usage_not_covered", id=str(self.charge_id), nanos=cost_nanos)
-        await self._adjust(adjustment_id, 0, "late_usage", command)
+        await self._adjust(self._late_id, 0, "late_usage", command)
 
     async def _adjust(
         self,
@@ -277,6 +294,7 @@ class OpenCharge:
         delta_nanos: int,
         reason: AdjustmentReason,
         settle: rules.Settle | None = None,
+        attempts: tuple[Attempt, ...] = (),
     ) -> None:
         adjust = rules.Adjust(
             adjustment_id,
@@ -287,5 +305,6 @@ class OpenCharge:
             lines=rules.lines_of(settle, self.opening.terms) if settle else (),
             late=rules.late_usage(settle) if settle else None,
             overdraft_nanos=self.opening.overdraft_nanos if settle and delta_nanos else None,
+            attempts=settle.attempts if settle else attempts,
         )
         await self._append(rules.decide(self._state, adjust), within_s=None)

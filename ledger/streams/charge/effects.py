@@ -1,14 +1,17 @@
 """What the events of a charge do to money: to the budgets that decide, and in the double entry."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from ledger.streams.charge.events import (
+    Attempt,
     ChargeAdjusted,
     ChargeEvent,
     Cost,
     QuotaReserved,
     RefundIssued,
     UsageSettled,
+    paid_tries,
 )
 from ledger.streams.contract import Effect, Posting
 
@@ -45,26 +48,33 @@ def postings(event: ChargeEvent) -> tuple[Posting, ...]:
                 Posting("customer:held", -released),
                 Posting("customer:available", released - charged),
                 Posting("revenue", charged),
-                *_provider_cost(event.cost),
+                *_provider_cost(event.cost, event.attempts),
             )
-        case RefundIssued(released_nanos=released):
-            return (Posting("customer:held", -released), Posting("customer:available", released))
+        case RefundIssued(released_nanos=released, attempts=attempts):
+            return (
+                Posting("customer:held", -released),
+                Posting("customer:available", released),
+                *_provider_cost(None, attempts),
+            )
         case ChargeAdjusted(delta_nanos=delta):
             return (
                 Posting("customer:available", -delta),
                 Posting("revenue", delta),
-                *_provider_cost(event.late.cost if event.late else None),
+                *_provider_cost(event.late.cost if event.late else None, event.attempts),
             )
         case _:
             assert_never(event)
 
 
-def _provider_cost(cost: Cost | None) -> tuple[Posting, ...]:
-    if cost is None or not cost.amount_nanos:
+def _provider_cost(cost: Cost | None, attempts: Sequence[Attempt]) -> tuple[Posting, ...]:
+    """What providers take for a call: for the answer, and for tries that nobody is charged for."""
+    amount_nanos = 0 if cost is None else cost.amount_nanos
+    amount_nanos += sum(paid.amount_nanos for _, paid in paid_tries(attempts))
+    if not amount_nanos:
         return ()
     return (
-        Posting("provider_cost", -cost.amount_nanos),
-        Posting("clearing:providers", cost.amount_nanos),
+        Posting("provider_cost", -amount_nanos),
+        Posting("clearing:providers", amount_nanos),
     )
 
 

@@ -4,6 +4,7 @@
 closes it, `ChargeAdjusted` corrects it afterwards.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 from uuid import UUID
 
@@ -53,13 +54,24 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One try at one channel. `outcome`: answered, refused, failed, timeout, cut."""
+    """One try at one channel. `outcome`: answered, refused, failed, timeout, cut.
+
+    `usage`: what it used without a charge for it, where that is known: the channel is paid all the
+    same, `cost` says what, by the price of `upstream_model`. `service` as in `UsageSettled`. Usage
+    that is charged stands in the settlement itself, and not here.
+    """
 
     channel_id: UUID
     outcome: str
     status: int = 0
     ttft_ms: int | None = None
     duration_ms: int = 0
+    usage: Usage | None = None
+    basis: Basis = "measured"
+    upstream_model: str = ""
+    service: str | None = None
+    cost: Cost | None = None
+    anomaly: str = ""
 
 
 class QuotaReserved(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -149,7 +161,8 @@ class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True
     `usage`, `lines` and `late` are those of usage that came late, which is stored only where the
     account, with `overdraft_nanos`, covers it; everything else is stored always. Of a repricing,
     `lines` are those of the other price. `channel_id` and `upstream_model`: who answered the call,
-    where it was answered and `late` does not say it; earlier releases did not tell.
+    where it was answered and `late` does not say it; earlier releases did not tell. `attempts`:
+    those of a call that others had closed meanwhile, with what they used without a charge.
     """
 
     TOPIC: ClassVar[str] = "charge.ChargeAdjusted.v1"
@@ -166,7 +179,13 @@ class ChargeAdjusted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True
     overdraft_nanos: int | None = None
     channel_id: UUID | None = None
     upstream_model: str = ""
+    attempts: tuple[Attempt, ...] = ()
     actor: str
+
+
+def paid_tries(attempts: Sequence[Attempt]) -> list[tuple[Attempt, Cost]]:
+    """The tries that cost us something and are charged to nobody, each with its cost."""
+    return [(attempt, attempt.cost) for attempt in attempts if attempt.cost is not None]
 
 
 ChargeEvent = QuotaReserved | UsageSettled | RefundIssued | ChargeAdjusted

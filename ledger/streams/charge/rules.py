@@ -94,6 +94,7 @@ class Adjust(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...] = ()
     late: LateUsage | None = None
     overdraft_nanos: int | None = None
+    attempts: tuple[Attempt, ...] = ()
 
 
 Command = Reserve | Extend | Settle | Refund | Adjust
@@ -110,6 +111,7 @@ class Charge(msgspec.Struct, frozen=True):
     adjustments: frozenset[UUID] = frozenset()
     channel_id: UUID | None = None
     upstream_model: str = ""
+    refund_reason: str = ""
 
 
 def decide(state: Charge, command: Command) -> tuple[Event, ...]:
@@ -156,7 +158,7 @@ def evolve(state: Charge, event: ChargeEvent) -> Charge:
             )
         case RefundIssued():
             held = state.held_nanos - event.released_nanos
-            return Charge(version, state.opening, held, 0, True)
+            return Charge(version, state.opening, held, 0, True, refund_reason=event.reason)
         case ChargeAdjusted(late=late):
             answered = state if late is None else late
             return Charge(
@@ -168,6 +170,7 @@ def evolve(state: Charge, event: ChargeEvent) -> Charge:
                 state.adjustments | {event.adjustment_id},
                 answered.channel_id,
                 answered.upstream_model,
+                state.refund_reason,
             )
         case _:
             assert_never(event)
@@ -187,6 +190,23 @@ def late_usage(settle: Settle) -> LateUsage:
         service=settle.service,
         cost=settle.cost,
     )
+
+
+def uncharged_attempts(settle: Settle, terms: Terms) -> tuple[Attempt, ...]:
+    """The attempts of a settlement that comes to nothing: whoever answered is paid all the same."""
+    if not settle.attempts:
+        return ()
+    *earlier, last = settle.attempts
+    answered = msgspec.structs.replace(
+        last,
+        usage=settle.usage,
+        basis=settle.basis,
+        upstream_model=settle.upstream_model,
+        service=None if settle.service == terms.service else settle.service,
+        cost=settle.cost,
+        anomaly=settle.anomaly,
+    )
+    return (*earlier, answered)
 
 
 def _open(state: Charge) -> QuotaReserved:
@@ -294,6 +314,7 @@ def _adjusted(state: Charge, command: Adjust) -> tuple[Event, ...]:
             overdraft_nanos=command.overdraft_nanos,
             channel_id=state.channel_id if command.late is None else None,
             upstream_model=state.upstream_model if command.late is None else "",
+            attempts=command.attempts,
             actor=command.actor,
         ),
     )

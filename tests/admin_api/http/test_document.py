@@ -40,7 +40,7 @@ ANSWERS: Mapping[str, str] = {
     ),
     "ActPage": "acts next position",
     "AdjustmentOutput": "delta position reason",
-    "AttemptOutput": "channel_id duration_ms outcome status ttft_ms",
+    "AttemptOutput": "channel_id cost duration_ms outcome status ttft_ms usage",
     "ChannelList": "channels",
     "ClosedRequest": (
         "account_id adjusted anomaly basis cached_tokens channel_id charged closed_at cost "

@@ -8,6 +8,8 @@ from admin_api.fields.inputs import format_moment
 from ledger import clock
 from ledger.ids import charge_id, entity_id
 from ledger.streams.charge import rules as charge
+from ledger.streams.charge.events import Attempt, Cost
+from ledger.usage import Usage
 from tests.admin_api.desks import OpenDesk, Servers, at_desk
 
 
@@ -65,6 +67,30 @@ def test_a_key_reads_its_own_calls_and_learns_no_channel(servers: Servers) -> No
         assert [attempt["channel_id"] for attempt in told["attempts"]] == [None]
         by_operator = (await desk.get(f"/requests/{call_id}")).json()
         assert by_operator["channel_id"] not in answer.text
+
+    at_desk(servers, check)
+
+
+def test_a2_what_a_try_used_and_costs_is_told_to_operators_alone(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        account_id = await desk.account()
+        key_id, secret = await desk.key(account_id)
+        await desk.credit(account_id, "1")
+        spent = Attempt(
+            channel_id=entity_id(),
+            outcome="failed",
+            status=500,
+            usage=Usage(input=7, calls=1),
+            upstream_model="upstream-m",
+            cost=Cost(book="cost", price_version=1, amount_nanos=3_500),
+        )
+        call_id = await desk.settled_call(account_id, key_id, spent)
+        first, last = (await desk.get(f"/requests/{call_id}")).json()["attempts"]
+        assert (first["channel_id"], first["outcome"]) == (str(spent.channel_id), "failed")
+        assert (first["usage"], first["cost"]) == ({"input": 7, "calls": 1}, "0.0000035")
+        assert (last["usage"], last["cost"]) == (None, None)
+        for told in (await desk.get(f"/requests/{call_id}", token=secret)).json()["attempts"]:
+            assert told["channel_id"] is told["usage"] is told["cost"] is None
 
     at_desk(servers, check)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.call.sent_prompt import sent_prompt
-from gateway.call.tokenizer import Tokenizer
+from gateway.call.metering.sent_prompt import sent_prompt
+from gateway.call.metering.tokenizer import Tokenizer
 from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.formats.registry import FORMATS
 from gateway.formats.translator import Asking

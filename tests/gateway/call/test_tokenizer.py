@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.call.tokenizer import (
+from gateway.call.metering.tokenizer import (
     COUNTED_MAX_BYTES,
     INLINE_MAX_BYTES,
     SLICE_CHARACTERS,

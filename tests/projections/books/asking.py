@@ -65,13 +65,11 @@ def legs(event: Stored) -> Iterator[tuple[str, int]]:
             yield "customer:held", -data["released_nanos"]
             yield "customer:available", data["released_nanos"] - data["charged_nanos"]
             yield "revenue", data["charged_nanos"]
-            cost = data.get("cost", {}).get("amount_nanos", 0)
-            if cost:
-                yield "provider_cost", -cost
-                yield "clearing:providers", cost
+            yield from _taken(data)
         case "charge.RefundIssued.v1":
             yield "customer:held", -data["released_nanos"]
             yield "customer:available", data["released_nanos"]
+            yield from _taken(data)
         case "charge.ChargeAdjusted.v1":
             yield "customer:available", -data["delta_nanos"]
             yield "revenue", data["delta_nanos"]
@@ -89,6 +87,15 @@ def legs(event: Stored) -> Iterator[tuple[str, int]]:
         case topic:
             event_of = decode(topic, event.state)
             yield from STREAM_OF[type(event_of)].postings(event_of)
+
+
+def _taken(data: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """What providers take for the answer, and for tries that nobody is charged for."""
+    costs = [each.get("cost", {}) for each in (data, *data.get("attempts", ()))]
+    taken = sum(cost.get("amount_nanos", 0) for cost in costs)
+    if taken:
+        yield "provider_cost", -taken
+        yield "clearing:providers", taken
 
 
 @dataclass

@@ -126,19 +126,26 @@ def test_what_was_asked_may_be_empty_but_not_endless(books: Books) -> None:
     assert newest == stored(books)[-1].recorded_at.astimezone(UTC).date()
 
 
+CLOSED = ("charge.UsageSettled.v1", "charge.RefundIssued.v1", "charge.ChargeAdjusted.v1")
+CALLED = {"channel": "channel_id"}
+
+
 def profits_by_hand(books: Books, days: BookDays, by: By) -> dict[tuple[date, str | None], Any]:
     """Calls, revenue and cost, from the JSON of the events."""
     sums: dict[tuple[date, str | None], list[int]] = defaultdict(lambda: [0, 0, 0])
     for event in stored(books):
         day, data = days.day_of(event.recorded_at), event.data
-        if event.topic not in ("charge.UsageSettled.v1", "charge.ChargeAdjusted.v1"):
+        if event.topic not in CLOSED:
             continue
-        names = {
-            "account": data["account_id"],
-            "model": data["terms"]["model"],
-            "channel": data.get("channel_id"),
-            "upstream_model": data.get("upstream_model"),
-        }
+        names = {"account": data["account_id"], "model": data["terms"]["model"]}
+        for attempt in data.get("attempts", ()):
+            if "cost" in attempt:
+                sums[day, (attempt | names)[CALLED.get(by, by)]][2] += attempt["cost"][
+                    "amount_nanos"
+                ]
+        if "reason" in data and "delta_nanos" not in data:
+            continue  # a refund
+        names |= {"channel": data.get("channel_id"), "upstream_model": data.get("upstream_model")}
         row = sums[day, names[by]]
         row[0] += "charged_nanos" in data
         row[1] += data.get("charged_nanos", 0) + data.get("delta_nanos", 0)

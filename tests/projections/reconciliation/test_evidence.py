@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 
@@ -144,6 +145,36 @@ def test_a_failed_try_at_the_channel_that_answered_knows_its_model(books: Books)
     ]
 
 
+def test_a2_a_try_that_told_what_it_used_is_a_request_its_provider_bills(books: Books) -> None:
+    log = log_with_channels(books)
+    paid = Cost(book=BOOK, price_version=1, amount_nanos=4)
+    spent = Attempt(
+        channel_id=SPARE,
+        outcome="failed",
+        usage=Usage(input=4),
+        basis="estimated",
+        upstream_model="m-large",
+        service="flex",
+        cost=paid,
+    )
+    unpriced = msgspec.structs.replace(spent, cost=None, service=None, basis="measured")
+    answered = Attempt(channel_id=CHANNEL, outcome="answered", status=200)
+    call(log, Usage(input=1), 1, attempts=(spent, answered))
+    log.add(charge_id(), reserved(5), refunded(5, unpriced, spent))
+    closed = adjusted(0, reason="late_usage", attempts=(spent,))
+    position = log.add(charge_id(), reserved(5), refunded(5), closed)
+    day = today(log, position)
+    rows = show(books, list_upstream_days, first=day, last=day)
+    assert [
+        (row.channel_id, row.service, row.cost_book, row.requests, row.estimated_requests)
+        for row in rows
+        if row.channel_id == SPARE
+    ] == [(SPARE, "", "", 1, 0), (SPARE, "flex", BOOK, 3, 3)]
+    assert [(row.input, row.cost_nanos) for row in rows if row.service == "flex"] == [(12, 12)]
+    assert {row.failed_attempts for row in rows} == {0}
+    assert sum(row.requests for row in rows if row.channel_id == CHANNEL) == 1
+
+
 def test_a_replay_gives_the_same_rows_on_a_log_of_everything(books: Books) -> None:
     log = LawfulLog(books.connection, seed=5)
     log.grow(2_000)
@@ -156,12 +187,15 @@ def test_a_replay_gives_the_same_rows_on_a_log_of_everything(books: Books) -> No
         (NO_CHANNEL,),
     ).fetchone()
     settled_totals = books.connection.execute(
+        "with closing as (select topic, convert_from(state, 'UTF8')::jsonb as data "
+        "    from ledger.event where topic in ('charge.UsageSettled.v1', 'charge.RefundIssued.v1'))"
         "select count(*), sum((data #>> '{cost,amount_nanos}')::bigint), "
         "sum((data #>> '{usage,input}')::bigint), "
         "sum(coalesce((data #>> '{usage,output}')::bigint, 0) "
         "  + coalesce((data #>> '{usage,reasoning}')::bigint, 0)) "
-        "from (select convert_from(state, 'UTF8')::jsonb as data from ledger.event "
-        "      where topic = 'charge.UsageSettled.v1') e"
+        "from (select data from closing where topic = 'charge.UsageSettled.v1' "
+        "      union all select jsonb_array_elements(data -> 'attempts') from closing) used "
+        "where data -> 'usage' is not null"
     ).fetchone()
     assert totals == settled_totals
 

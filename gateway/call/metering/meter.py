@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.call.metering.sent_prompt import sent_prompt
+from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.opened import Opened
-from gateway.call.sent_prompt import sent_prompt
-from gateway.call.tokenizer import Tokenizer
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import Format, StreamReader
 from gateway.formats.shared.usage_table import IMPLAUSIBLE
@@ -21,7 +21,7 @@ from ledger.usage import TOOL_CLASSES, Usage
 CONTRADICTED = "usage_contradicted"
 """Anomaly: nothing is told of what was read or written, though something was delivered."""
 
-_NO_TOOLS = Usage()
+_NOTHING = _NO_TOOLS = Usage()
 _NO_CONVERSATION = (InvalidRequest, AttributeError, KeyError, TypeError, ValueError)
 """Of a call that only its own provider understands; and what bytes that pass may hold."""
 
@@ -103,6 +103,16 @@ class Meter:
             return self._tokenizer.count(model, prompt.texts) + prompt.estimated_tokens
         sent = sent_prompt(conversation, opened.format, opened.asking)
         return sent.tokens(self._tokenizer.count(model, sent.texts))
+
+
+def used_by_failure(opened: Opened) -> Metered | None:
+    """What a provider says that it used though it failed; None where it tells of nothing."""
+    told = opened.failed_answer or opened.reader
+    if told is None and opened.whole is not None:
+        told = opened.whole.answer
+    if told is None or told.usage is None or told.usage == _NOTHING:
+        return None
+    return _measured(told, told.usage)
 
 
 def _told_by(opened: Opened) -> Answer | StreamReader:

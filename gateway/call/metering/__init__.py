@@ -1,0 +1,1 @@
+"""What a call used, and what that costs us: counted where nobody tells."""
