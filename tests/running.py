@@ -88,7 +88,7 @@ def in_process(
     *,
     trusted_proxies: Sequence[str] = (),
     streaming_timeout_s: int = 300,
-    relay_timeout_s: int | None = None,
+    relay_timeout_s: int = 3_600,
     request_body_max_bytes: int = 32 * 1024 * 1024,
     media_networks: Sequence[str] = (),
     keeps_translated_responses: bool = True,

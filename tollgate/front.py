@@ -116,7 +116,7 @@ class Front:
 
 def build_front(given: Assignment, core: Core) -> Front:
     """The gateway over these parts; nothing runs yet. Call it on the event loop."""
-    owned, deadlines, refusals = OwnedTasks(), Deadlines(), Refusals(core.pool)
+    owned, deadlines, refusals = OwnedTasks(), Deadlines(given.relay_timeout_s), Refusals(core.pool)
     lease = NodeLease(
         core.pool,
         f"{socket.gethostname()}/{given.name}",
@@ -141,7 +141,6 @@ def build_front(given: Assignment, core: Core) -> Front:
     proxies = tuple(ipaddress.ip_network(network) for network in given.trusted_proxies)
     limits = RelayLimits(
         body=BodyLimits(max_bytes=given.request_body_max_bytes),
-        call_s=given.relay_timeout_s,
         keeps_translated=given.keeps_translated_responses,
     )
     relays = {

@@ -52,7 +52,7 @@ class Settings:
     """As TZ says; None where it says nothing."""
     request_body_max_bytes: int = 32 * 1024 * 1024
     streaming_timeout_s: int = 300
-    relay_timeout_s: int | None = None
+    relay_timeout_s: int = 3_600
     media_max_bytes: int = 20 * 1024 * 1024
     media_timeout_s: int = 30
     media_networks: tuple[Network, ...] = ()
@@ -83,7 +83,7 @@ class Settings:
             time_zone=setting_values.time_zone("TZ", given["TZ"]) if given.get("TZ") else None,
             request_body_max_bytes=_number(given, "MAX_REQUEST_BODY_MB", 32, 1, 1024) << 20,
             streaming_timeout_s=_number(given, "STREAMING_TIMEOUT", 300, 1, _DAY_S),
-            relay_timeout_s=_number(given, "RELAY_TIMEOUT", 0, 0, _DAY_S) or None,
+            relay_timeout_s=_number(given, "RELAY_TIMEOUT", 3_600, 0, _DAY_S) or _DAY_S,
             **_media(given),
             keeps_translated_responses=setting_values.switch(
                 "KEEP_TRANSLATED_RESPONSES", given.get("KEEP_TRANSLATED_RESPONSES", "true")

@@ -13,7 +13,7 @@ _DEADLINE = "deadline"
 class Deadline:
     """The deadline of one call; while `guard` is entered, reaching it raises TimeoutError there."""
 
-    def __init__(self, deadline_s: float | None) -> None:
+    def __init__(self, deadline_s: float) -> None:
         self.deadline_s = deadline_s
         self.active: asyncio.Timeout | None = None
         self.reason = _DEADLINE
@@ -21,7 +21,7 @@ class Deadline:
     def at_most(self, within_s: float, reason: str) -> None:
         """End the call that soon, unless it ends sooner anyway."""
         deadline_s = asyncio.get_running_loop().time() + within_s
-        if self.deadline_s is None or deadline_s < self.deadline_s:
+        if deadline_s < self.deadline_s:
             self.deadline_s = deadline_s
             self.reason = reason
             if self.active is not None:
@@ -62,17 +62,17 @@ class _Guard:
 
 
 class Deadlines:
-    """Every call in flight, so that a drain can end them all."""
+    """Every call in flight, so that a drain can end them all; none takes longer than `call_s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, call_s: float) -> None:
+        self._call_s = call_s
         self._deadlines: set[Deadline] = set()
         self._ended_for: str | None = None
 
     @contextmanager
-    def begin(self, call_s: float | None) -> Iterator[Deadline]:
-        """The deadline of a new call; None: no deadline of its own."""
-        now_s = asyncio.get_running_loop().time()
-        deadline = Deadline(None if call_s is None else now_s + call_s)
+    def begin(self) -> Iterator[Deadline]:
+        """The deadline of a new call."""
+        deadline = Deadline(asyncio.get_running_loop().time() + self._call_s)
         if self._ended_for is not None:
             deadline.at_most(0.0, self._ended_for)
         self._deadlines.add(deadline)

@@ -1,6 +1,7 @@
 """Giving the answer to the client, and closing its charge before the client can see the end."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -20,7 +21,7 @@ from gateway.errors import (
 from gateway.formats.contract import Format, StreamReader, UnreadableAnswer
 from gateway.formats.translator import Whole
 from gateway.formats.values import Answer
-from gateway.http.exchange import header_list
+from gateway.http.exchange import Exchange, header_list
 from gateway.stored_responses.keeping import AnsweredBy, Keeping
 from gateway.stored_responses.store import StoredResponses
 from ledger.pricing import STANDARD, dearest_service
@@ -114,7 +115,8 @@ class Delivery:
             attempts = uncharged_attempts(unsettled, one.charge.opening.terms)
             await one.charge.refund_in_time("undelivered", attempts, unsettled.duration_ms)
             raise Overloaded("where the answer is kept could not be recorded", retry_after_s=5)
-        if not await one.charge.settle_in_time(self._settle(one, metered, "complete")):
+        ending = "client_gone" if one.exchange.is_gone else "complete"
+        if not await one.charge.settle_in_time(self._settle(one, metered, ending)):
             one.charge.give_back_when_settled()
             raise Overloaded("the charge could not be recorded in time", retry_after_s=5)
         if one.call.stream:
@@ -126,13 +128,12 @@ class Delivery:
     async def _stream(self, one: Delivering, reader: StreamReader) -> None:
         """Content passes at once; the end waits until the settlement is durable."""
         exchange = one.exchange
-        exchange.watch(lambda: self._begin_drain(one.deadline))
+        exchange.watch_now()
         await exchange.start(200, [*_EVENT_STREAM, *_lost(one.opened)])
         try:
             ending = await pass_on(one, reader)
         finally:
             exchange.unwatch()
-            self._draining.discard(one.deadline)
             one.opened.upstream.close()
         last = await self._close_stream(one, reader, ending)
         await exchange.end(self._format.stream_error(ending.error) if ending.error else last)
@@ -204,6 +205,15 @@ class Delivery:
             service=service,
             cost=cost,
         )
+
+    def watch(self, exchange: Exchange, deadline: Deadline) -> None:
+        """When the client of a call leaves, its answer is read on within bounds."""
+        exchange.watch(partial(self._begin_drain, deadline))
+
+    def unwatch(self, exchange: Exchange, deadline: Deadline) -> None:
+        """The call is over."""
+        exchange.unwatch()
+        self._draining.discard(deadline)
 
     def _begin_drain(self, deadline: Deadline) -> None:
         """The client left: read on for the provider's usage, within bounds."""

@@ -4,6 +4,7 @@ A candidate has answered once there is something to give to the client: a whole 
 read, or the first content of a stream. Until then its failure costs the client nothing.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -28,12 +29,13 @@ from gateway.errors import (
     Overloaded,
     UpstreamFailed,
     UpstreamRefused,
+    UpstreamTimeout,
 )
 from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
 from gateway.formats.values import ChatCall, CountTokens
 from gateway.http.lenient_json import UnreadableAnswer
-from gateway.http.upstream import Upstream
+from gateway.http.upstream import Upstream, UpstreamAnswer
 from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
 from gateway.media.fetch import MediaFetch
@@ -46,6 +48,7 @@ from ledger.streams.charge.events import Attempt
 log = structlog.get_logger()
 
 _FAILURE_BYTES_MAX = 64 * 1024
+_FAILURE_WITHIN_S = 10.0
 _KNOWN_MAX = 10_000
 _UNSHAPED = Shaping()
 
@@ -246,11 +249,7 @@ class Failover:
 
     async def _raise_failure(self, opened: Opened) -> None:
         answer = opened.upstream
-        body = b""
-        async for piece in answer.pieces():
-            body += piece
-            if len(body) > _FAILURE_BYTES_MAX:
-                break
+        body = await _beginning(answer)
         answer.close()
         if answer.status == 401 and opened.key_id is not None:
             self._key_refused(opened.candidate, opened.key_id)
@@ -258,6 +257,18 @@ class Failover:
             opened.failed_answer = opened.translator.read_answer(body)
         failure = opened.translator.classify_failure(answer.status, answer.headers, body)
         raise _with_status(failure, answer.status)
+
+
+async def _beginning(answer: UpstreamAnswer) -> bytes:
+    """What a failure says, as far as that comes soon: the next candidate waits for it."""
+    body = b""
+    with contextlib.suppress(TimeoutError, UpstreamTimeout):
+        async with asyncio.timeout(_FAILURE_WITHIN_S):
+            async for piece in answer.pieces():
+                body += piece
+                if len(body) > _FAILURE_BYTES_MAX:
+                    break
+    return body
 
 
 def _known_variant(call: ChatCall, provider: Provider) -> str:

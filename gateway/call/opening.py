@@ -15,7 +15,7 @@ from gateway.formats.translator import Whole
 from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.lenient_json import AnswerTooLarge
 from gateway.http.off_loop import Beside
-from gateway.http.upstream import ANSWER_BYTES_MAX, ANSWER_TOO_LARGE, UpstreamAnswer
+from gateway.http.upstream import ANSWER_TOO_LARGE, UpstreamAnswer, whole_body
 from ledger import clock
 from ledger.usage import Usage
 
@@ -50,7 +50,7 @@ async def open_answer(
         opened.rest = _fed(reader, first, chunks, patience_s)
         await _open_stream(opened, reader, opened.rest)
     else:
-        await _open_whole(opened, call, await _all_of(first, chunks))
+        await _open_whole(opened, call, await whole_body(chunks, first=first))
 
 
 async def whole_told(opened: Opened, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
@@ -105,7 +105,8 @@ def _check_begun(reader: StreamReader) -> None:
 async def _fed(
     reader: StreamReader, first: bytes, chunks: AsyncIterator[bytes], patience_s: float
 ) -> AsyncIterator[list[Piece]]:
-    """What each chunk brings; a provider that only pings is as silent as one that says nothing.
+    """What each chunk brings. A provider that only pings, or never comes to the end of an event, is
+    as silent as one that says nothing; a client that takes its time with it is not the provider.
 
     Raises UpstreamFailed, UpstreamTimeout.
     """
@@ -116,9 +117,10 @@ async def _fed(
         now_s = clock.monotonic_s()
         if any(piece.kind != "comment" for piece in pieces):
             spoke_s = now_s
-        elif pieces and now_s - spoke_s > patience_s:
+        elif now_s - spoke_s > patience_s:
             raise UpstreamTimeout("the provider stopped answering")
         yield pieces
+        spoke_s += clock.monotonic_s() - now_s
         chunk = await anext(chunks, None)
 
 
@@ -130,17 +132,6 @@ async def _first_of(chunks: AsyncIterator[bytes]) -> bytes:
         if first.lstrip(_BLANK) or len(first) > _BLANK_MAX_BYTES:
             break
     return first
-
-
-async def _all_of(first: bytes, chunks: AsyncIterator[bytes]) -> bytes:
-    """A whole body. Raises UpstreamFailed, UpstreamTimeout."""
-    parts, size_bytes = [first], len(first)
-    async for chunk in chunks:
-        parts.append(chunk)
-        size_bytes += len(chunk)
-        if size_bytes > ANSWER_BYTES_MAX:
-            raise UpstreamFailed(ANSWER_TOO_LARGE)
-    return b"".join(parts)
 
 
 def _are_events(first: bytes, answer: UpstreamAnswer) -> bool:

@@ -34,7 +34,6 @@ class RelayLimits:
 
     body: BodyLimits = BodyLimits()
     drains: Drains = Drains()
-    call_s: float | None = None
     keeps_translated: bool = True
     """Whether answers that no provider knows as their clients do may be kept here."""
 
@@ -125,7 +124,8 @@ class Relay:
         Raises InsufficientQuota or Overloaded while nothing is held; tells everything else itself.
         """
         charge = await self._book.reserve(exchange.charge_id, admission.reserve)
-        with self._deadlines.begin(self._limits.call_s) as deadline:
+        with self._deadlines.begin() as deadline:
+            self._delivery.watch(exchange, deadline)
             try:
                 await self._relayed(exchange, admission, charge, deadline)
             except GatewayError as error:
@@ -135,6 +135,8 @@ class Relay:
                 # A bug, or the end of the process: leave no hold open behind it.
                 charge.abandon("internal_error")
                 raise
+            finally:
+                self._delivery.unwatch(exchange, deadline)
 
     async def _relayed(
         self, exchange: Exchange, admission: Admission, charge: OpenCharge, deadline: Deadline

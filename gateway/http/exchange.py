@@ -21,6 +21,7 @@ FOR_EVERY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-expose-headers", b"*"),
 )
 """Programs in browsers may call from anywhere: what counts is the key, and no browser adds one."""
+WATCHED_AFTER_S = 1.0
 WRITE_STALL_S = 30.0
 """A client that does not read for this long is gone."""
 _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -60,7 +61,7 @@ class Exchange:
         self.has_written = False
         """Whether any of the body is on its way."""
         self._send = send
-        self._watch: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | asyncio.TimerHandle | None = None
         self._when_gone: Callable[[], None] | None = None
 
     def header(self, name: bytes) -> str | None:
@@ -75,8 +76,16 @@ class Exchange:
         self._send = wrapped(self._send)
 
     def watch(self, when_gone: Callable[[], None]) -> None:
-        """Call back once when the client leaves; the whole body must have been read."""
+        """Call back once when the client leaves; the whole body must have been read. Not at once,
+        for most calls are over by then, and to watch costs more than to set a timer.
+        """
         self._when_gone = when_gone
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(WATCHED_AFTER_S, self.watch_now)
+
+    def watch_now(self) -> None:
+        """The same from here on."""
+        self.unwatch()
         self._watch = asyncio.create_task(self._await_disconnect())
 
     def unwatch(self) -> None:

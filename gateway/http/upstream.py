@@ -16,8 +16,9 @@ import msgspec
 import structlog
 from yarl import URL
 
-from gateway.errors import Overloaded, UpstreamFailed, UpstreamTimeout
+from gateway.errors import GatewayError, Overloaded, UpstreamFailed, UpstreamTimeout
 from gateway.http.connections import KeptConnections
+from ledger import clock
 
 log = structlog.get_logger()
 
@@ -27,11 +28,42 @@ ANSWER_TOO_LARGE = "the provider's answer is too large"
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTimeouts:
-    """How long a provider may take; `idle_s` is the longest wait between two pieces."""
+    """How long a provider may take; `idle_s` is the longest wait between two pieces. A whole answer
+    that has begun, white space aside, comes at a least rate after a time of grace: each byte of one
+    that drips would be a reason to wait for the next.
+    """
 
     connect_s: float = 5.0
     first_byte_s: float = 120.0
     idle_s: float = 300.0
+    whole_grace_s: float = 60.0
+    whole_bytes_per_s: int = 1_024
+
+
+async def whole_body(
+    pieces: AsyncIterator[bytes],
+    timeouts: UpstreamTimeouts = UpstreamTimeouts(),
+    first: bytes = b"",
+) -> bytes:
+    """`first` and all pieces after it, within bounds of size and of time.
+
+    Raises UpstreamFailed, UpstreamTimeout.
+    """
+    parts, size_bytes = [first], len(first)
+    begun_s = clock.monotonic_s() if first.strip() else None
+    async for piece in pieces:
+        parts.append(piece)
+        size_bytes += len(piece)
+        if size_bytes > ANSWER_BYTES_MAX:
+            raise UpstreamFailed(ANSWER_TOO_LARGE)
+        if begun_s is None:
+            # Some vendors send white space for as long as a model thinks.
+            begun_s = clock.monotonic_s() if piece.strip() else None
+            continue
+        allowed_s = timeouts.whole_grace_s + size_bytes / timeouts.whole_bytes_per_s
+        if clock.monotonic_s() - begun_s > allowed_s:
+            raise UpstreamTimeout("the provider's answer comes too slowly")
+    return b"".join(parts)
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
@@ -59,7 +91,7 @@ class UpstreamAnswer(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """The whole body. Raises UpstreamFailed, UpstreamTimeout."""
+        """The whole body, as `whole_body`."""
 
     def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises UpstreamFailed, UpstreamTimeout."""
@@ -136,7 +168,7 @@ class Upstream:
                 log.error("upstream.too_many_open_files", remedy="raise the limit of open files")
                 raise Overloaded("too many calls are under way", retry_after_s=1) from error
             raise UpstreamFailed("the provider cannot be reached") from error
-        return _HttpAnswer(response, self._timeouts.idle_s)
+        return _HttpAnswer(response, self._timeouts)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -153,9 +185,9 @@ def _is_file_left() -> bool:
 
 
 class _HttpAnswer:
-    def __init__(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, timeouts: UpstreamTimeouts) -> None:
         self._response = response
-        self._idle_s = idle_s
+        self._timeouts = timeouts
         self.status = response.status
         self.headers: Mapping[str, str] = {
             name.lower(): value for name, value in response.headers.items()
@@ -165,27 +197,24 @@ class _HttpAnswer:
         content = self._response.content
         if content.is_eof() and not content.exception():
             return content.read_nowait() if content.total_bytes else b""
-        parts: list[bytes] = []
-        size = 0
-        async for part in self.pieces():
-            parts.append(part)
-            size += len(part)
-            if size > ANSWER_BYTES_MAX:
-                self.close()
-                raise UpstreamFailed(ANSWER_TOO_LARGE)
-        return b"".join(parts)
+        try:
+            return await whole_body(self.pieces(), self._timeouts)
+        except GatewayError:
+            self.close()
+            raise
 
     async def pieces(self) -> AsyncIterator[bytes]:
         content = self._response.content
         loop = asyncio.get_running_loop()
+        idle_s = self._timeouts.idle_s
         try:
             # One timer for the whole answer, moved along. It rests while our reader is busy, for
             # it would strike whatever the reader's task is doing then.
-            async with asyncio.timeout(self._idle_s) as deadline:
+            async with asyncio.timeout(idle_s) as deadline:
                 while piece := await content.readany():
                     deadline.reschedule(None)
                     yield piece
-                    deadline.reschedule(loop.time() + self._idle_s)
+                    deadline.reschedule(loop.time() + idle_s)
         except TimeoutError as error:
             raise UpstreamTimeout("the provider stopped answering") from error
         except (aiohttp.ClientError, OSError) as error:

@@ -95,7 +95,7 @@ class StoredResponseRoutes:
             if kept.channel_id is None:
                 await self._show(exchange, asked, kept)
                 return
-            with self._parts.deadlines.begin(None) as deadline:
+            with self._parts.deadlines.begin() as deadline:
                 async with deadline.guard():
                     await self._visit(exchange, asked, kept, kept.channel_id)
         except TimeoutError:

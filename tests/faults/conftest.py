@@ -50,13 +50,16 @@ def provider() -> Iterator[FakeProvider]:
         yield running
 
 
+SECONDS = partial(UpstreamTimeouts, first_byte_s=0.6, whole_grace_s=0.5, whole_bytes_per_s=1_000)
+
+
 @pytest.fixture(scope="module")
 def stage(
     postgres_server: EmbeddedPostgres, valkey_server: EmbeddedValkey, provider: FakeProvider
 ) -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
         # Seconds instead of minutes.
-        patch.setattr(front, "UpstreamTimeouts", partial(UpstreamTimeouts, first_byte_s=0.6))
+        patch.setattr(front, "UpstreamTimeouts", SECONDS)
         patch.setattr(front, "RelayLimits", partial(RelayLimits, drains=Drains(within_s=0.8)))
         with (
             migrated_database(postgres_server) as database,

@@ -27,7 +27,7 @@ def test_nothing_set_means_the_embedded_servers() -> None:
     assert settings.time_zone is None
     assert settings.request_body_max_bytes == 32 * 1024 * 1024
     assert settings.streaming_timeout_s == 300
-    assert settings.relay_timeout_s is None
+    assert settings.relay_timeout_s == 3_600
     assert settings.workers >= 1
 
 

@@ -29,7 +29,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...]
     request_body_max_bytes: int
     streaming_timeout_s: int
-    relay_timeout_s: int | None
+    relay_timeout_s: int
     workers: int
     media_max_bytes: int = 20 * 1024 * 1024
     media_timeout_s: int = 30

@@ -295,7 +295,7 @@ def process(folder: Path) -> Iterator[Path]:
         trusted_proxies=(),
         request_body_max_bytes=0,
         streaming_timeout_s=0,
-        relay_timeout_s=None,
+        relay_timeout_s=1,
         workers=0,
         signer_folder=str(folder),
         signer_socket=str(path),
