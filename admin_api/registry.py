@@ -24,6 +24,7 @@ from admin_api.jobs import routes as jobs
 from admin_api.keys import routes as keys
 from admin_api.ledger_events import routes as ledger_events
 from admin_api.operators import routes as operators
+from admin_api.oversight import routes as oversight
 from admin_api.prices.routes import books as price_books
 from admin_api.prices.routes import costs, prices
 from admin_api.prices.routes import imports as price_imports
@@ -44,6 +45,7 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "totals": (totals.router,),
     "usage": (usage.router,),
     "audit": (audit.router,),
+    "oversight": (oversight.router,),
     "ledger_events": (ledger_events.router,),
     "books": (statements.router, books.router, replays.router, exports.router),
     "configuration": (configuration.router,),

@@ -77,6 +77,10 @@ class AdjustmentChecks:
             if self._in_progress and one.reason == "reprice":
                 self._count(event.stream_id, one)
             return
+        if isinstance(one, CreditGranted) and one.proposal is not None:
+            for message in self._wrong_grant(one.proposal, event.stream_id, one):
+                yield _CHECK, message
+            return
         if not isinstance(
             one, AdjustmentProposed | AdjustmentApproved | AdjustmentRejected | AdjustmentPosted
         ):
@@ -142,6 +146,8 @@ class AdjustmentChecks:
     ) -> Iterator[str]:
         if state.approved is None:
             yield "posted, but not approved"
+        if proposed.credit is not None:
+            yield "posted, where a credit was to be granted"
         if posted.account_id in state.posted:
             yield f"posted to {posted.account_id} a second time"
         if proposed.correction is not None:
@@ -170,6 +176,26 @@ class AdjustmentChecks:
                     posted.against,
                 )
             )
+
+    def _wrong_grant(
+        self, proposal: UUID, stream_id: UUID, granted: CreditGranted
+    ) -> Iterator[str]:
+        """A credit that two people had to agree on is granted as it was proposed."""
+        state = self._states.get(proposal, Adjustment())
+        wanted = None if state.proposed is None else state.proposed.credit
+        if state.proposed is None or wanted is None:
+            yield f"granted by {proposal}, which proposed no credit"
+            return
+        if state.approved is None:
+            yield f"granted by {proposal}, which was not approved"
+        given = (granted.source, granted.method, granted.reference)
+        if (stream_id, granted.account_id, granted.amount_nanos, given) != (
+            wanted.stream_id,
+            state.proposed.account_id,
+            state.proposed.amount_nanos,
+            (wanted.source, wanted.method, wanted.reference),
+        ):
+            yield f"granted otherwise than {proposal} proposed"
 
     def _wrong_sums(self, correction_id: UUID, posted: AdjustmentPosted) -> Iterator[str]:
         done = self._in_progress.get(correction_id, _Corrected())

@@ -4,14 +4,16 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from admin_api.accounts.operations import require_account
+from admin_api.adjustments.hands import require_another_hand
 from admin_api.desk import Desk, served_position
 from admin_api.errors import InvalidInput
 from admin_api.fields import inputs
 from ledger import ids, vault
+from ledger.application import Request
 from ledger.errors import NotAllowedNow, NotFound
 from ledger.ids import reversal_id
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
@@ -20,9 +22,11 @@ from ledger.streams.adjustment import (
     Adjustment,
     AdjustmentApproved,
     AdjustmentPosted,
+    AdjustmentProposed,
     AdjustmentRejected,
     Approve,
     Propose,
+    ProposedCredit,
     Reason,
     Reject,
     Reversed,
@@ -162,7 +166,12 @@ async def approve(desk: Desk, adjustment_id: UUID, *, actor: str) -> AdjustmentV
 
     Returns once balance and cache show it. Raises NotFound, FourEyes, NotAllowedNow.
     """
-    appended = await desk.handle(adjustment.STREAM, adjustment_id, Approve(actor))
+    await require_another_hand(desk, adjustment_id, actor)
+    requests = [Request(adjustment.STREAM, adjustment_id, Approve(actor))]
+    state: Adjustment = await desk.state(adjustment.STREAM, adjustment_id)
+    if state.proposed is not None and state.proposed.credit is not None:
+        requests.append(_grant(adjustment_id, state.proposed, state.proposed.credit, actor))
+    appended = await desk.ledger.handle_together(requests)
     if appended is not None:
         await desk.shown(appended)
     return await read_adjustment(desk, adjustment_id)
@@ -252,6 +261,24 @@ def sha256_of(*parts: object) -> str:
     """What tells one request from another."""
     canonical = json.dumps(parts, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _grant(
+    adjustment_id: UUID, proposed: AdjustmentProposed, wanted: ProposedCredit, actor: str
+) -> Request:
+    """The credit that an approval grants, in its group."""
+    assert proposed.account_id is not None
+    command = credit.Grant(
+        proposed.account_id,
+        proposed.amount_nanos,
+        cast("credit.Source", wanted.source),
+        proposed.request_sha256,
+        actor,
+        wanted.method,
+        wanted.reference,
+        adjustment_id,
+    )
+    return Request(credit.STREAM, wanted.stream_id, command)
 
 
 def _against(wanted: Wanted) -> str:

@@ -106,7 +106,7 @@ class CorrectionOutput(Output):
 
 
 class LedgerAdjustment(Output):
-    """One adjustment. `amount`: positive gives to the customer; "0" of a correction.
+    """One adjustment. `amount`: positive gives to the customer, or to all those of a correction.
 
     state: proposed, approved (a correction that is being posted), posted or rejected.
     """

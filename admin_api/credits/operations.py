@@ -1,17 +1,30 @@
-"""Crediting an account: once per idempotency key, whatever is repeated, wherever it arrives."""
+"""Crediting an account: once per idempotency key, whatever is repeated, wherever it arrives.
+
+What is too large for one operator is proposed instead, as an adjustment that another one approves.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
 from admin_api.accounts.operations import require_account
+from admin_api.adjustments.operations import proposal_id, propose
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
 from admin_api.fields import inputs
+from admin_api.settings.operations import (
+    ALONE_UP_TO_SETTING,
+    ONE_OPERATOR_SETTING,
+    YES,
+    read_setting,
+)
 from ledger import ids, vault
-from ledger.streams import credit
+from ledger.money import parse_usd
+from ledger.streams import adjustment, credit
+from ledger.streams.adjustment import Adjustment, ProposedCredit, Reason
 from ledger.streams.credit import Source
 from ledger.vault import Place
 
@@ -29,9 +42,18 @@ class Idempotency:
         """The credit stream that stands for this command."""
         return ids.derived_id("credit", f"api:{self.caller}:{self.route}:{self.key}")
 
+    @property
+    def adjustment_id(self) -> UUID:
+        """The adjustment that proposes it, where one operator may not grant it alone."""
+        return proposal_id(self.caller, self.route, self.key)
+
 
 Kind = Literal["manual", "payment", "promotion", "goodwill", "import"]
 """Where a credit comes from: `manual` was paid by hand, `payment` by a method."""
+
+
+_CODES: Mapping[Kind, Reason] = {"goodwill": "goodwill", "import": "migration"}
+"""Why an adjustment is made that grants one of this kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +67,30 @@ class NewCredit:
     reference: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """Where the credit stands in the log; or its proposal, which is `adjustment_id`."""
+
+    position: int
+    adjustment_id: UUID | None = None
+
+
+async def needs_approval(desk: Desk, amount: str) -> bool:
+    """Whether so much in USD is too much for one operator. Raises InvalidAmount."""
+    most_nanos = parse_usd(await read_setting(desk, ALONE_UP_TO_SETTING))
+    if inputs.positive_amount(amount) <= most_nanos:
+        return False
+    return await read_setting(desk, ONE_OPERATOR_SETTING) != YES
+
+
 async def grant_credit(
     desk: Desk, account_id: UUID, wanted: NewCredit, *, idempotency: Idempotency, actor: str
-) -> int:
-    """Credit an account in USD; the position of the credit, the same for every repeat.
+) -> Credited:
+    """Credit an account in USD, or propose to; the same for every repeat.
 
-    Returns once balance and cache show it. Raises InvalidAmount, InvalidInput, NotFound,
-    IdempotencyConflict when the key was used for another request, StoreUnavailable.
+    Returns once balance and cache show it. Raises InvalidAmount, InvalidInput, NotFound, FourEyes
+    where it must be proposed and the actor is nobody by name, IdempotencyConflict when the key was
+    used for another request, StoreUnavailable.
     """
     amount_nanos = inputs.positive_amount(wanted.amount)
     reason = inputs.text("reason", wanted.reason, inputs.REASON_MAX)
@@ -59,19 +98,21 @@ async def grant_credit(
     await require_account(desk, account_id)
     stream_id = idempotency.stream_id
     digest = _request_sha256(account_id, amount_nanos, reason, wanted)
-    async with desk.pool.connection() as connection:
-        place = Place("credit", reason_row(stream_id, digest), "reason", account_id)
-        await vault.put(connection, desk.vault, place, reason)
     source: Source = "top_up" if wanted.kind == "payment" else wanted.kind
     command = credit.Grant(
         account_id, amount_nanos, source, digest, actor, wanted.method, wanted.reference
     )
+    if await _is_proposal(desk, idempotency, wanted.amount):
+        return await _propose(desk, command, reason, idempotency, wanted)
+    async with desk.pool.connection() as connection:
+        place = Place("credit", reason_row(stream_id, digest), "reason", account_id)
+        await vault.put(connection, desk.vault, place, reason)
     appended = await desk.handle(credit.STREAM, stream_id, command)
     if appended is not None:
         await desk.shown(appended)
-        return appended.positions[0]
+        return Credited(appended.positions[0])
     first = await desk.ledger.events(stream_id)
-    return first[0].position
+    return Credited(first[0].position)
 
 
 def reason_row(credit_id: UUID, request_sha256: str) -> UUID:
@@ -80,6 +121,39 @@ def reason_row(credit_id: UUID, request_sha256: str) -> UUID:
     with the same idempotency key, refused a moment later, cannot have overwritten it.
     """
     return ids.derived_id("credit_reason", f"{credit_id}:{request_sha256}")
+
+
+async def _is_proposal(desk: Desk, idempotency: Idempotency, amount: str) -> bool:
+    """What the key stood for the first time it stays, whatever the setting is now."""
+    if await desk.ledger.events(idempotency.stream_id):
+        return False
+    proposed: Adjustment = await desk.state(adjustment.STREAM, idempotency.adjustment_id)
+    return proposed.proposed is not None or await needs_approval(desk, amount)
+
+
+async def _propose(
+    desk: Desk, command: credit.Grant, reason: str, idempotency: Idempotency, wanted: NewCredit
+) -> Credited:
+    proposed = await propose(
+        desk,
+        idempotency.adjustment_id,
+        adjustment.Propose(
+            kind="credit",
+            reason=_CODES.get(wanted.kind, "other"),
+            request_sha256=command.request_sha256,
+            actor=command.actor,
+            account_id=command.account_id,
+            amount_nanos=command.amount_nanos,
+            credit=ProposedCredit(
+                stream_id=idempotency.stream_id,
+                source=command.source,
+                method=command.method,
+                reference=command.reference,
+            ),
+        ),
+        reason,
+    )
+    return Credited(proposed.position, proposed.adjustment_id)
 
 
 def _check_origin(wanted: NewCredit) -> None:

@@ -29,7 +29,9 @@ async def grant(
 ) -> CreditOutput:
     """Credit an account. The same Idempotency-Key with the same body gives the first answer.
 
-    Without one a fresh key is made. The answer tells the key in its own Idempotency-Key header.
+    What is above the setting `credits.alone_up_to` is proposed: 202, and nothing moves before
+    another operator has approved the adjustment that is named. Without a key a fresh one is made.
+    The answer tells the key in its own Idempotency-Key header.
     """
     key = str(uuid.uuid4()) if idempotency_key is None else inputs.idempotency_key(idempotency_key)
     response.headers["idempotency-key"] = key
@@ -40,4 +42,7 @@ async def grant(
         idempotency=Idempotency(operator.actor, _ROUTE, key),
         actor=operator.actor,
     )
-    return CreditOutput(position=await desk.commands.finish(command))
+    credited = await desk.commands.finish(command)
+    if credited.adjustment_id is not None:
+        response.status_code = 202
+    return CreditOutput(position=credited.position, adjustment=credited.adjustment_id)

@@ -1,6 +1,7 @@
 """What is said of credits."""
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field
 
@@ -24,6 +25,9 @@ class NewCreditInput(Input):
 
 
 class CreditOutput(Output):
-    """Where the credit stands in the log."""
+    """Where the credit stands in the log. Where one operator may not grant it alone, it is the
+    place of its proposal, and `adjustment` is what another operator approves.
+    """
 
     position: int
+    adjustment: UUID | None

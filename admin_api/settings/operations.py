@@ -7,18 +7,31 @@ from zoneinfo import available_timezones
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
 from ledger.book_days import TIME_ZONE_SETTING
-from ledger.errors import NotFound
+from ledger.errors import InvalidAmount, NotFound
+from ledger.money import parse_usd
 from ledger.streams import setting
 from ledger.streams.setting import ChangeSetting
+
+ALONE_UP_TO_SETTING = "credits.alone_up_to"
+"""USD: a credit above it is a proposal, which another operator approves."""
+
+ONE_OPERATOR_SETTING = "approvals.one_operator"
+"""Whether this is a house of one operator, where nobody else can approve anything."""
+
+YES, NO = "yes", "no"
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A setting that there is. `check` raises InvalidInput for a text that is no value of it."""
+    """A setting that there is. `check` raises InvalidInput for a text that is no value of it.
+
+    `needs_reason`: a change is told with its reason, for it lets one person do what took two.
+    """
 
     about: str
     default: str
     check: Callable[[str], None]
+    needs_reason: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +49,32 @@ def _time_zone(value: str) -> None:
         raise InvalidInput("value", "must be the name of a time zone, such as Europe/Paris")
 
 
+def _yes_or_no(value: str) -> None:
+    if value not in (YES, NO):
+        raise InvalidInput("value", f"must be {YES} or {NO}")
+
+
+def _amount(value: str) -> None:
+    try:
+        parse_usd(value)
+    except InvalidAmount as refusal:
+        raise InvalidInput("value", "must be an amount in USD, such as 250 or 99.50") from refusal
+
+
 SETTINGS: Mapping[str, Known] = {
+    ALONE_UP_TO_SETTING: Known(
+        "USD: one operator alone credits up to this; more is a proposal, which another approves",
+        "100",
+        _amount,
+        needs_reason=True,
+    ),
+    ONE_OPERATOR_SETTING: Known(
+        "yes or no: whether nobody else is there to approve; then large credits pass at once, an "
+        "approver may be new, and `tollgate ledger oversight` names each",
+        NO,
+        _yes_or_no,
+        needs_reason=True,
+    ),
     TIME_ZONE_SETTING: Known(
         "the time zone of days and spending windows; a change counts from the next quarter of an "
         "hour, and no day that has begun is opened twice",
@@ -62,9 +100,17 @@ async def change_setting(
     if known is None:
         raise NotFound(f"no such setting; there are {', '.join(sorted(SETTINGS))}")
     known.check(value)
+    if known.needs_reason and not reason:
+        raise InvalidInput("reason", "is needed for this setting: a code, such as one_operator")
     stream_id = setting.setting_stream_id(name)
     await desk.handle(setting.STREAM, stream_id, ChangeSetting(name, value, actor, reason))
     return _view(name, await desk.state(setting.STREAM, stream_id))
+
+
+async def read_setting(desk: Desk, name: str) -> str:
+    """What a setting is at this moment, by its own stream."""
+    state: setting.Setting = await desk.state(setting.STREAM, setting.setting_stream_id(name))
+    return state.value if state.version else SETTINGS[name].default
 
 
 def _view(name: str, state: setting.Setting | None) -> SettingView:

@@ -2,12 +2,13 @@
 
 Nothing posted is ever changed: what was wrong is reversed by another adjustment, once. A
 correction is an adjustment too: its money moves in the charges it corrects (`ChargeAdjusted`), and
-its own stream says who decided it, and what it came to for each account.
+its own stream says who decided it, and what it came to for each account. So is a credit that is
+too large for one operator: approving it grants the credit, in the same group.
 
 The reasons people write are in the vault; events carry a code.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar, Literal, assert_never
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from ledger.alternative import Question
 from ledger.errors import FourEyes, IdempotencyConflict, NotAllowedNow, NotFound
 from ledger.streams.contract import AccountEvent, Effect, Event, Posting, Stream
 
-Kind = Literal["manual", "reversal", "correction"]
+Kind = Literal["manual", "reversal", "correction", "credit"]
 Reason = Literal[
     "billing_error", "goodwill", "refund", "dispute", "write_off", "fraud", "migration", "other"
 ]
@@ -56,11 +57,20 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
+class ProposedCredit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The credit that approving grants: its stream, and the origin as in `CreditGranted`."""
+
+    stream_id: UUID
+    source: str
+    method: str = ""
+    reference: str = ""
+
+
 class AdjustmentProposed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """An operator wants money to move. `amount_nanos`: positive gives to the customer.
 
     account_id: None for a correction, which concerns many; its amount is 0. against: where in the
-    double entry the money comes from or goes to; empty stands for `adjustments`.
+    double entry the money comes from or goes to; empty stands for `adjustments`, but of a `credit`.
     """
 
     TOPIC: ClassVar[str] = "adjustment.AdjustmentProposed.v1"
@@ -71,6 +81,7 @@ class AdjustmentProposed(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: Reason
     reverses: Reversed | None = None
     correction: Correction | None = None
+    credit: ProposedCredit | None = None
     against: str = ""
     request_sha256: str
     actor: str
@@ -118,7 +129,7 @@ AdjustmentEvent = AdjustmentProposed | AdjustmentApproved | AdjustmentRejected |
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """Propose an adjustment. `request_sha256` tells a repeat from another request."""
+    """Propose an adjustment, in the fields of its event. `request_sha256` tells a repeat."""
 
     kind: Kind
     reason: Reason
@@ -128,12 +139,13 @@ class Propose:
     amount_nanos: int = 0
     reverses: Reversed | None = None
     correction: Correction | None = None
+    credit: ProposedCredit | None = None
     against: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """Agree, and post what can be posted at once: everything but a correction."""
+    """Agree, and post what is posted at once: no correction, nor a credit, which is granted."""
 
     actor: str
     checked_position: int = 0
@@ -183,9 +195,15 @@ class Adjustment:
             return "rejected"
         if self.approved is None:
             return "proposed"
-        correction = None if self.proposed is None else self.proposed.correction
-        expected = 1 if correction is None else correction.accounts
+        expected = 1 if self.proposed is None else postings_expected(self.proposed)
         return "posted" if len(self.posted) >= expected else "approved"
+
+
+def postings_expected(proposed: AdjustmentProposed) -> int:
+    """How many `AdjustmentPosted` approving it comes to: one an account, none of a credit."""
+    if proposed.credit is not None:
+        return 0
+    return 1 if proposed.correction is None else proposed.correction.accounts
 
 
 def decide(state: Adjustment, command: Command) -> tuple[Event, ...]:
@@ -254,21 +272,10 @@ def _proposed(state: Adjustment, command: Propose) -> tuple[Event, ...]:
     _require_person(command.actor)
     assert (command.kind == "correction") == (command.correction is not None)
     assert (command.kind == "reversal") == (command.reverses is not None)
+    assert (command.kind == "credit") == (command.credit is not None)
     assert (command.correction is None) == (command.account_id is not None)
     assert (command.correction is None) == (command.amount_nanos != 0)
-    return (
-        AdjustmentProposed(
-            kind=command.kind,
-            account_id=command.account_id,
-            amount_nanos=command.amount_nanos,
-            reason=command.reason,
-            reverses=command.reverses,
-            correction=command.correction,
-            against=command.against,
-            request_sha256=command.request_sha256,
-            actor=command.actor,
-        ),
-    )
+    return (AdjustmentProposed(**asdict(command)),)
 
 
 def _approved(state: Adjustment, command: Approve) -> tuple[Event, ...]:
@@ -283,7 +290,7 @@ def _approved(state: Adjustment, command: Approve) -> tuple[Event, ...]:
     if state.rejected is not None:
         raise NotAllowedNow("it was rejected")
     approved = AdjustmentApproved(checked_position=command.checked_position, actor=command.actor)
-    if proposed.account_id is None:
+    if proposed.account_id is None or proposed.credit is not None:
         return (approved,)
     posted = AdjustmentPosted(
         account_id=proposed.account_id,
@@ -313,11 +320,7 @@ def _corrected(state: Adjustment, command: PostCorrected) -> tuple[Event, ...]:
         raise NotAllowedNow("only an approved correction is posted account by account")
     return tuple(
         AdjustmentPosted(
-            account_id=each.account_id,
-            reason=proposed.reason,
-            charges=each.charges,
-            charged_nanos=each.charged_nanos,
-            actor=state.approved.actor,
+            **msgspec.structs.asdict(each), reason=proposed.reason, actor=state.approved.actor
         )
         for each in command.corrected
         if each.account_id not in state.posted

@@ -31,7 +31,8 @@ PROMOTIONS = "promotions"
 class CreditGranted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
     """`amount_nanos` more may be spent. Always version 1 of its stream, and the only event.
 
-    method: how it was paid. reference: by what the payment is found at whoever took it.
+    method: how it was paid. reference: by what the payment is found at whoever took it. proposal:
+    the adjustment by which another operator has approved it; None where one could grant it alone.
     """
 
     TOPIC: ClassVar[str] = "credit.CreditGranted.v1"
@@ -42,6 +43,7 @@ class CreditGranted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True)
     reference: str = ""
     request_sha256: str
     actor: str
+    proposal: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Grant:
     actor: str
     method: str = ""
     reference: str = ""
+    proposal: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def decide(state: Credit, command: Grant) -> tuple[Event, ...]:
             reference=command.reference,
             request_sha256=command.request_sha256,
             actor=command.actor,
+            proposal=command.proposal,
         ),
     )
 

@@ -13,7 +13,9 @@ from ledger.streams.adjustment import (
     AdjustmentPosted,
     AdjustmentProposed,
     AdjustmentRejected,
+    postings_expected,
 )
+from ledger.streams.credit import CreditGranted
 from projections.contract import (
     Json,
     Key,
@@ -29,7 +31,9 @@ from projections.reading import list_rows
 
 class AdjustmentRow(Row, frozen=True):
     """One adjustment. state: proposed, approved (a correction that is being posted), posted or
-    rejected. decider: who approved or rejected it. amount_nanos: positive gives to the customer.
+    rejected. decider: who approved or rejected it. amount_nanos: what it moves, or was proposed to;
+    positive gives to the customers. accounts: how many postings it comes to; a credit has none, it
+    is granted in the group of its approval.
 
     Of a correction: `correction` is a `ledger.streams.adjustment.Correction`; posted_accounts,
     charges and charged_nanos are what it has come to so far.
@@ -83,7 +87,7 @@ def apply(key: Key, row: AdjustmentRow | None, event: Recorded) -> AdjustmentRow
         case _ if row is None:
             return None  # no lawful log has it; fsck names the event
         case AdjustmentApproved(actor=actor):
-            return _decided(row, event, "approved", actor)
+            return _approved(row, event, actor)
         case AdjustmentRejected(actor=actor):
             return _decided(row, event, "rejected", actor)
         case AdjustmentPosted() as posted:
@@ -99,7 +103,7 @@ def _proposed(event: Recorded, proposed: AdjustmentProposed) -> AdjustmentRow:
         kind=proposed.kind,
         state="proposed",
         account_id=proposed.account_id,
-        amount_nanos=proposed.amount_nanos,
+        amount_nanos=proposed.amount_nanos if correction is None else -correction.delta_nanos,
         reason=proposed.reason,
         reverses=None if reverses is None else reverses.stream_id,
         reversed_position=None if reverses is None else reverses.position,
@@ -107,8 +111,15 @@ def _proposed(event: Recorded, proposed: AdjustmentProposed) -> AdjustmentRow:
         proposer=proposed.actor,
         proposed_at=event.recorded_at,
         position=event.position,
-        accounts=1 if correction is None else correction.accounts,
+        accounts=postings_expected(proposed),
     )
+
+
+def _approved(row: AdjustmentRow, event: Recorded, actor: str) -> AdjustmentRow:
+    if row.accounts:
+        return _decided(row, event, "approved", actor)
+    decided = _decided(row, event, "posted", actor)
+    return replace(decided, posted_at=event.recorded_at, posted_position=event.position)
 
 
 def _decided(row: AdjustmentRow, event: Recorded, state: str, actor: str) -> AdjustmentRow:
@@ -136,6 +147,9 @@ def _posted(row: AdjustmentRow, event: Recorded, posted: AdjustmentPosted) -> Ad
 
 def touches_account(event: Recorded) -> tuple[Key, ...]:
     """The adjustment at its account, if it is of one."""
+    if isinstance(event.event, CreditGranted):
+        proposal = event.event.proposal
+        return () if proposal is None else ((event.event.account_id, proposal),)
     account_id = event.event.account_id  # type: ignore[attr-defined]  # both events have one
     return () if account_id is None else ((account_id, event.stream_id),)
 
@@ -143,7 +157,7 @@ def touches_account(event: Recorded) -> tuple[Key, ...]:
 def apply_to_account(
     key: Key, row: AdjustedAccountRow | None, event: Recorded
 ) -> AdjustedAccountRow | None:
-    """Proposed, then posted; a correction is seen when it is posted."""
+    """Proposed, then posted or granted; a correction is seen when it is posted."""
     account_id, adjustment_id = key
     assert isinstance(account_id, UUID)
     assert isinstance(adjustment_id, UUID)
@@ -151,6 +165,8 @@ def apply_to_account(
     match event.event:
         case AdjustmentProposed(amount_nanos=amount):
             return replace(row, amount_nanos=amount)
+        case CreditGranted(amount_nanos=amount):
+            return replace(row, position=event.position, amount_nanos=amount)
         case AdjustmentPosted() as posted:
             return replace(
                 row,
@@ -177,12 +193,12 @@ ACCOUNTS = Table(
     name="adjusted_accounts",
     row=AdjustedAccountRow,
     key=("account_id", "adjustment_id"),
-    events=(AdjustmentProposed, AdjustmentPosted),
+    events=(AdjustmentProposed, AdjustmentPosted, CreditGranted),
     touches=touches_account,
     fold=one_by_one(apply_to_account),
     indexes=(("adjustment_id",),),
 )
-PROJECTION = Projection(name="adjustments", version=2, tables=(TABLE, ACCOUNTS))
+PROJECTION = Projection(name="adjustments", version=3, tables=(TABLE, ACCOUNTS))
 
 
 async def list_adjustments(

@@ -17,12 +17,14 @@ ROOMS = {"access", "fields", "http"}
 
 ASKED = {
     "accounts": {"books"},  # a balance then
-    "adjustments": {"accounts", "corrections", "jobs"},  # approving a correction starts its job
+    # Approving a correction starts its job; a setting says who may approve.
+    "adjustments": {"accounts", "corrections", "jobs", "settings"},
     "books": {"accounts", "jobs"},
     "corrections": {"accounts", "adjustments", "books", "jobs", "prices"},
-    "credits": {"accounts"},
+    "credits": {"accounts", "adjustments", "settings"},  # a large one is proposed
     "jobs": {"books", "corrections"},  # the list of kinds
     "keys": {"accounts"},
+    "oversight": {"adjustments", "settings"},
     "prices": {"channels", "corrections", "credits", "jobs"},  # a preview is a what-if
     "totals": {"accounts"},
 }

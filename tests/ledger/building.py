@@ -23,6 +23,7 @@ from ledger.streams.adjustment import (
     AdjustmentProposed,
     AdjustmentRejected,
     Correction,
+    ProposedCredit,
     Reversed,
 )
 from ledger.streams.api_key import KeyChanged, KeyIssued, KeyRevoked, KeyTerms
@@ -244,6 +245,7 @@ def _accounts(account: UUID, key: UUID) -> list[Event]:
     )
     return [
         CreditGranted(
+            proposal=entity_id(),
             account_id=account,
             amount_nanos=5,
             source="top_up",
@@ -355,6 +357,9 @@ def _adjustments(account: UUID) -> list[Event]:
     )
     return [
         AdjustmentProposed(
+            credit=ProposedCredit(
+                stream_id=entity_id(), source="payment", method="bank", reference="R-1"
+            ),
             kind="manual",
             account_id=account,
             amount_nanos=-5,

@@ -32,11 +32,13 @@ from ledger.streams.adjustment import (
     Correction,
     PostCorrected,
     Propose,
+    ProposedCredit,
     Reject,
     Reversed,
 )
 from ledger.streams.charge import rules as charge
 from ledger.streams.contract import Event
+from ledger.streams.credit import CreditGranted
 from ledger.usage import Usage
 from tests.builders import append_events
 from tests.ledger.building import Call, credit, payer, priced, reserve, settle
@@ -308,6 +310,54 @@ def posted(amount: int = 5, account: UUID = ACCOUNTS[0], **changes: Any) -> Adju
 
 APPROVED = AdjustmentApproved(actor="operator:b")
 REJECTED = AdjustmentRejected(request_sha256="r", actor="operator:b")
+
+
+CREDIT_ID, LARGE_ID = UUID(int=11), UUID(int=12)
+LARGE = proposed(
+    kind="credit",
+    credit=ProposedCredit(stream_id=CREDIT_ID, source="top_up", method="bank", reference="R-1"),
+)
+
+
+def granted(**changes: object) -> CreditGranted:
+    fields: dict[str, object] = {"account_id": ACCOUNTS[0], "amount_nanos": 5, "source": "top_up"}
+    fields |= {"method": "bank", "reference": "R-1", "request_sha256": "x", "actor": "operator:b"}
+    return CreditGranted(**{**fields, "proposal": LARGE_ID, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("events", "grant", "message"),
+    [
+        ((LARGE, APPROVED), granted(), ""),
+        ((LARGE,), granted(), "which was not approved"),
+        ((LARGE, REJECTED), granted(), "which was not approved"),
+        ((), granted(), "which proposed no credit"),
+        ((proposed(), APPROVED, posted()), granted(), "which proposed no credit"),
+        ((LARGE, APPROVED), granted(amount_nanos=6), "granted otherwise"),
+        ((LARGE, APPROVED), granted(account_id=ACCOUNTS[1]), "granted otherwise"),
+        ((LARGE, APPROVED), granted(method="stripe"), "granted otherwise"),
+        ((LARGE, APPROVED), granted(source="goodwill"), "granted otherwise"),
+        ((LARGE, APPROVED), granted(reference="R-2"), "granted otherwise"),
+        ((LARGE, APPROVED), granted(proposal=None), ""),
+    ],
+)
+def test_a16_a_large_credit_is_granted_as_two_have_agreed(
+    books: Books, events: tuple[Event, ...], grant: CreditGranted, message: str
+) -> None:
+    if events:
+        books.store(LARGE_ID, *events)
+    position = books.store(CREDIT_ID, grant)
+    found = books.found()
+    assert [each[0] for each in found] == ([position] if message else [])
+    assert message in "".join(each[1] for each in found)
+
+
+def test_a16_a_large_credit_is_granted_in_its_own_stream_and_never_posted(books: Books) -> None:
+    position = books.store(LARGE_ID, LARGE, APPROVED, posted())
+    assert books.found() == [(position, "posted, where a credit was to be granted")]
+    books.store(entity_id(), granted())
+    ((_, message),) = books.found()[1:]
+    assert "granted otherwise" in message
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ WHY = ("--code", "goodwill", "--reason", "said sorry")
 
 
 def operator(tool: Tool) -> str:
-    """The token of a fresh operator."""
+    """The token of a fresh operator, who may approve at once: the house says it has but one."""
+    tool.ok("setting", "set", "approvals.one_operator", "yes", "--reason", "one_operator")
     named = argparse.Namespace(data_dir=str(tool.folder))
     return perform(
         named, lambda desk: register_operator(desk, name="Eve", role="finance", actor="test")

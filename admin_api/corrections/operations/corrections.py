@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 
+from admin_api.adjustments.hands import require_another_hand
 from admin_api.adjustments.operations import Proposed, propose, sha256_of
 from admin_api.desk import Desk
 from admin_api.fields import inputs
@@ -112,6 +113,7 @@ async def check_approval(desk: Desk, adjustment_id: UUID, *, actor: str) -> bool
         return False
     if state.approved is None:
         adjustment.decide(state, Approve(actor))
+        await require_another_hand(desk, adjustment_id, actor)
     return True
 
 

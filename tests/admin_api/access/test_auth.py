@@ -59,6 +59,7 @@ READS: tuple[Asked, ...] = (
     ("GET", "/reconciliations", None),
     ("GET", f"/reconciliations/{ID}", None),
     ("GET", f"/reconciliations/{ID}/export", None),
+    ("GET", "/oversight", None),
     ("GET", "/adjustments", None),
     ("GET", f"/adjustments/{ID}", None),
     ("GET", f"/adjustments/{ID}/accounts", None),

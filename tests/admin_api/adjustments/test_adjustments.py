@@ -63,7 +63,7 @@ def code(answer: httpx2.Response) -> tuple[int, str]:
 
 def test_nothing_moves_until_another_operator_approves(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
-        account, second = await desk.account(), await desk.operator("finance")
+        account, second = await desk.account(), await desk.approver()
         adjustment = await id_of(await propose(desk, account))
         assert await posted(desk, account) == "0"
         told = (await desk.get(f"/adjustments/{adjustment}")).json()
@@ -108,7 +108,7 @@ def test_twenty_operators_approve_at_once_and_it_is_posted_once(servers: Servers
     async def check() -> None:
         async with open_desk(servers) as one, open_desk(servers) as two:
             account = await one.account()
-            tokens = [await one.operator("finance") for _ in range(20)]
+            tokens = [await one.approver() for _ in range(20)]
             adjustment = await id_of(await propose(one, account, "1"))
             answers = await asyncio.gather(
                 *(
@@ -128,7 +128,7 @@ def test_twenty_operators_approve_at_once_and_it_is_posted_once(servers: Servers
 def test_approving_and_rejecting_at_once_has_one_outcome(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         account = await desk.account()
-        tokens = [await desk.operator("finance") for _ in range(6)]
+        tokens = [await desk.approver() for _ in range(6)]
         adjustment = await id_of(await propose(desk, account, "1"))
         answers = await asyncio.gather(
             *(approve(desk, adjustment, token) for token in tokens[:3]),
@@ -144,7 +144,7 @@ def test_approving_and_rejecting_at_once_has_one_outcome(servers: Servers) -> No
 
 def test_a_rejected_proposal_is_final_and_says_why(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
-        account, second = await desk.account(), await desk.operator("operator")
+        account, second = await desk.account(), await desk.approver("operator")
         adjustment = await id_of(await propose(desk, account))
         told = (await reject(desk, adjustment)).json()  # its own proposer takes it back
         assert (told["state"], told["rejection"]) == ("rejected", "not so")
@@ -178,7 +178,7 @@ def test_the_same_key_is_one_proposal_and_another_body_a_conflict(servers: Serve
 
 def test_a_debit_may_go_below_zero_and_is_listed_with_its_cause(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
-        account, second = await desk.account(), await desk.operator("finance")
+        account, second = await desk.account(), await desk.approver()
         await desk.credit(account, "1")
         adjustment = await id_of(await propose(desk, account, "1.25", "debit"))
         told = (await approve(desk, adjustment, second)).json()
@@ -200,7 +200,7 @@ def test_a_debit_may_go_below_zero_and_is_listed_with_its_cause(servers: Servers
 
 def test_a_credit_is_reversed_once_to_the_nanodollar(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
-        account, second = await desk.account(), await desk.operator("finance")
+        account, second = await desk.account(), await desk.approver()
         position = (await desk.credit(account, "3.000000001")).json()["position"]
         first = await id_of(await reverse(desk, position))
         assert await id_of(await reverse(desk, position)) == first
@@ -227,7 +227,7 @@ def test_a_rejected_reversal_may_be_proposed_anew_and_races_have_one_winner(
 ) -> None:
     async def check(desk: OpenDesk) -> None:
         account = await desk.account()
-        tokens = [await desk.operator("finance") for _ in range(5)]
+        tokens = [await desk.approver() for _ in range(5)]
         position = (await desk.credit(account, "1")).json()["position"]
         first = await id_of(await reverse(desk, position))
         assert (await reject(desk, first)).status_code == 200
@@ -284,7 +284,7 @@ def test_the_list_tells_what_the_streams_tell(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         assert (await desk.get("/adjustments")).json() == {"adjustments": [], "next": None}
         account, other = await desk.account(), await desk.account()
-        second = await desk.operator("finance")
+        second = await desk.approver()
         ids = [await id_of(await propose(desk, each)) for each in (account, other, account)]
         await approve(desk, ids[0], second)
         await reject(desk, ids[1], token=second)
@@ -348,7 +348,7 @@ def test_a14_a_reversal_mirrors_what_it_reverses(
     servers: Servers, given: dict[str, str], contra: str
 ) -> None:
     async def check(desk: OpenDesk) -> None:
-        account, approver = await desk.account(), await desk.operator("finance")
+        account, approver = await desk.account(), await desk.approver()
         before = await sums(desk)
         body = {"amount": "4", "reason": "r", **given}
         credit = await desk.post(f"/accounts/{account}/credits", json=body)
@@ -375,7 +375,7 @@ def test_a14_an_adjustment_goes_to_where_its_money_is_from_and_so_does_its_rever
     servers: Servers, body: dict[str, str], contra: str
 ) -> None:
     async def check(desk: OpenDesk) -> None:
-        account, approver = await desk.account(), await desk.operator("finance")
+        account, approver = await desk.account(), await desk.approver()
         before = await sums(desk)
         proposed = await propose(desk, account, "3", "debit", body=body)
         view = await approve(desk, await id_of(proposed), approver)

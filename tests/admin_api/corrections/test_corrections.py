@@ -212,7 +212,7 @@ def test_a_correction_does_what_was_approved_and_says_so(servers: Servers) -> No
     async def check(desk: OpenDesk) -> None:
         await sell(desk)
         (one, calls), (two, others) = await customers(desk, 2, 1)
-        second = await desk.operator("finance")
+        second = await desk.approver()
         await draft(desk)
         job = await asked(desk, servers, book="d")
         proposed = await propose(desk, job)
@@ -255,11 +255,42 @@ def _fold(dsn: str) -> None:
         pass
 
 
+def test_a19_the_list_of_approvals_shows_what_a_correction_moves(servers: Servers) -> None:
+    """Before and after it is posted, to the customers and from them, and what is rejected."""
+
+    async def check(desk: OpenDesk) -> None:
+        await sell(desk)
+        await customers(desk, 2, 1)
+        second = await desk.approver()
+        await draft(desk)
+        cheaper = (await propose(desk, await asked(desk, servers, book="d"))).json()["id"]
+        double = {"m": {"input": "2", "output": "4"}}
+        dearer = (await propose(desk, await asked(desk, servers, prices=double))).json()["id"]
+
+        async def told() -> dict[str, tuple[str, str]]:
+            await asyncio.to_thread(_fold, servers.dsn)
+            rows = (await desk.get("/adjustments")).json()["adjustments"]
+            return {row["id"]: (row["state"], row["amount"]) for row in rows}
+
+        wanted = {cheaper: ("proposed", "0.0027"), dearer: ("proposed", "-0.0054")}
+        assert await told() == wanted
+        no = await desk.post(f"/adjustments/{dearer}/reject", json={"reason": "no"}, token=second)
+        assert no.json()["amount"] == "-0.0054"
+        assert (await post(desk, servers, cheaper, second))["state"] == "done"
+        assert await told() == {
+            cheaper: ("posted", "0.0027"),
+            dearer: ("rejected", "-0.0054"),
+        }
+        assert (await desk.get(f"/adjustments/{cheaper}")).json()["amount"] == "0.0027"
+
+    at_desk(servers, check)
+
+
 def test_in_the_customers_favour_nothing_rises(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         await sell(desk)
         ((account, calls),) = await customers(desk, 1)
-        second = await desk.operator("finance")
+        second = await desk.approver()
         job = await asked(desk, servers, prices={"m": {"input": "9", "output": "9"}})
         refused = await propose(desk, job, "customer")
         assert (refused.status_code, refused.json()["code"]) == (409, "not_allowed_now")
@@ -276,7 +307,7 @@ def test_numbers_that_changed_since_are_not_posted(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         await sell(desk)
         ((account, calls),) = await customers(desk, 2)
-        second = await desk.operator("finance")
+        second = await desk.approver()
         await draft(desk)
         adjustment = (await propose(desk, await asked(desk, servers, book="d"))).json()["id"]
         await draft(desk, prices=Price(rates={"input": 1, "output": 1}))
@@ -310,7 +341,7 @@ def test_a_correction_cut_off_anywhere_is_finished_and_nothing_is_done_twice(
     async def check(desk: OpenDesk) -> None:
         await sell(desk)
         made = await customers(desk, 3, 2)
-        second, third = await desk.operator("finance"), await desk.operator("finance")
+        second, third = await desk.approver(), await desk.approver()
         actor = await _actor(desk, second)
         await draft(desk)
         job = await asked(desk, servers, book="d")
@@ -369,7 +400,7 @@ def test_two_corrections_at_once_do_not_take_the_same_charges(servers: Servers) 
     async def check(desk: OpenDesk) -> None:
         await sell(desk)
         ((account, _),) = await customers(desk, 4)
-        second = await _actor(desk, await desk.operator("finance"))
+        second = await _actor(desk, await desk.approver())
         await draft(desk)
         job = await asked(desk, servers, book="d")
         ids = [UUID((await propose(desk, job)).json()["id"]) for _ in range(3)]

@@ -164,6 +164,7 @@ def test_what_is_not_an_amount_is_refused_and_nothing_stored(servers: Servers) -
 
 def test_every_amount_is_posted_to_the_nanodollar(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
+        await desk.one_operator()
         account_id = await desk.account()
         total = 0
         for nanos in (1, 999_999_999, NANOS_PER_USD, 10**17 + 1, 999_999_999_999_999_999):
@@ -176,6 +177,7 @@ def test_every_amount_is_posted_to_the_nanodollar(servers: Servers) -> None:
 
 def test_a_balance_beyond_what_can_be_represented_is_a_conflict(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
+        await desk.one_operator()
         account_id = await desk.account()
         for _ in range(4):
             assert (await desk.credit(account_id, "999999999")).status_code == 201

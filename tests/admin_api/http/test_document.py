@@ -55,7 +55,13 @@ ANSWERS: Mapping[str, str] = {
     "ChannelSettingOutput": "default description is_required name pattern",
     "ChannelTypeList": "channel_types",
     "ChannelTypeOutput": "base_url formats is_whole_url key_format name needs_key settings",
-    "CreditOutput": "position",
+    "CreditOutput": "adjustment position",
+    "OversightOutput": "alone_up_to approvals credits one_operator position settings",
+    "LargeCreditOutput": "account actor adjustment alone_up_to amount position recorded_at source",
+    "CloseApprovalOutput": (
+        "adjustment amount approved_by kind position proposed_by recorded_at why"
+    ),
+    "SettingChangeOutput": "actor name position reason recorded_at value",
     "EventOutput": "data position recorded_at stream type version",
     "EventPageOutput": "events head next",
     "GroupList": "groups",

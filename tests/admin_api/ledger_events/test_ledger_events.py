@@ -28,6 +28,7 @@ def test_the_whole_log_is_read_page_by_page_without_gaps(servers: Servers) -> No
 def test_an_event_is_told_byte_for_byte(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         account_id = await desk.account()
+        await desk.one_operator()
         await desk.credit(account_id, "999999999.999999999")
         path = f"/ledger/events?account={account_id}&type=credit.CreditGranted.v1"
         answer = await desk.get(path)

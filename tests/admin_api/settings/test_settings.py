@@ -13,7 +13,9 @@ def test_d5_the_time_zone_of_the_books_is_changed_and_listed(servers: Servers) -
         assert (changed.status_code, changed.json()["value"]) == (200, "Asia/Kathmandu")
         listed = (await desk.get("/settings")).json()["settings"]
         assert [(one["name"], one["value"]) for one in listed] == [
-            ("book.time_zone", "Asia/Kathmandu")
+            ("approvals.one_operator", "no"),
+            ("book.time_zone", "Asia/Kathmandu"),
+            ("credits.alone_up_to", "100"),
         ]
 
     at_desk(servers, check)

@@ -9,7 +9,7 @@ from ledger.export.formats.registry import FORMATS as EXPORTED
 from ledger.export.selection import What
 from ledger.streams.adjustment import Direction, Reason
 from projections.reconciliation.registry import FORMATS as RECONCILED
-from tollgate.commands.arguments import ACCOUNT, DATA_DIR, FROM_DAY, TO_DAY
+from tollgate.commands.arguments import ACCOUNT, DATA_DIR, FROM_DAY, LIMIT, SINCE, TO_DAY, UNTIL
 from tollgate.commands.contract import Action, Command, Group, argument
 
 _AS_OF = argument(
@@ -248,6 +248,18 @@ ACTIONS: tuple[Command, ...] = (
         "what calls would have cost under other prices; writes nothing unless --propose is given",
         "tollgate.commands.ledger.reprice:run",
         _REPRICE,
+    ),
+    Action(
+        "oversight",
+        "credits above what one operator may grant alone, and approvals within one hand",
+        "tollgate.commands.ledger.oversight:run",
+        (
+            SINCE,
+            UNTIL,
+            LIMIT,
+            argument("--json", action="store_true", help="one JSON document instead of tables"),
+            DATA_DIR,
+        ),
     ),
     Group(
         "adjust",

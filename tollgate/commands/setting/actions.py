@@ -17,7 +17,11 @@ def set_value(arguments: argparse.Namespace) -> int:
     view = perform(
         arguments,
         lambda desk: settings.change_setting(
-            desk, arguments.name, value=arguments.value, actor=ACTOR
+            desk,
+            arguments.name,
+            value=arguments.value,
+            actor=ACTOR,
+            reason=arguments.reason,
         ),
     )
     print(f"{view.name} = {view.value}")

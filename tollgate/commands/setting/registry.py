@@ -14,6 +14,11 @@ ACTIONS = (
         "set",
         "change one",
         "tollgate.commands.setting.actions:set_value",
-        (argument("name"), argument("value"), DATA_DIR),
+        (
+            argument("name"),
+            argument("value"),
+            argument("--reason", default="", help="a code, kept in the ledger: one_operator"),
+            DATA_DIR,
+        ),
     ),
 )

@@ -109,7 +109,7 @@ def list_adjustments(arguments: argparse.Namespace) -> int:
                 row.kind,
                 row.state,
                 row.account_id or f"{row.accounts} accounts",
-                format_usd(row.amount_nanos or -row.charged_nanos),
+                format_usd(row.amount_nanos),
                 row.reason,
                 row.proposer,
                 row.decider or "-",

@@ -1,0 +1,1 @@
+"""Oversight: what one person could do alone, where two are meant to agree."""

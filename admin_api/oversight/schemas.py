@@ -1,0 +1,119 @@
+"""What is said of oversight."""
+
+from typing import Self
+from uuid import UUID
+
+from admin_api.fields.bodies import Moment, Output, SignedAmount
+from admin_api.fields.inputs import format_moment
+from admin_api.oversight.operations import CloseApproval, LargeCredit, Oversight, moved_nanos
+from ledger.money import format_usd
+from ledger.store.reader import Recorded
+from ledger.streams.setting import SettingChanged
+
+
+class LargeCreditOutput(Output):
+    """A credit of more than `alone_up_to`, which one operator could grant alone then.
+
+    `adjustment`: by which another operator has approved it; null: nobody else has.
+    """
+
+    position: int
+    recorded_at: Moment
+    account: UUID
+    amount: SignedAmount
+    source: str
+    actor: str
+    alone_up_to: SignedAmount
+    adjustment: UUID | None
+
+    @classmethod
+    def of(cls, one: LargeCredit) -> Self:
+        """As it is told."""
+        return cls(
+            position=one.fact.position,
+            recorded_at=format_moment(one.fact.recorded_at),
+            account=one.credit.account_id,
+            amount=format_usd(one.credit.amount_nanos),
+            source=one.credit.source,
+            actor=one.credit.actor,
+            alone_up_to=format_usd(one.alone_up_to_nanos),
+            adjustment=one.credit.proposal,
+        )
+
+
+class CloseApprovalOutput(Output):
+    """An adjustment that one person may have both proposed and approved. `why`: the approver ..."""
+
+    position: int
+    recorded_at: Moment
+    adjustment: UUID
+    kind: str
+    amount: SignedAmount
+    proposed_by: str
+    approved_by: str
+    why: str
+
+    @classmethod
+    def of(cls, one: CloseApproval) -> Self:
+        """As it is told."""
+        return cls(
+            position=one.fact.position,
+            recorded_at=format_moment(one.fact.recorded_at),
+            adjustment=one.fact.stream_id,
+            kind=one.proposed.kind,
+            amount=format_usd(moved_nanos(one.proposed)),
+            proposed_by=one.proposed.actor,
+            approved_by=one.approver,
+            why=one.why,
+        )
+
+
+class SettingChangeOutput(Output):
+    """Who changed what one person can do alone, and why."""
+
+    position: int
+    recorded_at: Moment
+    name: str
+    value: str
+    actor: str
+    reason: str
+
+    @classmethod
+    def of(cls, fact: Recorded) -> Self:
+        """As it is told."""
+        changed = fact.event
+        assert isinstance(changed, SettingChanged)
+        return cls(
+            position=fact.position,
+            recorded_at=format_moment(fact.recorded_at),
+            name=changed.name,
+            value=changed.value,
+            actor=changed.actor,
+            reason=changed.reason,
+        )
+
+
+class OversightOutput(Output):
+    """What one person could do alone, the newest first; all that was done up to `position`.
+
+    `one_operator`: the house says now that nobody else is there to approve.
+    """
+
+    position: int
+    one_operator: bool
+    alone_up_to: SignedAmount
+    credits: list[LargeCreditOutput]
+    approvals: list[CloseApprovalOutput]
+    settings: list[SettingChangeOutput]
+
+    @classmethod
+    def of(cls, seen: Oversight) -> Self:
+        """As it is told."""
+        return cls(
+            position=seen.position,
+            one_operator=seen.one_operator,
+            alone_up_to=format_usd(seen.alone_up_to_nanos),
+            credits=[LargeCreditOutput.of(one) for one in seen.credits],
+            approvals=[CloseApprovalOutput.of(one) for one in seen.approvals],
+            settings=[SettingChangeOutput.of(one) for one in seen.settings],
+        )

@@ -1,0 +1,62 @@
+"""`tollgate ledger oversight`: what one person could do alone, where two are meant to agree."""
+
+import argparse
+
+from admin_api.fields.inputs import format_moment
+from admin_api.oversight.operations import CloseApproval, LargeCredit, moved_nanos, read_oversight
+from admin_api.oversight.schemas import OversightOutput, SettingChangeOutput
+from ledger.money import format_usd
+from projections.views import audit_trail
+from tollgate.commands.at_the_desk import print_table
+from tollgate.commands.contract import OK
+from tollgate.commands.read_models import perform_caught_up
+
+
+def run(arguments: argparse.Namespace) -> int:
+    seen = perform_caught_up(
+        arguments,
+        (audit_trail.PROJECTION,),
+        lambda desk: read_oversight(
+            desk, since=arguments.since, until=arguments.until, limit=arguments.limit
+        ),
+    )
+    if arguments.json:
+        print(OversightOutput.of(seen).model_dump_json(indent=1))
+        return OK
+    who = "one operator" if seen.one_operator else "several operators"
+    limit = format_usd(seen.alone_up_to_nanos)
+    print(f"a house of {who}; one alone credits up to {limit} USD, as of position {seen.position}")
+    print(f"\n{len(seen.credits)} credits above what one operator could grant alone")
+    if seen.credits:
+        print_table(("AT", "ACCOUNT", "USD", "BY", "APPROVED AS"), map(_credit, seen.credits))
+    print(f"\n{len(seen.approvals)} approvals within one hand")
+    if seen.approvals:
+        heads = ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "WHO")
+        print_table(heads, map(_approval, seen.approvals))
+    print(f"\n{len(seen.settings)} changes of what one operator may do")
+    if seen.settings:
+        changes = [SettingChangeOutput.of(each) for each in seen.settings]
+        rows = ((one.recorded_at, one.name, one.value, one.actor, one.reason) for one in changes)
+        print_table(("AT", "SETTING", "VALUE", "BY", "REASON"), rows)
+    return OK
+
+
+def _credit(one: LargeCredit) -> tuple[object, ...]:
+    return (
+        format_moment(one.fact.recorded_at),
+        one.credit.account_id,
+        format_usd(one.credit.amount_nanos),
+        one.credit.actor,
+        one.credit.proposal or "nobody else has",
+    )
+
+
+def _approval(one: CloseApproval) -> tuple[object, ...]:
+    return (
+        format_moment(one.fact.recorded_at),
+        one.fact.stream_id,
+        format_usd(moved_nanos(one.proposed)),
+        one.proposed.actor,
+        one.approver,
+        one.why,
+    )
