@@ -147,6 +147,7 @@ def test_calls_of_a_tool_are_priced_by_the_thousand_and_rounded_with_the_rest() 
         ({"calls": 7_000_000}, Multiplier(), 7_000_000),
         ({"input": 1_000_000, "output": 2_000_000, "calls": 5}, Multiplier(), 10 + 40 + 5),
         ({"input": 1_000_000, "calls": 5}, Multiplier(3, 2), 23),  # 15 x 1.5, rounded up
+        ({"input": 1_000_000, "calls": 6}, Multiplier(1, 3), 6),  # 16 / 3 is less than a half above
     ],
 )
 def test_e_what_a_call_costs_is_held_too(
