@@ -11,6 +11,7 @@ from ledger.pricing import Multiplier, Price, Schedule
 from ledger.streams.charge import rules
 from ledger.streams.charge.effects import effects, postings
 from ledger.streams.charge.events import (
+    Attempt,
     ChargeAdjusted,
     ChargeEvent,
     Cost,
@@ -123,6 +124,61 @@ def test_late_usage_posts_its_own_cost_and_is_capped_at_the_account_alone() -> N
     state = call.state
     assert (state.version, state.charged_nanos, state.is_closed) == (3, 5, True)
     assert (state.channel_id, state.upstream_model) == (CHANNEL, "late")
+
+
+def test_what_tries_cost_that_nobody_is_charged_for_is_posted_with_every_closing() -> None:
+    tries = tuple(
+        Attempt(
+            channel_id=CHANNEL, outcome="cut", cost=msgspec.structs.replace(COST, amount_nanos=n)
+        )
+        for n in (4, 5)
+    )
+    free = Attempt(channel_id=CHANNEL, outcome="refused")
+    cost = [("provider_cost", -9), ("clearing:providers", 9)]
+    call, _ = opened()
+    (refunded,) = told(call, msgspec.structs.replace(refund(), attempts=(free, *tries)))
+    assert list(postings(refunded))[2:] == cost
+    assert sum(nanos for _, nanos in postings(refunded)) == 0
+    late = rules.Adjust(entity_id(), 5, "late_usage", "n", attempts=(*tries, free))
+    (adjusted,) = told(call, late)
+    assert list(postings(adjusted))[2:] == cost
+    call, _ = opened()
+    (settled,) = told(call, settle(Usage(input=4), PRICE, cost=COST, attempts=(*tries, free)))
+    assert list(postings(settled))[3:] == [("provider_cost", -12), ("clearing:providers", 12)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "told_as"),
+    [("", None, None), ("", "", None), ("", "flex", "flex"), ("flex", "", "")],
+)
+def test_who_answered_is_paid_although_nobody_is_charged(
+    asked: str, answered: str | None, told_as: str | None
+) -> None:
+    terms = Terms(model="m", group="g", price_version=1, service=asked)
+    tries = tuple(Attempt(channel_id=CHANNEL, outcome=each) for each in ("failed", "cut"))
+    closing = settle(
+        Usage(input=4), PRICE, cost=COST, attempts=tries, service=answered, anomaly="odd"
+    )
+    first, last = rules.uncharged_attempts(closing, terms)
+    assert first == tries[0]
+    assert last == Attempt(
+        channel_id=CHANNEL,
+        outcome="cut",
+        usage=Usage(input=4),
+        upstream_model="m",
+        service=told_as,
+        cost=COST,
+        anomaly="odd",
+    )
+    assert rules.uncharged_attempts(settle(Usage(input=4), PRICE), terms) == ()
+
+
+def test_why_a_call_was_refunded_is_remembered_through_corrections() -> None:
+    call, _ = opened()
+    call.next(refund())
+    assert call.state.refund_reason == "upstream_failed"
+    call.next(rules.Adjust(entity_id(), 1, "dispute", "a"))
+    assert call.state.refund_reason == "upstream_failed"
 
 
 def test_a_correction_moves_what_it_says_and_names_who_answered() -> None:

@@ -7,8 +7,6 @@ _CHARGE = (
     "tests/ledger/test_charge_corrections.py",
     "tests/ledger/test_billing.py",
     "tests/ledger/test_charge_checks.py",
-    "tests/ledger/test_order_of_commands.py",
-    "tests/ledger/test_state_machine.py",
 )
 _APPEND = (
     "tests/ledger/store/test_caps_of_a_batch.py",
@@ -40,12 +38,12 @@ TARGETS = (
     Target("ledger/streams/charge/events.py", ("tests/ledger/test_codec.py", *_CHARGE)),
     Target("ledger/streams/charge/effects.py", _CHARGE),
     Target("ledger/streams/charge/rules.py", _CHARGE),
-    Target("gateway/call/charges/windows.py", ("tests/gateway/call/test_windows.py",)),
-    Target("ledger/budget.py", ("tests/ledger/test_fsck.py",)),
     Target("ledger/store/migrations/0001_ledger.sql", _APPEND, ("append_slice",)),
     Target(
         "ledger/store/migrations/0009_misfits.sql",
         _APPEND,
         ("judge", "append_fitting", "append_by_group", "append_events"),
     ),
+    Target("gateway/call/charges/windows.py", ("tests/gateway/call/test_windows.py",)),
+    Target("ledger/budget.py", ("tests/ledger/test_fsck.py",)),
 )
