@@ -179,6 +179,14 @@ HTTP: dict[str, Row] = {
         GOOD, 400, "several_keys", path=CHAT + "?key=sk-another"
     ),
     "models, unknown": Row(b"", 404, "model_not_found", method="GET", path="/v1/models/x/y"),
+    "D12 the desk by a hidden slash": Row(b"", 404, None, method="GET", path="/api%2fv1/accounts"),
+    "D12 the desk by hidden slashes": Row(
+        b"", 404, None, method="GET", path="/api%2Fv1%2faccounts"
+    ),
+    "D12 a call by a hidden slash": Row(GOOD, 404, None, path="/v1/chat%2fcompletions"),
+    "D12 a model's name keeps its slash": Row(
+        b"", 404, "model_not_found", method="GET", path="/v1/models/x%2Fy"
+    ),
     "models, no key": Row(
         b"", 401, "invalid_api_key", {"authorization": ""}, method="GET", path="/v1/models"
     ),
@@ -247,6 +255,15 @@ def test_a_body_that_stops_halfway_is_timed_out_and_the_next_caller_served(
         assert send(program, payer, Row(GOOD)).status == 200
         answer = read(stalling)
     assert (answer.status, answer.code) == (408, "request_timeout")
+
+
+def test_d12_the_desk_is_not_reached_by_a_prefix_with_a_hidden_slash(program: Served) -> None:
+    desk, root = program.desk, program.client(program.root_token)
+    assert desk.get("/accounts").status == root.get("/api/v1/accounts").status == 200
+    for path in ("/api/v1%2Faccounts", "/api%2fv1/accounts", "/api%2Fv1%2Faccounts"):
+        assert root.get(path).status == 404, path
+    priced = desk.call("PUT", "/prices/vendor%2Fother", {"input": "1"})
+    assert (priced.status, priced.json()["model"]) == (200, "vendor/other")
 
 
 def test_d9_bodies_of_nobody_are_not_waited_for(program: Served, payer: Payer) -> None:

@@ -51,8 +51,12 @@ def main() -> int:
 
 
 def _watch(stopping: threading.Event) -> None:
-    """Standard input ends when whoever started us does, killed or not."""
-    sys.stdin.buffer.read()
+    """Standard input ends when whoever started us does, killed or not.
+
+    Not read through Python's own reader: an interpreter that ends wants the lock of that back.
+    """
+    while os.read(0, 4_096):
+        pass
     stopping.set()
     threading.Event().wait(_UNWIND_WITHIN_S)
     os._exit(1)

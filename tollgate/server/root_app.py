@@ -7,6 +7,8 @@ import structlog
 
 from admin_api.http.application import PREFIX
 from gateway.http.exchange import Receive, Scope, Send
+from gateway.routes.gemini_paths import MODELS, OPENAI_PREFIX
+from gateway.routes.stored_responses import RESPONSES
 from ledger import clock
 from tollgate.server import open_files
 
@@ -16,6 +18,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEALTH_PATHS = ("/livez", "/readyz")
 _SAY_AGAIN_S = 1.0
+_NAMES_FOLLOW = tuple(
+    prefix.encode() for prefix in (f"{PREFIX}/", *MODELS, f"{OPENAI_PREFIX}models/", RESPONSES)
+)
+"""Beginnings of paths in which names follow that may hold slashes."""
 _NOT_YET = (
     b'{"error":{"message":"This gateway is starting; try again in a moment.",'
     b'"type":"server_error","param":null,"code":"starting"}}'
@@ -48,7 +54,9 @@ class RootApp:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        path: str = scope["path"]
+        path = _path(scope)
+        if path is not scope["path"]:
+            scope = {**scope, "path": path}
         if not self._ready.is_set() and path not in _HEALTH_PATHS:
             await _refuse(send)
         elif self.files_used() > self._files_max and path not in _HEALTH_PATHS:
@@ -70,6 +78,17 @@ class RootApp:
                 consequence="calls are refused",
                 remedy="raise the limit of open files, or add nodes",
             )
+
+
+def _path(scope: Scope) -> str:
+    """The path, decoded, but for one whose slashes are hidden where no name of a model or another
+    thing stands: what others keep to themselves by its beginning must not be reached by another.
+    """
+    path: str = scope["path"]
+    raw: bytes = scope["raw_path"]
+    if b"%2" not in raw or b"%2f" not in raw.lower() or raw.startswith(_NAMES_FOLLOW):
+        return path
+    return raw.decode("latin-1")
 
 
 def _none() -> int:

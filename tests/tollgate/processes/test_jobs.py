@@ -5,6 +5,7 @@ import http.client
 import json
 import signal
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psutil
@@ -45,6 +46,10 @@ def start(program: Served, path: str, content: object = None) -> str:
 def job(program: Served, job_id: str) -> dict[str, Any]:
     found: dict[str, Any] = program.desk.get(f"/jobs/{job_id}").json()
     return found
+
+
+def is_finished(program: Served, job_id: str) -> bool:
+    return job(program, job_id)["finished_at"] is not None
 
 
 def job_processes(program: Served) -> list[psutil.Process]:
@@ -180,3 +185,12 @@ def test_a_killed_process_and_a_killed_background_leave_the_job_to_the_next(
     done = job(program, job_id)
     assert (done["state"], done["done"]) == ("done", done["total"])
     assert done["result"]["is_clean"]
+
+
+def test_d12_processes_of_jobs_end_quietly(program: Served) -> None:
+    for _ in range(3):
+        job_id = start(program, "/ledger/rebuilds", {"projections": ["accounts"]})
+        until(partial(is_finished, program, job_id), 60, "the rebuild")
+        until(lambda: not job_processes(program), 20, "its process has ended")
+    said = program.log.read_text()
+    assert "Fatal Python error" not in said
