@@ -150,12 +150,18 @@ def require_secret(installation: Installation) -> None:
 
 
 @contextlib.contextmanager
-def open_installation(settings: Settings) -> Iterator[Installation]:
+def open_installation(settings: Settings, *, may_create: bool) -> Iterator[Installation]:
     """The installation for a command-line tool, whether or not it is being served right now.
 
-    Embedded servers that do not run are started and stopped again.
+    Embedded servers that do not run are started and stopped again. Where there is none yet, one is
+    made if the tool `may_create` one: what only reads would read nothing in it.
     Raises StartRefused, CannotReach.
     """
+    if not may_create and settings.sql_dsn is None and not settings.data.has_database():
+        raise StartRefused(
+            f"there is no installation in {settings.data.root}",
+            "start one with `tollgate serve`, or name another folder with --data-dir",
+        )
     with contextlib.ExitStack() as stack:
         settings.data.prepare()
         postgres = valkey = None

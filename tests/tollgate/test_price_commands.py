@@ -76,6 +76,17 @@ def test_the_catalogue_is_listed_and_imported_without_a_network(tool: Tool) -> N
     assert "above-200000.input=6" in tool.ok("price", "list")
     assert tool.run("price", "import-catalogue", "deepseek:deepseek-reasoner") == 1
     assert "time of day" in tool.said
+    assert tool.said.strip().endswith("0 set, 1 left out, as told above")
+
+
+def test_an_import_that_leaves_something_out_says_so_and_is_done(tool: Tool) -> None:
+    some = ("price", "import-catalogue", "deepseek:deepseek-reasoner", "openai:gpt-4o")
+    assert tool.ok(*some, "--dry-run").endswith("1 would be set, 1 left out, as told above")
+    assert tool.ok(*some).endswith("1 set, 1 left out, as told above")
+    assert tool.ok(*some).endswith("0 set, 1 left out, as told above")
+    file = tool.folder.parent / "options.json"
+    file.write_text('{"ModelRatio": {"a": 0.3333333333333333333, "b": 1}}')
+    assert tool.ok("price", "import-ratios", str(file)).endswith("1 set, 1 left out, as told above")
 
 
 def test_ratios_go_in_and_come_out(tool: Tool) -> None:

@@ -17,15 +17,23 @@ Result = TypeVar("Result")
 
 
 def opened(
-    arguments: argparse.Namespace,
+    arguments: argparse.Namespace, *, may_create: bool = False
 ) -> "contextlib.AbstractContextManager[Installation]":
-    """The installation that the environment and `--data-dir` name."""
-    return open_installation(Settings.from_environment(arguments))
+    """The installation that the environment and `--data-dir` name.
+
+    `may_create`: for what one may begin an installation with.
+    """
+    return open_installation(Settings.from_environment(arguments), may_create=may_create)
 
 
-def perform(arguments: argparse.Namespace, work: Callable[[Desk], Awaitable[Result]]) -> Result:
-    """Do some work at the desk of the installation that was named."""
-    with opened(arguments) as installation:
+def perform(
+    arguments: argparse.Namespace,
+    work: Callable[[Desk], Awaitable[Result]],
+    *,
+    may_create: bool = False,
+) -> Result:
+    """Do some work at the desk of the installation that was named; `may_create` as for `opened`."""
+    with opened(arguments, may_create=may_create) as installation:
         return at_desk(installation, work)
 
 

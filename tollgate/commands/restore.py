@@ -13,7 +13,7 @@ def run(arguments: argparse.Namespace) -> int:
     file = Path(arguments.file)
     try:
         read_manifest(file)  # before a server is started for it
-        with opened(arguments) as installation:
+        with opened(arguments, may_create=True) as installation:
             said = load(installation, file, is_vault_needed=not arguments.without_vault)
             rows = sum(member.rows for member in said.members)
             print(f"{file}: restored {rows} rows, up to position {said.head} of the ledger")

@@ -81,6 +81,13 @@ class DataDirectory:
         """Where the signer listens. Raises StartRefused for a path the kernel could not use."""
         return self.socket(self.run / "signer.sock")
 
+    def has_database(self) -> bool:
+        """Whether there is one, or may be one in a folder that we cannot enter."""
+        try:
+            return self.postgres.is_dir()
+        except PermissionError:
+            return True
+
     def prepare(self) -> None:
         """Create what is missing.
 

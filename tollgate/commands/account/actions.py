@@ -18,6 +18,7 @@ def add(arguments: argparse.Namespace) -> int:
         perform(
             arguments,
             lambda desk: accounts.open_account(desk, name=arguments.name, actor=ACTOR),
+            may_create=True,
         )
     )
     return OK

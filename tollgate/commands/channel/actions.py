@@ -30,7 +30,7 @@ def add(arguments: argparse.Namespace) -> int:
         system_prompt_leads=arguments.system_prompt_leads,
         keeps_suffix=arguments.keeps_suffix,
     )
-    view = perform(arguments, lambda desk: _added(desk, given))
+    view = perform(arguments, lambda desk: _added(desk, given), may_create=True)
     print(view.channel_id)
     address = view.state.route.base_url
     if given.base_url and address != given.base_url:

@@ -20,6 +20,7 @@ def add(arguments: argparse.Namespace) -> int:
         lambda desk: operators.register_operator(
             desk, name=arguments.name, role=arguments.role, actor=ACTOR
         ),
+        may_create=True,
     )
     print(new.user_id)
     print(new.token)

@@ -20,4 +20,5 @@ def run(arguments: argparse.Namespace) -> int:
             return plan
         return await carry_out(desk, book, plan, Decider(ACTOR, arguments.reason))
 
-    return told(perform(arguments, work), is_dry_run=arguments.dry_run)
+    plan = perform(arguments, work, may_create=not arguments.dry_run)
+    return told(plan, is_dry_run=arguments.dry_run)

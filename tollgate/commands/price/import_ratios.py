@@ -27,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
         decider = Decider(ACTOR, arguments.reason)
         return await carry_out(desk, book, plan, decider, with_groups=arguments.with_groups)
 
-    return told(perform(arguments, work), is_dry_run=arguments.dry_run)
+    plan = perform(arguments, work, may_create=not arguments.dry_run)
+    return told(plan, is_dry_run=arguments.dry_run)
 
 
 def _read(path: Path) -> object:

@@ -9,7 +9,7 @@ from tollgate.commands.price.books import written_changes
 
 
 def told(plan: Plan, *, is_dry_run: bool) -> int:
-    """Print an import; the number to exit with: 1 if something was left out."""
+    """Print an import, and how much was left out; the number to exit with: 1 if all of it was."""
     print_table(
         ("MODEL", "OUTCOME", "CHANGES"),
         (
@@ -22,6 +22,8 @@ def told(plan: Plan, *, is_dry_run: bool) -> int:
     for problem in plan.problems:
         print(f"{problem.option} of {problem.name}: {problem.message}", file=sys.stderr)
     wanted = sum(each.outcome in ("added", "changed") for each in plan.models)
-    print(f"{wanted} would be set" if is_dry_run else f"{len(plan.versions)} set")
-    is_left_out = plan.problems or any(each.outcome == "refused" for each in plan.models)
-    return FINDINGS if is_left_out else OK
+    left_out = len(plan.problems) + sum(each.outcome == "refused" for each in plan.models)
+    beside = f", {left_out} left out, as told above" if left_out else ""
+    print((f"{wanted} would be set" if is_dry_run else f"{len(plan.versions)} set") + beside)
+    is_all_left_out = all(each.outcome == "refused" for each in plan.models)
+    return FINDINGS if left_out and is_all_left_out else OK

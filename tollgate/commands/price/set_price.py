@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
             effective_from=arguments.effective_from,
         )
 
-    print(f"version {perform(arguments, work)}")
+    print(f"version {perform(arguments, work, may_create=True)}")
     if "input" in given.rates and "output" not in given.rates:
         print("note: output has no price, so it is free", file=sys.stderr)
     return OK

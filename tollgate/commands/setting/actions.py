@@ -23,6 +23,7 @@ def set_value(arguments: argparse.Namespace) -> int:
             actor=ACTOR,
             reason=arguments.reason,
         ),
+        may_create=True,
     )
     print(f"{view.name} = {view.value}")
     return OK

@@ -9,7 +9,7 @@ from tollgate.commands.contract import OK
 
 
 def reset(arguments: argparse.Namespace) -> int:
-    print(perform(arguments, _fresh_token))
+    print(perform(arguments, _fresh_token, may_create=True))
     return OK
 
 
