@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from admin_api.prices.operations.price_inputs import read_price
 from ledger.pricing import LongContext, Price, Schedule
 from tests.tollgate.test_cli import Tool, tool
@@ -87,6 +89,34 @@ def test_an_import_that_leaves_something_out_says_so_and_is_done(tool: Tool) -> 
     file = tool.folder.parent / "options.json"
     file.write_text('{"ModelRatio": {"a": 0.3333333333333333333, "b": 1}}')
     assert tool.ok("price", "import-ratios", str(file)).endswith("1 set, 1 left out, as told above")
+
+
+@pytest.mark.parametrize(
+    ("asked", "priced"),
+    [
+        ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+        ("o3-high", "o3-2025-04-16"),
+    ],
+)
+def test_d13_a_cost_price_under_a_name_that_no_call_asks_for_is_told(
+    tool: Tool, asked: str, priced: str
+) -> None:
+    tool.type("k\n")
+    tool.ok("channel", "add", "C", "--type", "openai", "--model", f"sold={asked}", "--keys")
+    for model in ("sold", "another"):
+        tool.ok("price", "set", model, "input=2", "output=8")
+    tool.ok("price", "set", priced, "input=1", "output=4", "--cost")
+    tool.ok("price", "set", "nobody-asks-for-it-2024-08-06", "input=1", "output=4", "--cost")
+    assert tool.run("doctor") == 1
+    name = asked.removesuffix("-high")
+    assert tool.said == (
+        f"what {name!r} costs us is not known: the cost price is that of {priced!r}, and calls "
+        f"are asked for {name!r}: set it under that name, `tollgate price set {name} input=... "
+        "--cost`\n"
+    )
+    tool.ok("price", "set", name, "input=1", "output=4", "--cost")
+    assert tool.ok("doctor") == "nothing is wrong"
 
 
 def test_ratios_go_in_and_come_out(tool: Tool) -> None:

@@ -17,6 +17,7 @@ from ledger.vault import Vault
 from projections.registry import PROJECTIONS
 from tollgate.core import channel_types
 from tollgate.doctor import postgres_checks
+from tollgate.doctor.cost_prices import cost_findings
 from tollgate.doctor.postgres_checks import Finding
 from tollgate.doctor.schema import schema_faults
 from tollgate.installation import Installation
@@ -104,7 +105,7 @@ async def examine_desk(desk: Desk) -> list[Finding]:
         for model in models
         if model not in held.prices or held.prices[model].at(now_us) is None
     ]
-    return findings
+    return [*findings, *cost_findings(desk.configuration, channels)]
 
 
 async def _kept_keys(desk: Desk) -> set[UUID]:
