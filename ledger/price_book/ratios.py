@@ -4,7 +4,9 @@ There a ratio of 1 is 2 USD per million input tokens, and everything else a mult
 own: completion, reading a cache (1 where nothing is said), writing one (1.25; for an hour 1.6
 times that), images, audio. A fixed price per call goes before all of them. Tools are priced by
 themselves (`tool_prices`), which only counts where that table is given. What would not come out as
-a whole number of nanodollars is told and not imported: nothing here is rounded.
+a whole number of nanodollars is told and not imported: nothing here is rounded. Told and left out
+as well is a model that is charged in another mode, by an expression above all: its ratios, if it
+has any, are not what its calls cost there.
 """
 
 import json
@@ -42,6 +44,11 @@ MODEL_TABLES = (
 TABLES = (*MODEL_TABLES, "GroupRatio", "GroupGroupRatio", TOOL_PRICES)
 """The options that are read, by the names they have there."""
 
+MODES = "billing_setting.billing_mode"
+"""The option that says by what a model is charged, where that is not its ratio or fixed price."""
+
+_BY_RATIO = ("", "ratio")
+
 _TERM_MAX = 10**15
 
 
@@ -69,6 +76,8 @@ class Tables:
     group_group_ratio: Mapping[str, Table] = field(default_factory=dict)
     problems: tuple[Finding, ...] = ()
     ignored: tuple[str, ...] = ()
+    otherwise: Mapping[str, str] = field(default_factory=dict)
+    """By model: the name of the mode that it is charged by instead of all these."""
 
     def of(self, option: str) -> Table:
         """One table; empty where it was not given."""
@@ -102,7 +111,8 @@ def read_tables(document: object) -> Tables:
     """
     options = _options(document)
     known = {name: _members(name, options[name]) for name in TABLES if name in options}
-    if not known:
+    modes = _members(MODES, options.get(MODES, {}))
+    if not known and not modes:
         raise NotRatios(f"none of the tables is here: {', '.join(TABLES)}")
     problems: list[Finding] = []
     tables = {
@@ -119,7 +129,8 @@ def read_tables(document: object) -> Tables:
         group_ratio=tables.get("GroupRatio", {}),
         group_group_ratio=special,
         problems=tuple(problems),
-        ignored=tuple(sorted(set(options) - set(TABLES))),
+        ignored=tuple(sorted(set(options) - {*TABLES, MODES})),
+        otherwise={model: str(mode) for model, mode in modes.items() if mode not in _BY_RATIO},
     )
 
 
@@ -128,7 +139,12 @@ def import_ratios(tables: Tables) -> Imported:
     prices: dict[str, Price] = {}
     problems = list(tables.problems)
     notes: list[Finding] = []
+    for model, mode in tables.otherwise.items():
+        message = f"is charged in the mode {mode[:40]!r}, not by its ratios: set its price by hand"
+        problems.append(Finding(MODES, model, message))
     for model in dict.fromkeys((*tables.of("ModelRatio"), *tables.of("ModelPrice"))):
+        if model in tables.otherwise:
+            continue
         option = "ModelPrice" if model in tables.of("ModelPrice") else "ModelRatio"
         if "*" in model:
             problems.append(Finding(option, model, "stands for many models: name each"))

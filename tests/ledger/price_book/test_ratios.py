@@ -374,3 +374,33 @@ def test_numbers_are_written_shortest(value: Fraction, text: str) -> None:
 def test_a_float_is_not_exact() -> None:
     with pytest.raises(ValueError, match="not a number"):
         read_exact(0.1)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_d8_a_model_that_is_charged_by_an_expression_is_named_and_left_out(
+    *, as_text: bool
+) -> None:
+    """Whatever else is said of it, and however the option was stored."""
+    modes: Any = {"a": "tiered_expr", "b": "ratio", "c": "tiered_expr", "d": "seconds", "e": ""}
+    found = imported(
+        **{
+            "ModelRatio": {"a": 1, "b": 1, "d": 1, "e": 2},
+            "ModelPrice": {"c": 0.1},
+            "CompletionRatio": {"a": 4},
+            "billing_setting.billing_mode": json.dumps(modes) if as_text else modes,
+            "billing_setting.billing_expr": {"a": "tier('x', p * 2 + c * 8)"},
+        }
+    )
+    assert set(found.prices) == {"b", "e"}
+    assert {(each.option, each.name) for each in found.problems} == {
+        ("billing_setting.billing_mode", name) for name in "acd"
+    }
+    assert "'tiered_expr'" in found.problems[0].message
+    assert found.notes == ()
+
+
+def test_d8_modes_alone_are_told_of_too() -> None:
+    found = imported(**{"billing_setting.billing_mode": {"only": "tiered_expr"}})
+    assert (found.prices, [each.name for each in found.problems]) == ({}, ["only"])
+    with pytest.raises(NotRatios):
+        imported(**{"billing_setting.billing_mode": ["only"]})
