@@ -15,7 +15,7 @@ RATIOS = {
     "CompletionRatio": '{"gpt-4o": 4}',
     "CacheRatio": '{"gpt-4o": 0.5}',
     "ModelPrice": '{"mj_imagine": 0.1}',
-    "GroupRatio": '{"default": 1, "vip": 0.85, "\u8d35\u5bbe": 2}',
+    "GroupRatio": '{"default": 1, "vip": 0.85, "\u8d35\u5bbe": 2, "a//b": 3}',
     "GroupGroupRatio": '{"vip": {"default": 0.9}}',
     "SystemName": "Ada's",
 }
@@ -200,7 +200,7 @@ def test_ratios_become_prices_and_what_does_not_come_out_is_told(servers: Server
         assert problems == {
             ("ModelRatio", "thirds"),
             ("ModelRatio", "gpt-4-gizmo-*"),
-            ("GroupRatio", "\u8d35\u5bbe"),
+            ("GroupRatio", "a//b"),
         }
         assert told["ignored"] == ["SystemName"]
         await desk.desk.up_to_date()
@@ -210,6 +210,7 @@ def test_ratios_become_prices_and_what_does_not_come_out_is_told(servers: Server
             Multiplier(1, 1),
             Multiplier(9, 10),
         )
+        assert paid("\u8d35\u5bbe") == Multiplier(2, 1)
 
     at_desk(servers, check)
 
@@ -217,7 +218,7 @@ def test_ratios_become_prices_and_what_does_not_come_out_is_told(servers: Server
 def test_groups_are_left_alone_unless_they_are_asked_for(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         told = await imported(desk, "ratios", book="d", options=RATIOS)
-        assert told["multipliers"] == {"default": "1", "vip": "0.85"}
+        assert told["multipliers"] == {"default": "1", "vip": "0.85", "\u8d35\u5bbe": "2"}
         assert told["for_members"] == {"vip": {"default": "0.9"}}
         assert (await desk.get("/groups")).json() == {"groups": []}
         assert (await desk.get("/prices")).json() == {"prices": []}
