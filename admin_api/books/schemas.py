@@ -9,8 +9,10 @@ from pydantic import Field
 from admin_api.fields.as_of_queries import AsOfOutput, Edge
 from admin_api.fields.bodies import Input, Moment, Output, SignedAmount
 from admin_api.fields.inputs import format_moment
+from ledger.export.statement_file import NamedStatement
 from ledger.money import format_usd
 from ledger.statement import BalanceAt, Standing, Statement, StatementLine
+from ledger.statement_summary import By, SummaryRow
 from projections.books.profit import Profit, ProfitReport
 from projections.books.trial_balance import LedgerTotal
 
@@ -122,6 +124,59 @@ class StatementOutput(Output):
         )
 
 
+class SummaryRowOutput(Output):
+    """What the lines of a day, a model or a key come to; `label` is null for those that have none.
+
+    `balance`: posted after the day; null by model or key.
+    """
+
+    label: str | None
+    change: SignedAmount
+    totals: StatementTotals
+    balance: SignedAmount | None
+
+    @classmethod
+    def of(cls, row: SummaryRow) -> Self:
+        """As it is told."""
+        return cls(
+            label=row.label or None,
+            change=format_usd(row.moved.posted_nanos),
+            totals=StatementTotals.of(row.moved),
+            balance=None if row.balance_nanos is None else format_usd(row.balance_nanos),
+        )
+
+
+class StatementSummaryOutput(Output):
+    """A statement without its lines: the rows lead from opening to closing as they do."""
+
+    account_id: UUID
+    since: Moment | None
+    until: Moment | None
+    opening: BalanceAtOutput
+    closing: BalanceAtOutput
+    totals: StatementTotals
+    as_of_position: int
+    by: By
+    rows: list[SummaryRowOutput]
+
+    @classmethod
+    def of(cls, named: NamedStatement) -> Self:
+        """As it is told."""
+        whole, summary = named.statement, named.summary
+        assert summary is not None
+        return cls(
+            account_id=whole.account_id,
+            since=None if whole.since is None else format_moment(whole.since),
+            until=None if whole.until is None else format_moment(whole.until),
+            opening=BalanceAtOutput.of(whole.opening),
+            closing=BalanceAtOutput.of(whole.closing),
+            totals=StatementTotals.of(whole.moved),
+            as_of_position=whole.as_of,
+            by=summary.by,
+            rows=[SummaryRowOutput.of(row) for row in summary.rows()],
+        )
+
+
 class LedgerTotalOutput(Output):
     """What was posted to one ledger account: net = credits - debits."""
 
@@ -227,7 +282,8 @@ def _sums(profit: Profit) -> dict[str, Any]:
 class NewExport(Input):
     """What is exported. `what` may be left out: then it is what suits the format best.
 
-    `pdf` is for people: a `statement` of the `account`. `type`: events of this type only.
+    `pdf` is for people: a `statement` of the `account`, with `by` its summary, with `lines` as well
+    its lines. `type`: events of this type only.
     """
 
     format: Annotated[str, Field(max_length=20, examples=["csv", "parquet", "beancount", "pdf"])]
@@ -236,6 +292,8 @@ class NewExport(Input):
     type: Annotated[str | None, Field(max_length=100)] = None
     since: Edge = Field(default=None, alias="from")
     until: Edge = Field(default=None, alias="to")
+    by: By | None = None
+    lines: bool | None = None
 
 
 class NewRebuild(Input):

@@ -9,6 +9,7 @@ from ledger.export.hashed_file import HashedFile
 from ledger.export.manifest import FORMAT, Manifest, SelectionSaid, made_by, sums
 from ledger.export.tables import moment_text
 from ledger.statement import Statement
+from ledger.statement_summary import StatementSummary
 
 CONTENT_TYPE = "application/pdf"
 LINES_MAX = 50_000
@@ -28,6 +29,9 @@ class NamedStatement:
     as_of: datetime | None
     checkpoint: str | None = None
     time_zone: str | None = None
+    summary: StatementSummary | None = None
+    with_lines: bool = True
+    """Whether its lines are written, where there is a summary."""
 
 
 def export_statement(file: BinaryIO, named: NamedStatement, file_name: str) -> Manifest:
@@ -40,14 +44,22 @@ def export_statement(file: BinaryIO, named: NamedStatement, file_name: str) -> M
     from ledger.export.statement_pdf import write_statement_pdf  # noqa: PLC0415
 
     statement = named.statement
-    if len(statement.lines) > LINES_MAX:
+    if named.with_lines and len(statement.lines) > LINES_MAX:
         raise InvalidSelection(
             f"{len(statement.lines)} lines are too many for a PDF (at most {LINES_MAX}): "
             "ask for a shorter period, or for another format"
         )
     hashed = HashedFile(file)
-    write_statement_pdf(cast("BinaryIO", hashed), statement, named.name)
+    write_statement_pdf(
+        cast("BinaryIO", hashed),
+        statement,
+        named.name,
+        named.summary,
+        with_lines=named.with_lines,
+    )
     lines, until = statement.lines, statement.until
+    rows = 0 if named.summary is None else len(named.summary.rows())
+    rows += len(lines) if named.with_lines else 0
     opening = statement.opening.standing.posted_nanos
     return Manifest(
         format=FORMAT,
@@ -68,7 +80,7 @@ def export_statement(file: BinaryIO, named: NamedStatement, file_name: str) -> M
         as_of=None if named.as_of is None else moment_text(named.as_of),
         is_complete=until is None or (named.as_of is not None and named.as_of >= until),
         events=len(lines),
-        rows=len(lines),
+        rows=rows,
         first_position=lines[0].position if lines else None,
         last_position=lines[-1].position if lines else None,
         postings=sums({"posted": statement.closing.standing.posted_nanos - opening}),

@@ -1,7 +1,7 @@
-"""An account's statement as a PDF: opening, every line with its running balance, closing.
+"""An account's statement as a PDF: opening, a summary or every line or both, closing.
 
-The same statement and name always give the same bytes. The amounts are exact: nine digits after
-the point, as the ledger has them.
+The same statement as of the same position, and the same name, always give the same bytes, however
+far the ledger has come. The amounts are exact: nine digits after the point, as the ledger has them.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from ledger.export.pdf_text import BOLD, PLAIN, draw, shortened, width, wrapped
-from ledger.money import NANOS_PER_USD
-from ledger.statement import BalanceAt, Statement, StatementLine
+from ledger.export.statement_rows import Row, amount_text, lined, summed
+from ledger.statement import BalanceAt, Statement
+from ledger.statement_summary import StatementSummary
 
 _PAGE_WIDTH, _PAGE_HEIGHT = A4
 _LEFT, _RIGHT = 48.0, _PAGE_WIDTH - 48.0
@@ -26,7 +27,6 @@ _ROW = 23.0
 _INK, _SOFT, _RULE, _BAND = (
     HexColor(0x1A1F2B), HexColor(0x667085), HexColor(0xD0D5DD), HexColor(0xF2F4F7),
 )  # fmt: skip
-_KINDS = {"credit": "Credit", "charge": "Call", "adjustment": "Adjustment"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,16 @@ class _Layout:
     pages: int
 
 
-def write_statement_pdf(file: BinaryIO, statement: Statement, name: str | None) -> int:
+def write_statement_pdf(
+    file: BinaryIO,
+    statement: Statement,
+    name: str | None,
+    summary: StatementSummary | None = None,
+    *,
+    with_lines: bool = True,
+) -> int:
     """Write a statement that has all its lines; the number of pages. `name`: the account's, None
-    where there is none (any more).
+    where there is none (any more). A `summary` goes before the lines, or in their place.
 
     Raises StatementBroken where the statement does not add up.
     """
@@ -51,7 +58,14 @@ def write_statement_pdf(file: BinaryIO, statement: Statement, name: str | None) 
     canvas.setTitle(f"Account statement {statement.account_id}")
     canvas.setAuthor("Tollgate")
     canvas.setSubject(f"As of position {statement.as_of}: {_period(statement)}")
-    pages = _Pages(canvas, statement, name)
+    rows = [] if summary is None else [summed(row, summary.by) for row in summary.rows()]
+    if with_lines:
+        if rows:
+            opening_nanos = statement.opening.standing.posted_nanos
+            rows.append(Row("", "", "Line by line", "from the opening on", None, opening_nanos))
+        rows += [lined(line) for line in statement.lines]
+    title = "Account statement" if summary is None else f"Account statement by {summary.by}"
+    pages = _Pages(canvas, statement, name, rows, title)
     pages.write()
     canvas.save()
     return pages.layout.pages
@@ -60,9 +74,18 @@ def write_statement_pdf(file: BinaryIO, statement: Statement, name: str | None) 
 class _Pages:
     """Writes one statement, from the top of the first page to the bottom of the last."""
 
-    def __init__(self, canvas: Canvas, statement: Statement, name: str | None) -> None:
+    def __init__(
+        self,
+        canvas: Canvas,
+        statement: Statement,
+        name: str | None,
+        rows: Sequence[Row],
+        title: str,
+    ) -> None:
         self._canvas = canvas
         self._statement = statement
+        self._all_rows = rows
+        self._heading = title
         self._name = name or "(no name)"
         self._page = 0
         self._y = 0.0
@@ -70,12 +93,12 @@ class _Pages:
 
     def write(self) -> None:
         """All pages."""
-        lines = list(self._statement.lines)
+        rows = self._all_rows
         layout = self.layout
-        carried = self._statement.opening.standing.posted_nanos
+        carried: int | None = self._statement.opening.standing.posted_nanos
         for number in range(1, layout.pages + 1):
             room = layout.first if number == 1 else layout.further
-            part, lines = lines[:room], lines[room:]
+            part, rows = rows[:room], rows[room:]
             self._begin(number)
             self._rows(part, carried, is_first=number == 1)
             carried = part[-1].balance_nanos if part else carried
@@ -94,7 +117,7 @@ class _Pages:
         first = int((_HEAD_BOTTOM - _BOTTOM) // _ROW) - 3
         further = int((_TOP - 30.0 - _BOTTOM) // _ROW) - 3
         notes = 4
-        count = len(self._statement.lines)
+        count = len(self._all_rows)
         if count <= first - notes:
             return _Layout(first, further, 1)
         pages = 2 if count <= first else 2 + -(-(count - first) // further) - 1
@@ -120,7 +143,7 @@ class _Pages:
     def _title(self) -> None:
         statement = self._statement
         self._ink(_INK)
-        draw(self._canvas, _LEFT, _TOP - 12, "Account statement", 20, BOLD)
+        draw(self._canvas, _LEFT, _TOP - 12, self._heading, 20, BOLD)
         self._ink(_SOFT)
         self._right(_RIGHT, _TOP - 12, "All amounts in USD · all times in UTC", 8)
         self._ink(_INK)
@@ -135,7 +158,7 @@ class _Pages:
         facts = (
             ("Account", str(statement.account_id)),
             ("Period", _period(statement)),
-            ("As of", f"position {statement.as_of} of the ledger, which ended at {statement.head}"),
+            ("As of", f"position {statement.as_of} of the ledger"),
         )
         for number, (label, value) in enumerate(facts):
             y = _TOP - 60 - 13 * number
@@ -168,7 +191,7 @@ class _Pages:
             y = top - 9 - 15.0 * number
             self._ink(_INK)
             draw(self._canvas, _LEFT + 10, y, label, 9, font)
-            self._right(_RIGHT - 10, y, _amount(nanos), 9, font)
+            self._right(_RIGHT - 10, y, amount_text(nanos), 9, font)
 
     def _column_heads(self) -> None:
         self._ink(_SOFT)
@@ -181,36 +204,39 @@ class _Pages:
 
     # ------------------------------------------------------------------ rows
 
-    def _rows(self, lines: Sequence[StatementLine], carried: int, *, is_first: bool) -> None:
+    def _rows(self, rows: Sequence[Row], carried: int | None, *, is_first: bool) -> None:
         self._edge("Opening balance" if is_first else "Brought forward", carried)
-        for line in lines:
-            self._row(line)
+        for row in rows:
+            self._row(row)
         if not self._statement.lines:
             self._y -= _ROW
             self._ink(_SOFT)
             draw(self._canvas, _DESCRIPTION, self._y + 9, "Nothing happened in this period.", 8.5)
 
-    def _row(self, line: StatementLine) -> None:
+    def _row(self, row: Row) -> None:
         self._y -= _ROW
-        at = line.recorded_at.astimezone(UTC)
         upper, lower = self._y + 11.5, self._y + 2.5
-        room = _AMOUNT - _DESCRIPTION - width(_amount(line.amount_nanos), 8.5) - 12
+        amount = "" if row.amount_nanos is None else amount_text(row.amount_nanos)
+        room = _AMOUNT - _DESCRIPTION - width(amount, 8.5) - 12
         self._ink(_INK)
-        draw(self._canvas, _LEFT, upper, at.strftime("%Y-%m-%d %H:%M:%S"), 8)
-        draw(self._canvas, _DESCRIPTION, upper, shortened(_description(line), 8.5, room), 8.5)
-        self._right(_AMOUNT, upper, _amount(line.amount_nanos), 8.5)
-        self._right(_RIGHT, upper, _amount(line.balance_nanos), 8.5)
+        draw(self._canvas, _LEFT, upper, row.left, 8)
+        draw(self._canvas, _DESCRIPTION, upper, shortened(row.text, 8.5, room), 8.5)
+        self._right(_AMOUNT, upper, amount, 8.5)
+        if row.balance_nanos is not None:
+            self._right(_RIGHT, upper, amount_text(row.balance_nanos), 8.5)
         self._ink(_SOFT)
-        draw(self._canvas, _LEFT, lower, f"position {line.position}", 6.5)
-        draw(self._canvas, _DESCRIPTION, lower, _reference(line), 6.5)
+        draw(self._canvas, _LEFT, lower, row.left_below, 6.5)
+        draw(self._canvas, _DESCRIPTION, lower, row.text_below, 6.5)
         self._line(self._y - 2.5)
 
-    def _edge(self, label: str, nanos: int) -> None:
-        """A row that says where the balance stands."""
+    def _edge(self, label: str, nanos: int | None) -> None:
+        """A row that says where the balance stands; none where rows before have no balance."""
+        if nanos is None:
+            return
         self._y -= _ROW
         self._ink(_INK)
         draw(self._canvas, _DESCRIPTION, self._y + 7, label, 8.5, BOLD)
-        self._right(_RIGHT, self._y + 7, _amount(nanos), 8.5, BOLD)
+        self._right(_RIGHT, self._y + 7, amount_text(nanos), 8.5, BOLD)
         self._line(self._y - 2.5)
 
     def _closing_row(self) -> None:
@@ -255,21 +281,6 @@ class _Pages:
 
     def _ink(self, color: Color) -> None:
         self._canvas.setFillColor(color)
-
-
-def _amount(nanos: int) -> str:
-    """Exact, with all nine digits, so that points stand below points."""
-    dollars, fraction = divmod(abs(nanos), NANOS_PER_USD)
-    return f"{'-' if nanos < 0 else ''}{dollars:,}.{fraction:09d}"
-
-
-def _description(line: StatementLine) -> str:
-    parts = (_KINDS[line.kind], line.model, line.detail)
-    return " · ".join(part for part in parts if part)
-
-
-def _reference(line: StatementLine) -> str:
-    return str(line.reference) if line.key_id is None else f"{line.reference} · key {line.key_id}"
 
 
 def _at(balance: BalanceAt) -> str:

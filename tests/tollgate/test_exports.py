@@ -68,7 +68,7 @@ def test_a_statement_is_a_pdf_with_a_manifest(tool: Tool, tmp_path: Path) -> Non
     account = tool.furnish()
     path = tmp_path / "statement.pdf"
     asked = ["ledger", "statement", account, "--pdf", str(path)]
-    assert "1 lines" in tool.ok(*asked)
+    assert "1 rows" in tool.ok(*asked)
     (page,) = pypdf.PdfReader(path).pages
     text = page.extract_text()
     assert "Größe & Co" in text
@@ -80,9 +80,11 @@ def test_a_statement_is_a_pdf_with_a_manifest(tool: Tool, tmp_path: Path) -> Non
     tool.ok("credit", "add", account, "1", "--source", "manual", "--reason", "later")
     tool.ok(*asked, "--as-of", str(position), "--force")
     assert pypdf.PdfReader(path).pages[0].extract_text().replace(" ", "") != ""
-    assert path.read_bytes() != before  # the log has grown, which it says
+    assert path.read_bytes() == before  # D15: as of then it is what it was
+    assert tool.ok(*asked, "--as-of", str(position), "--force", "--by", "model", "--lines")
+    assert "by model" in pypdf.PdfReader(path).pages[0].extract_text()
     manifest = json.loads((tmp_path / "statement.pdf.manifest.json").read_text())
-    assert (manifest["as_of_position"], manifest["rows"]) == (position, 1)
+    assert (manifest["as_of_position"], manifest["rows"]) == (position, 2)
 
 
 def test_what_cannot_be_done_is_one_line_and_writes_nothing(tool: Tool, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`tollgate ledger balance, statement, trial-balance, journal, profit`, on a real database."""
 
 import uuid
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -82,6 +83,28 @@ def test_a_statement_of_many_pages_adds_up(
     nothing = tool.ok("ledger", "statement", account, "--to", "2001-01-01").splitlines()
     assert [line.split() for line in nothing[1:3]] == [["0", "opening", "0"], ["0", "closing", "0"]]
     assert "credited   0 USD (0)" in nothing
+
+
+def test_d15_a_statement_is_summed_and_the_same_whenever_it_is_asked_for(
+    tool: Tool, database: FreshDatabase
+) -> None:
+    log = grown(tool, database)
+    account = str(log.accounts[1])
+    asked = ("ledger", "statement", account, "--as-of", "150")
+    whole = tool.ok(*asked)
+    for by in ("day", "model", "key"):
+        told = tool.ok(*asked, "--by", by).split("\n\n")
+        rows = [line.split() for line in told[1].splitlines()[1:-1]]
+        assert told[1].split()[0] == by.upper()
+        calls = sum(int(row[-6]) for row in rows)
+        charged = sum((Decimal(row[-5]) for row in rows), Decimal())
+        assert f"charged    {charged.normalize():f} USD ({calls})" in whole
+        assert len(told[0].splitlines()) == 8, "no lines"
+        assert tool.ok(*asked, "--by", by, "--lines").startswith(whole.rsplit("\n", 1)[0])
+    before = [tool.ok(*asked), tool.ok(*asked, "--by", "day")]
+    tool.ok("credit", "add", account, "1", "--source", "manual", "--reason", "later")
+    assert [tool.ok(*asked), tool.ok(*asked, "--by", "day")] == before
+    assert one_line(tool, 2, "ledger", "statement", account, "--pdf", "x.pdf", "--as-of", "x")
 
 
 def test_the_trial_balance_and_the_journal_sum_to_zero(tool: Tool, database: FreshDatabase) -> None:

@@ -10,7 +10,7 @@ from admin_api.accounts.operations import require_account
 from admin_api.books.jobs import export, statement
 from admin_api.books.operations import books
 from admin_api.books.operations.exports import AskedExport, read_selection
-from admin_api.books.operations.statement_files import require_past
+from admin_api.books.operations.statement_files import require_past, shape_of
 from admin_api.books.schemas import NewExport
 from admin_api.errors import InvalidInput
 from admin_api.http.strict_route import StrictRoute
@@ -58,5 +58,6 @@ async def _start_statement(
     await require_account(desk, given.account)
     asked = books.StatementPeriod(given.since, given.until)
     await require_past(desk, asked)
-    parameters = statement.Parameters(account_id=given.account, asked=asked)
+    shape = shape_of(given.by, given.lines)
+    parameters = statement.Parameters(account_id=given.account, asked=asked, shape=shape)
     return accepted(response, await start_job(desk, statement.KIND, parameters, operator.actor))

@@ -43,6 +43,7 @@ READS: tuple[Asked, ...] = (
     ("GET", "/receipts/1000000.tlog-proof", None),
     ("GET", f"/accounts/{ID}/statement", None),
     ("GET", f"/accounts/{ID}/statement.pdf", None),
+    ("GET", f"/accounts/{ID}/statement/summary?by=day", None),
     ("POST", "/exports", {"format": "csv"}),
     ("GET", "/ledger/trial-balance", None),
     ("GET", "/ledger/journal", None),

@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -164,6 +165,35 @@ def test_a_statement_as_a_job_and_at_once_is_the_same(servers: Servers) -> None:
             assert f"position {line['position']}" in text
         assert len(page["lines"]) == manifest["rows"] == 3
         assert "Лавлейс" in text
+
+    at_desk(servers, check)
+
+
+def test_d15_a_summary_at_once_and_as_a_job_leads_from_opening_to_closing(
+    servers: Servers,
+) -> None:
+    async def check(desk: OpenDesk) -> None:
+        account_id = await an_account_with_calls(desk)
+        path = f"/accounts/{account_id}/statement"
+        whole = (await desk.get(path)).json()
+        for by in ("day", "model", "key"):
+            told = (await desk.get(f"{path}/summary?by={by}")).json()
+            assert (told["opening"], told["closing"]) == (whole["opening"], whole["closing"])
+            assert told["totals"] == whole["totals"]
+            changes = sum(Decimal(row["change"]) for row in told["rows"])
+            assert changes == sum(Decimal(line["amount"]) for line in whole["lines"])
+            assert (told["rows"][-1]["balance"] is not None) == (by == "day")
+            answer = await desk.get(f"{path}.pdf?by={by}")
+            text = pypdf.PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
+            assert f"Account statement by {by}" in text
+            assert "position 1" not in text.partition("Description")[2].partition("Closing")[0]
+            _, files = await exported(desk, servers, format="pdf", account=account_id, by=by)
+            assert file_and_manifest(files)[1] == answer.content
+        labels = [row["label"] for row in told["rows"]]
+        assert labels == [*sorted(filter(None, labels)), None]
+        for refused in ("summary", "summary?by=hour", "summary?by=day&lines=true"):
+            assert (await desk.get(f"{path}/{refused}")).status_code == 422
+        assert (await desk.get(f"{path}.pdf?lines=false")).status_code == 422
 
     at_desk(servers, check)
 

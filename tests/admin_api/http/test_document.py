@@ -191,6 +191,10 @@ ANSWERS: Mapping[str, str] = {
         "amount balance detail key_id kind model position recorded_at reference"
     ),
     "StatementOutput": "account_id as_of closing lines next opening since totals until",
+    "StatementSummaryOutput": (
+        "account_id as_of_position by closing opening rows since totals until"
+    ),
+    "SummaryRowOutput": "balance change label totals",
     "StatementTotals": "adjusted adjustments charged charges credited credits",
     "TrialBalanceOutput": "accounts as_of",
     "AdjustedAccountOutput": "account amount charged charges position",

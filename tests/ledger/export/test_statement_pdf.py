@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.book_days import BookDays
 from ledger.errors import InvalidSelection
 from ledger.export import pdf_text, statement_file, statement_pdf
 from ledger.export.statement_file import NamedStatement, export_statement
@@ -23,6 +25,7 @@ from ledger.statement import (
     StatementBroken,
     StatementLine,
 )
+from ledger.statement_summary import StatementSummary
 
 _MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 _ACCOUNT = UUID(int=77)
@@ -96,7 +99,7 @@ def test_it_says_opening_lines_and_closing() -> None:
     assert "Ada" in text
     assert str(_ACCOUNT) in text
     assert "from 2026-03-01 00:00:00 UTC until 2026-04-01 00:00:00 UTC" in text
-    assert "position 9000 of the ledger, which ended at 9001" in text
+    assert "position 9000 of the ledger" in text
     assert usd(_OPENING) in text
     for line in said.lines:
         assert usd(line.amount_nanos) in text
@@ -203,6 +206,41 @@ def test_a_long_text_is_shortened_to_its_room() -> None:
         assert pdf_text.width(short, 8) <= 200
         assert pdf_text.width(short[:-1] + text[0] + "…", 8) > 200
     assert pdf_text.shortened("short", 8, 200) == "short"
+
+
+def test_d15_a_summary_stands_for_thousands_of_lines() -> None:
+    said = statement([("credit", 10**12), *[("charge", 1_000_000 + n) for n in range(2_076)]])
+    for by, count in (("day", 2), ("model", 2)):
+        summary = StatementSummary(by, BookDays())  # type: ignore[arg-type]  # a name each
+        summary.take(said.lines)
+        assert len(summary.rows()) == count
+        (text,) = pages_of(summarised(said, summary))
+        assert f"Account statement by {by}" in text
+        for row in summary.rows():
+            assert row.label in text
+            assert usd(row.moved.posted_nanos) in text
+            if row.balance_nanos is not None:
+                assert usd(row.balance_nanos) in text
+        assert "2076 calls -2.078153850" in " ".join(text.split()) or by == "day"
+        assert "position 1000" not in text
+        both = pages_of(summarised(said, summary, with_lines=True))
+        assert "Line by line" in both[0]
+        assert len(re.findall(r"position [123]\d{3}\b", "".join(both))) == 2_077
+
+
+def test_d15_as_of_the_same_position_the_bytes_are_the_same_however_far_the_ledger_is() -> None:
+    said = statement([("credit", 10), ("charge", 3)])
+    assert pdf(said) == pdf(replace(said, head=9_999_999))
+    summary = StatementSummary("day", BookDays())
+    summary.take(said.lines)
+    assert summarised(said, summary) == summarised(replace(said, head=12_345), summary)
+
+
+def summarised(said: Statement, summary: StatementSummary, *, with_lines: bool = False) -> bytes:
+    file = io.BytesIO()
+    pages = write_statement_pdf(file, said, "Ada", summary, with_lines=with_lines)
+    assert pages == len(pypdf.PdfReader(file).pages)
+    return file.getvalue()
 
 
 def test_no_statement_that_does_not_add_up() -> None:

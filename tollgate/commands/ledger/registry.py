@@ -36,6 +36,8 @@ _STATEMENT = (
         help="up to the end of this day, or until before this moment",
     ),
     _AS_OF,
+    argument("--by", choices=("day", "model", "key"), help="a summary in place of the lines"),
+    argument("--lines", action="store_true", help="the lines beside the summary"),
     argument("--pdf", metavar="FILE", help="as a PDF for people, with a manifest beside it"),
     _FORCE,
     DATA_DIR,
