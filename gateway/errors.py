@@ -183,6 +183,10 @@ class StreamBrokenOff(UpstreamFailed):
         super().__init__(f"The provider's stream broke off: {why}.")
 
 
+class AnswerFailed(UpstreamFailed):
+    """A provider says of its own answer that it came to nothing; another may do better."""
+
+
 class UpstreamRateLimited(UpstreamFailed):
     """Every candidate channel is rate limited by its provider."""
 

@@ -108,6 +108,7 @@ async def _forward(one: Delivering, pieces: list[Piece]) -> GatewayError | None:
             passing.append(piece.raw)
         elif piece.kind == "error":
             broken = piece.error or UpstreamFailed("the provider's stream is broken")
-    if passing:
-        await one.exchange.write(b"".join(passing))
+    told = b"".join(passing)
+    if told:
+        await one.exchange.write(told)
     return broken

@@ -19,6 +19,7 @@ StopReason = Literal[
     "content_filter",  # somebody else cut it short
     "refusal",  # it declined
     "pause",  # a long turn of provider's tools, to be continued by sending it back
+    "other",  # for a reason that nobody here knows, in `stop_word`
 ]
 
 
@@ -28,6 +29,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
     stop: StopReason
     stop_sequence: str = ""
+    stop_word: str = ""
     logprobs: Any = None
 
 
@@ -99,6 +101,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     choice: int
     stop: StopReason
     stop_sequence: str = ""
+    stop_word: str = ""
 
 
 TurnEvent = Begun | PartBegun | TextDelta | SignatureDelta | CitationDelta | PartEnded | Stopped

@@ -168,12 +168,19 @@ class ProviderTranslation(Protocol):
 class Translation(ProviderTranslation, Protocol):
     """The same, and what it takes to serve clients of this format."""
 
+    kept_alive: bytes
+    """What tells a client in a stream that somebody is there, and that its vendor's SDKs skip."""
+
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for. Raises InvalidRequest for parts nobody could read."""
         ...
 
     def terms(self, call: ChatCall) -> AnswerTerms:
         """What of it the answer has to keep to. Raises InvalidRequest as `conversation` does."""
+        ...
+
+    def tells_media(self, media: Media) -> bool:
+        """Whether an answer to a client has a form for what a model made."""
         ...
 
     def answer(self, call: ChatCall, turn: Turn, usage: Usage) -> bytes:

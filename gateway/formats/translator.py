@@ -12,12 +12,14 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from gateway.conversation.call_ids import CallIds
+from gateway.conversation.media_in_words import MediaInWords
 from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.conversation.request import Conversation, Written
 from gateway.conversation.thoughts_as_text import ThoughtsAsText, turn_with_thoughts_as_text
 from gateway.conversation.turn import Turn
 from gateway.conversation.well_formed import checked_turn
-from gateway.errors import GatewayError, InvalidRequest
+from gateway.errors import AnswerFailed, GatewayError, InvalidRequest
 from gateway.formats.contract import (
     FittingTranslation,
     Format,
@@ -212,6 +214,9 @@ class Translating:
             return Whole(answer, body)
         try:
             turn = checked_turn(self._provider.translation.turn(read_object(body)))
+            turn = CallIds().turn(turn)
+        except AnswerFailed as failed:
+            return Whole(replace(answer, error=failed), body)
         except STUMBLES as error:
             raise UnreadableAnswer("the answer is not what its format says") from error
         if self._tells_thoughts_as_text:
@@ -223,6 +228,7 @@ class Translating:
         assert whole.turn is not None
         terms = self._client.translation.terms(call)
         turn = StopSequences(terms.stops).turn(ClientNames(terms.tools).turn(whole.turn))
+        turn = MediaInWords(self._client.translation.tells_media).turn(turn)
         try:
             body = self._client.translation.answer(call, turn, usage)
         except STUMBLES as error:
@@ -234,7 +240,12 @@ class Translating:
         # The provider is asked for its usage in any case; whether the client is told is its own.
         asked = replace(call, wants_usage=True)
         terms = self._client.translation.terms(call)
-        changes: list[Change] = [ClientNames(terms.tools).told, StopSequences(terms.stops).told]
+        changes: list[Change] = [
+            CallIds().told,
+            ClientNames(terms.tools).told,
+            StopSequences(terms.stops).told,
+            MediaInWords(self._client.translation.tells_media).told,
+        ]
         if self._tells_thoughts_as_text:
             changes.append(ThoughtsAsText().told)
         return Retelling(
@@ -242,6 +253,7 @@ class Translating:
             self._provider.translation.reader(),
             self._client.translation.writer(call),
             changes,
+            self._client.translation.kept_alive,
         )
 
 

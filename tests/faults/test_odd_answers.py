@@ -177,6 +177,54 @@ def test_b7_an_error_that_is_labelled_as_events_is_that_error(stage: Stage) -> N
     assert (answer.status, answer.code) == (400, "x")
 
 
+# ---------------------------------------------------------------------- what came to nothing
+
+CAME_TO_NOTHING = {
+    "candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL", "index": 0}],
+    "usageMetadata": {"promptTokenCount": 11, "totalTokenCount": 11},
+}
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize("client", ["openai_chat", "anthropic_messages", "openai_responses"])
+def test_b4_for_a_call_that_is_none_the_next_channel_is_asked(
+    stage: Stage, client: str, is_stream: bool
+) -> None:
+    model, told = "odd-two", json.dumps(CAME_TO_NOTHING).encode()
+    script = labelled(b"data: " + told + b"\n\n", EVENT_STREAM) if is_stream else whole(told)
+    stage.provider.scripts["odd-two/fine"] = script
+    stage.provider.scripts["odd-then/fine"] = stream() if is_stream else whole()
+    if model not in stage.sold:
+        for name, type_, priority in (("odd-two", "gemini", 1), ("odd-then", "openai", 0)):
+            base_url = stage.provider.base_url(name)
+            stage.books.channel(
+                [model], type_=type_, base_url=base_url, keys=["k"], priority=priority
+            )
+        stage.books.price(model, input=1, output=2)
+        stage.sold.add(model)
+    path, document = request(client, model, is_stream)
+    answer = stage.client.call("POST", path, document)
+    assert answer.status == 200, answer.body
+    assert b"fine" in answer.body
+    settled = stage.books.story(answer.request_id).settled
+    assert [one.outcome for one in settled.attempts] == ["failed", "answered"]
+    assert (settled.usage.input, settled.usage.output) == (11, 7)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_b4_where_there_is_no_other_it_is_an_error_that_agents_retry(
+    stage: Stage, is_stream: bool
+) -> None:
+    told = json.dumps(CAME_TO_NOTHING).encode()
+    script = labelled(b"data: " + told + b"\n\n", EVENT_STREAM) if is_stream else whole(told)
+    answer = asked(stage, "gemini", "openai_chat", script, is_stream, stage.payer)
+    assert (answer.status, answer.code) == (502, "upstream_error")
+    assert "malformed_function_call" in answer.json()["error"]["message"]
+    assert answer.headers.get("x-should-retry") != "false"
+    settled = stage.books.story(answer.request_id).settled
+    assert (settled.ending, settled.usage.input) == ("provider_error", 11)
+
+
 # ---------------------------------------------------------------------- too much of it
 
 NOTHING_MUCH = b'{"a":[' + b"[]," * (60_000_000 // 3) + b"[]]}"

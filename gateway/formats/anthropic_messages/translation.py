@@ -18,6 +18,8 @@ from ledger.usage import Usage
 class MessagesTranslation:
     """See `gateway.formats.contract.Translation`."""
 
+    kept_alive = b": \n\n"
+
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for. Raises InvalidRequest."""
         return conversation.conversation_of(call)
@@ -38,6 +40,10 @@ class MessagesTranslation:
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer. Raises UnreadableAnswer."""
         return turn.turn_of(document)
+
+    def tells_media(self, media: Media) -> bool:  # noqa: ARG002 - models of this format make none
+        """Nothing: answers are words and calls."""
+        return False
 
     def answer(self, call: ChatCall, told: Turn, usage: Usage) -> bytes:
         """The whole answer for the client."""

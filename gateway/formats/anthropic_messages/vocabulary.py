@@ -8,21 +8,32 @@ from typing import Any
 
 import msgspec
 
+from gateway.conversation.arguments import as_object, as_text
+from gateway.conversation.ends import Ends
 from gateway.conversation.parts import CacheMark
 from gateway.conversation.turn import StopReason
 
 NAME = "anthropic_messages"
 
-STOP_OF_REASON: dict[str, StopReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop_sequence",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "pause_turn": "pause",
-    "compaction": "pause",
-    "refusal": "refusal",
-}
+ENDS = Ends(
+    known={
+        "end_turn": "stop",
+        "stop_sequence": "stop_sequence",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+        "pause_turn": "pause",
+        "compaction": "pause",
+        "refusal": "refusal",
+        # What gateways let through of OpenAI's
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "content_filter": "content_filter",
+    },
+    failed=frozenset({"error"}),
+)
+"""https://docs.anthropic.com/en/api/handling-stop-reasons"""
 REASON_OF_STOP: dict[StopReason, str] = {
     "stop": "end_turn",
     "stop_sequence": "stop_sequence",
@@ -44,20 +55,15 @@ def input_of(arguments: str, is_custom: bool) -> dict[str, Any]:
     """The arguments of a call as the object that this format wants."""
     if is_custom:
         return {CUSTOM: arguments}
-    if not arguments.strip():
-        return {}
-    try:
-        told = msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, RecursionError):
-        told = None
-    return told if type(told) is dict else {RAW: arguments}
+    told = as_object(arguments)
+    return {RAW: arguments} if told is None else told
 
 
 def arguments_of(told: object) -> str:
     """The other way round: the object of a call as JSON text."""
     if type(told) is dict and told.keys() == {RAW} and type(told[RAW]) is str:
         return str(told[RAW])
-    return msgspec.json.encode(told or {}).decode()
+    return as_text(told or {})
 
 
 def cache_mark(holder: dict[str, Any]) -> CacheMark | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.conversation.parts import Address, Media
+from gateway.conversation.parts import Address, Media, Stored
 from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter
@@ -18,6 +18,9 @@ from ledger.usage import Usage
 
 class GeminiTranslation:
     """See `gateway.formats.contract.Translation`."""
+
+    kept_alive = b""
+    """Nothing: its SDKs read every line as a piece of an answer."""
 
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for."""
@@ -38,6 +41,10 @@ class GeminiTranslation:
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer."""
         return turn.turn_of(document)
+
+    def tells_media(self, media: Media) -> bool:
+        """Whether an answer has a form for it."""
+        return not isinstance(media.source, Stored)
 
     def answer(self, call: ChatCall, turn_: Turn, usage: Usage) -> bytes:
         """The whole answer for the client."""

@@ -8,21 +8,40 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.ends import Ends
 from gateway.conversation.turn import StopReason
 
 NAME = "gemini"
 
-STOP_OF_FINISH: dict[str, StopReason] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "LANGUAGE": "refusal",
-}
+# https://ai.google.dev/api/generate-content#FinishReason, and for Vertex
+# https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/FinishReason. What is not
+# listed (OTHER, NO_IMAGE, IMAGE_OTHER, PUP_LIMITED_DISABLED, CONTINUATION) is told by its own word.
+ENDS = Ends(
+    known={
+        "stop": "stop",
+        "max_tokens": "length",
+        "safety": "content_filter",
+        "recitation": "content_filter",
+        "blocklist": "content_filter",
+        "prohibited_content": "content_filter",
+        "spii": "content_filter",
+        "image_safety": "content_filter",
+        "image_prohibited_content": "content_filter",
+        "image_recitation": "content_filter",
+        "model_armor": "content_filter",
+        "escalation": "content_filter",
+        "language": "refusal",
+    },
+    failed=frozenset(
+        {
+            "malformed_function_call",
+            "malformed_response",
+            "missing_thought_signature",
+            "too_many_tool_calls",
+            "unexpected_tool_call",
+        }
+    ),
+)
 FINISH_OF_STOP: dict[StopReason, str] = {
     "stop": "STOP",
     "stop_sequence": "STOP",
@@ -31,6 +50,7 @@ FINISH_OF_STOP: dict[StopReason, str] = {
     "length": "MAX_TOKENS",
     "content_filter": "SAFETY",
     "refusal": "SAFETY",
+    "other": "OTHER",
 }
 
 _HUMP = re.compile(r"(?<!^)([A-Z])")

@@ -7,7 +7,7 @@ from gateway.conversation.parts import Media
 from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter
-from gateway.formats.openai_chat.answers import events, turn
+from gateway.formats.openai_chat.answers import images, reading_events, turn, writing_events
 from gateway.formats.openai_chat.requests import conversation, options, shaping, writing
 from gateway.formats.values import ChatCall
 from gateway.http.raw_members import Edits
@@ -16,6 +16,8 @@ from ledger.usage import Usage
 
 class ChatTranslation:
     """See `gateway.formats.contract.Translation`."""
+
+    kept_alive = b": \n\n"
 
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for."""
@@ -37,17 +39,21 @@ class ChatTranslation:
         """The provider's whole answer. Raises UnreadableAnswer."""
         return turn.turn_of(document)
 
+    def tells_media(self, media: Media) -> bool:
+        """Whether an answer has a form for it."""
+        return images.tells(media)
+
     def answer(self, call: ChatCall, told: Turn, usage: Usage) -> bytes:
         """The whole answer for the client."""
         return turn.answer_of(call, told, usage)
 
     def reader(self) -> EventReader:
         """For the stream of a provider of this format."""
-        return events.ChunkReader()
+        return reading_events.ChunkReader()
 
     def writer(self, call: ChatCall) -> EventWriter:
         """For the stream to a client of this format."""
-        return events.ChunkWriter(call)
+        return writing_events.ChunkWriter(call)
 
     def think(self, document: Mapping[str, Any], model: str, reasoning: Reasoning) -> Edits:
         """What makes a request think as the model's name says."""

@@ -8,17 +8,55 @@ back as they got them.
 
 import re
 
+from gateway.conversation.ends import Ends
 from gateway.conversation.turn import StopReason
 
 NAME = "openai_chat"
 
-STOP_OF_FINISH: dict[str, StopReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
+ENDS = Ends(
+    known={
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "function_call": "tool_calls",
+        "content_filter": "content_filter",
+        # https://docs.mistral.ai/api/#tag/chat
+        "model_length": "length",
+        # https://docs.z.ai/api-reference/llm/chat-completion
+        "sensitive": "content_filter",
+        # https://docs.together.ai/reference/chat-completions-1
+        "eos": "stop",
+        # https://huggingface.github.io/text-generation-inference/
+        "eos_token": "stop",
+        "stop_sequence": "stop_sequence",
+        # https://docs.cohere.com/reference/chat
+        "complete": "stop",
+        "max_tokens": "length",
+        "tool_call": "tool_calls",
+        # What gateways let through of https://docs.anthropic.com/en/api/messages
+        "end_turn": "stop",
+        "tool_use": "tool_calls",
+        "refusal": "refusal",
+    },
+    failed=frozenset(
+        {
+            # https://openrouter.ai/docs/api/reference/overview#finish-reason, and Mistral
+            "error",
+            # https://api-docs.deepseek.com/api/create-chat-completion
+            "insufficient_system_resource",
+            # https://docs.z.ai/api-reference/llm/chat-completion
+            "network_error",
+            # https://docs.vllm.ai/en/latest/api/vllm/v1/engine/ (FinishReason)
+            "abort",
+            # Gemini's, by way of https://ai.google.dev/gemini-api/docs/openai
+            "malformed_function_call",
+            "function_call_filter: malformed_function_call",
+            "function_call_filter: unexpected_tool_call",
+            "unexpected_tool_call",
+        }
+    ),
+)
+"""Why answers end in the words of OpenAI, and of vendors that have others besides."""
 FINISH_OF_STOP: dict[StopReason, str] = {
     "stop": "stop",
     "stop_sequence": "stop",

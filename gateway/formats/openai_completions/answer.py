@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
+from gateway.conversation.ends import word_for
 from gateway.conversation.parts import Refusal, Text
 from gateway.conversation.turn import Choice, Turn
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_completions.vocabulary import (
+    ENDS,
     FINISH_OF_STOP,
     NAME,
-    STOP_OF_FINISH,
     completion_id,
     logprobs_of,
 )
@@ -63,15 +64,15 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
         model=str(document.get("model") or ""),
         created_s=created if type(created) is int else 0,
         service=document.get("service_tier") or "",
-        choices=tuple(
-            Choice(
-                parts=(Text(text=text_of(choice)),) if text_of(choice) else (),
-                stop=STOP_OF_FINISH.get(choice.get("finish_reason") or "stop", "stop"),
-                logprobs=choice.get("logprobs"),
-            )
-            for choice in choices
-        ),
+        choices=tuple(_choice(choice) for choice in choices),
     )
+
+
+def _choice(told: Mapping[str, Any]) -> Choice:
+    text = text_of(told)
+    stop, word = ENDS.read(told.get("finish_reason"), has_calls=False)
+    parts = (Text(text=text),) if text else ()
+    return Choice(parts=parts, stop=stop, stop_word=word, logprobs=told.get("logprobs"))
 
 
 def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
@@ -89,7 +90,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
                 "text": words_of(choice),
                 "index": index,
                 "logprobs": _logprobs(turn.format, choice),
-                "finish_reason": FINISH_OF_STOP[choice.stop],
+                "finish_reason": word_for(FINISH_OF_STOP, choice.stop, choice.stop_word),
             }
             for index, choice in enumerate(turn.choices)
         ],

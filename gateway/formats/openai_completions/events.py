@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.conversation.ends import word_for
 from gateway.conversation.parts import Part, Refusal, Text
 from gateway.conversation.turn import (
     Begun,
@@ -18,8 +19,8 @@ from gateway.conversation.turn import (
 from gateway.formats.openai_completions.answer import now_s, text_of
 from gateway.formats.openai_completions.stream import END_MARKER
 from gateway.formats.openai_completions.vocabulary import (
+    ENDS,
     FINISH_OF_STOP,
-    STOP_OF_FINISH,
     completion_id,
     logprobs_of,
 )
@@ -33,7 +34,7 @@ class CompletionReader:
     """Understands a provider's chunks; see `gateway.formats.contract.EventReader`."""
 
     def __init__(self) -> None:
-        self._stops: dict[int, StopReason] = {}
+        self._stops: dict[int, tuple[StopReason, str]] = {}
         self._has_begun = False
 
     def read(self, data: bytes) -> list[TurnEvent]:
@@ -43,8 +44,9 @@ class CompletionReader:
     def finish(self) -> list[TurnEvent]:
         """Each choice is one text, and ends here."""
         events: list[TurnEvent] = []
-        for index, stop in self._stops.items():
-            events += [PartEnded(choice=index, number=0), Stopped(choice=index, stop=stop)]
+        for index, (stop, word) in self._stops.items():
+            stopped = Stopped(choice=index, stop=stop, stop_word=word)
+            events += [PartEnded(choice=index, number=0), stopped]
         return events
 
     def _read(self, chunk: Mapping[str, Any]) -> Iterator[TurnEvent]:
@@ -59,12 +61,12 @@ class CompletionReader:
         for choice in chunk.get("choices") or ():
             index = choice.get("index") or 0
             if index not in self._stops:
-                self._stops[index] = "stop"
+                self._stops[index] = "stop", ""
                 yield PartBegun(choice=index, number=0, part=Text(text=""))
             if text_of(choice):
                 yield TextDelta(choice=index, number=0, text=text_of(choice))
             if choice.get("finish_reason"):
-                self._stops[index] = STOP_OF_FINISH.get(choice["finish_reason"], "stop")
+                self._stops[index] = ENDS.read(choice["finish_reason"], has_calls=False)
 
 
 class CompletionWriter:
@@ -89,7 +91,7 @@ class CompletionWriter:
     def closing(self, usage: Usage) -> bytes:
         """Finish reasons, the usage for a client that asked for it, and the end marker."""
         chunks = [
-            self._chunk(each.choice, "", None, FINISH_OF_STOP[each.stop])
+            self._chunk(each.choice, "", None, word_for(FINISH_OF_STOP, each.stop, each.stop_word))
             for each in self._stops or (Stopped(choice=0, stop="stop"),)
         ]
         if self._call.wants_usage:

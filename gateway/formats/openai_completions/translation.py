@@ -16,6 +16,8 @@ from ledger.usage import Usage
 class CompletionsTranslation:
     """See `gateway.formats.contract.Translation`."""
 
+    kept_alive = b": \n\n"
+
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for. Raises InvalidRequest for what only this format can say."""
         return conversation.conversation_of(call)
@@ -35,6 +37,10 @@ class CompletionsTranslation:
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer. Raises UnreadableAnswer."""
         return answer.turn_of(document)
+
+    def tells_media(self, media: Media) -> bool:  # noqa: ARG002 - completions are text
+        """Nothing: answers are words."""
+        return False
 
     def answer(self, call: ChatCall, told: Turn, usage: Usage) -> bytes:
         """The whole answer for the client."""

@@ -6,16 +6,24 @@ Source: https://platform.openai.com/docs/api-reference/completions/object
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.conversation.ends import Ends
 from gateway.conversation.turn import StopReason
 from gateway.errors import InvalidRequest
 
 NAME = "openai_completions"
 
-STOP_OF_FINISH: dict[str, StopReason] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-}
+ENDS = Ends(
+    known={
+        "stop": "stop",
+        "length": "length",
+        "content_filter": "content_filter",
+        "eos": "stop",
+        "eos_token": "stop",
+        "stop_sequence": "stop_sequence",
+    },
+    # https://openrouter.ai/docs/api/reference/overview#finish-reason, DeepSeek's, and vLLM's
+    failed=frozenset({"error", "insufficient_system_resource", "abort"}),
+)
 FINISH_OF_STOP: dict[StopReason, str] = {
     "stop": "stop",
     "stop_sequence": "stop",

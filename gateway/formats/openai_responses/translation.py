@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.conversation.parts import Media
+from gateway.conversation.parts import Inline, Media
 from gateway.conversation.request import AnswerTerms, Conversation, Reasoning, Written
 from gateway.conversation.turn import Turn
 from gateway.formats.contract import EventReader, EventWriter, Made
@@ -18,6 +18,8 @@ from ledger.usage import Usage
 
 class ResponsesTranslation:
     """See `gateway.formats.contract.Translation`."""
+
+    kept_alive = b": \n\n"
 
     def conversation(self, call: ChatCall) -> Conversation:
         """What the client asks for."""
@@ -38,6 +40,10 @@ class ResponsesTranslation:
     def turn(self, document: Mapping[str, Any]) -> Turn:
         """The provider's whole answer. Raises UnreadableAnswer."""
         return turn.turn_of(document)
+
+    def tells_media(self, media: Media) -> bool:
+        """Whether an answer has a form for it: a call that makes images."""
+        return media.kind == "image" and isinstance(media.source, Inline)
 
     def answer(self, call: ChatCall, turn_: Turn, usage: Usage) -> bytes:
         """The whole answer for the client."""

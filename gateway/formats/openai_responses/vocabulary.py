@@ -3,7 +3,15 @@
 Source: https://platform.openai.com/docs/api-reference/responses
 """
 
+from gateway.conversation.ends import Ends
+
 NAME = "openai_responses"
+
+ENDS = Ends(
+    known={"max_output_tokens": "length", "content_filter": "content_filter"},
+    failed=frozenset({"cancelled"}),
+)
+"""`incomplete_details.reason`, and the one status that is no answer."""
 
 SERVICE_OF_TIER = {"default": "standard", "flex": "flex", "priority": "priority"}
 TIER_OF_SERVICE = {service: tier for tier, service in SERVICE_OF_TIER.items()}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.conversation.turn import TurnEvent
 from gateway.conversation.well_formed import checked_events
-from gateway.errors import GatewayError, StreamBrokenOff
+from gateway.errors import AnswerFailed, GatewayError, StreamBrokenOff
 from gateway.formats.contract import (
     Delivered,
     EventReader,
@@ -15,9 +15,6 @@ from gateway.formats.contract import (
 from gateway.formats.values import Piece
 from gateway.http.lenient_json import STUMBLES
 from ledger.usage import Usage
-
-KEPT_ALIVE = b": \n\n"
-"""A comment: the client hears that somebody is there."""
 
 Change = Callable[[Sequence[TurnEvent]], list[TurnEvent]]
 """What is told of some events in their place."""
@@ -32,11 +29,13 @@ class Retelling:
         reader: EventReader,
         writer: EventWriter,
         changes: Sequence[Change],
+        kept_alive: bytes,
     ) -> None:
         self._inner = inner
         self._reader = reader
         self._writer = writer
         self._changes = changes
+        self._kept_alive = kept_alive
         self._last = b""
         self._error: GatewayError | None = None
 
@@ -96,7 +95,7 @@ class Retelling:
         try:
             left = self._written(self._reader.finish())
             return self._last + left + self._writer.closing(usage)
-        except STUMBLES as error:
+        except (AnswerFailed, *STUMBLES) as error:
             raise UnreadableAnswer("the answer has no end that can be told") from error
 
     def _retold(self, pieces: list[Piece]) -> list[Piece]:
@@ -105,12 +104,15 @@ class Retelling:
             if piece.kind == "error":
                 return [*told, piece]
             if not piece.data:
-                told.append(Piece("comment", KEPT_ALIVE))
+                told.append(Piece("comment", self._kept_alive))
                 continue
             try:
                 raw = self._written(self._reader.read(piece.data))
             except (UnreadableAnswer, *STUMBLES):
                 self._error = StreamBrokenOff("an odd event")
+            except AnswerFailed as failed:
+                self._error = failed
+            if self._error is not None:
                 return [*told, Piece("error", b"", error=self._error)]
             if piece.kind == "end":  # held back, as every end is
                 self._last, raw = raw, b""

@@ -16,6 +16,8 @@ from gateway.http.sse import SSEEvent, SSEParser, SSETooLong
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.usage import Usage
 
+LINE_MAX_BYTES = 16 * 1024 * 1024
+"""Of formats whose models make images: each is one line of one event."""
 _BYTES_PER_TOKEN = 4
 _NOTHING = Usage()
 
@@ -26,11 +28,14 @@ class SSEStreamReader(ABC):
     stored_id = ""
     stored_items: tuple[str, ...] = ()
     _service: str | None = None
+    _has_comments = True
+    """Whether SDKs of the format pass over lines that are no data."""
     _end_marker = b""
     """What ends the stream: as the provider sent it, once it did."""
 
-    def __init__(self, count_tokens: CountTokens, parser: SSEParser | None = None) -> None:
-        self._parser = parser or SSEParser()
+    def __init__(self, count_tokens: CountTokens, has_images: bool = False) -> None:
+        most = {"line_max_bytes": LINE_MAX_BYTES, "event_max_bytes": LINE_MAX_BYTES}
+        self._parser = SSEParser(**most) if has_images else SSEParser()
         self._ended = self._is_over = False
         self._content_events = 0
         self._content_bytes = 0
@@ -129,7 +134,7 @@ class SSEStreamReader(ABC):
         pieces: list[Piece] = []
         for event in events:
             if not event.data:
-                pieces.append(Piece("comment", event.raw))
+                pieces.append(Piece("comment", event.raw if self._has_comments else b""))
                 continue
             try:
                 if len(event.data) > NODES_MAX:  # a value takes a byte at least
@@ -149,6 +154,10 @@ class SSEStreamReader(ABC):
                 len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
             )
             self.delivered.add(text, index)
+
+    def _take_image(self) -> None:
+        """Count what was made and is no text: nothing estimates its tokens."""
+        self._content_events += 1
 
     def _end(self, event: SSEEvent) -> Piece:
         self._ended = self._is_over = True

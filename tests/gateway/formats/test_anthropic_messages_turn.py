@@ -192,7 +192,7 @@ def _emptied(part: Part) -> Part:
         ("tool_use", "tool_calls", "tool_use"),
         ("pause_turn", "pause", "pause_turn"),
         ("refusal", "refusal", "refusal"),
-        ("a_new_one", "stop", "end_turn"),
+        ("a_new_one", "other", "a_new_one"),
         (None, "stop", "end_turn"),
     ],
 )
@@ -203,7 +203,8 @@ def test_every_reason_to_stop_has_its_word(reason: str | None, stop: str, again:
     reader = TRANSLATION.reader()
     reader.read(json.dumps({"type": "message_delta", "delta": {"stop_reason": reason}}).encode())
     (stopped,) = reader.finish()
-    assert stopped == Stopped(choice=0, stop=stop)
+    word = "a_new_one" if stop == "other" else ""
+    assert stopped == Stopped(choice=0, stop=stop, stop_word=word)
     assert streamed([stopped])["stop_reason"] == again
 
 
@@ -413,7 +414,7 @@ def test_starts_told_twice_unknown_events_and_late_stops_are_passed_over() -> No
 @pytest.mark.parametrize(
     "odd",
     [
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta"}},
         {"type": "content_block_start", "index": 0},
         {"type": "content_block_start", "index": 0, "content_block": {}},
         {"type": "content_block_start", "index": 0, "content_block": 5},

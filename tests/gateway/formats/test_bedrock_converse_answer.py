@@ -18,7 +18,7 @@ from gateway.conversation.turn import (
     TextDelta,
     TurnEvent,
 )
-from gateway.errors import UpstreamFailed, UpstreamRateLimited, UpstreamRefused
+from gateway.errors import AnswerFailed, UpstreamFailed, UpstreamRateLimited, UpstreamRefused
 from gateway.formats.bedrock_converse.format import BedrockConverse
 from gateway.formats.contract import StreamReader, UnreadableAnswer
 from gateway.formats.registry import FORMATS
@@ -96,7 +96,7 @@ def test_a_whole_answer() -> None:
         ("stop_sequence", "stop_sequence"),
         ("guardrail_intervened", "content_filter"),
         ("content_filtered", "content_filter"),
-        ("malformed_tool_use", "stop"),
+        ("a_new_one", "other"),
         (None, "stop"),
     ],
 )
@@ -104,6 +104,15 @@ def test_why_it_stopped(reason: str | None, stop: str) -> None:
     output = {"message": {"role": "assistant", "content": [{"text": "a"}]}}
     (choice,) = TRANSLATION.turn({"output": output, "stopReason": reason}).choices
     assert choice.stop == stop
+
+
+@pytest.mark.parametrize("reason", ["malformed_tool_use", "malformed_model_output"])
+def test_b4_what_the_model_wrote_wrongly_is_a_failure(reason: str) -> None:
+    output = {"message": {"role": "assistant", "content": []}}
+    with pytest.raises(AnswerFailed):
+        TRANSLATION.turn({"output": output, "stopReason": reason})
+    with pytest.raises(AnswerFailed):
+        TRANSLATION.reader().read(json.dumps({"messageStop": {"stopReason": reason}}).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"output":{"message":{"content":1}}}'])

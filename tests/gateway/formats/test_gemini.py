@@ -447,6 +447,6 @@ def test_a_call_streams_whole_and_a_signature_beside_words_is_kept() -> None:
     assert [event.signature for event in events if isinstance(event, SignatureDelta)] == ["s"]
     begun = [event.part for event in events if isinstance(event, PartBegun)]
     assert isinstance(begun[1], ToolCall)
-    assert begun[1].id == "call_r_0_1"
+    assert begun[1].id == ""  # it gets one between the formats
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["hm", '{"a":1}']
     assert events[-1] == Stopped(choice=0, stop="tool_calls")

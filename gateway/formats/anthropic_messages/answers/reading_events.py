@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.conversation.arguments import as_text
 from gateway.conversation.parts import Foreign, Part, Text, Thinking, ToolCall
 from gateway.conversation.turn import (
     Begun,
@@ -20,10 +21,14 @@ from gateway.conversation.turn import (
     TextDelta,
     TurnEvent,
 )
-from gateway.formats.anthropic_messages.answers.reading_blocks import call_of, text_of, thought_of
-from gateway.formats.anthropic_messages.answers.turn import stop_of
+from gateway.formats.anthropic_messages.answers.reading_blocks import (
+    call_of,
+    identified,
+    text_of,
+    thought_of,
+)
 from gateway.formats.anthropic_messages.signing import read_signature
-from gateway.formats.anthropic_messages.vocabulary import NAME, arguments_of
+from gateway.formats.anthropic_messages.vocabulary import ENDS, NAME, arguments_of
 from gateway.formats.contract import UnreadableAnswer
 from gateway.http.lenient_json import read_object
 
@@ -60,8 +65,9 @@ class EventReader:
     def finish(self) -> list[TurnEvent]:
         """End what is open, and the message: of several reasons to stop the last one counts."""
         events = [event for index in list(self._open) for event in self._end(index)]
-        stop = stop_of(self._reason, self._calls)
-        return [*events, Stopped(choice=0, stop=stop, stop_sequence=self._sequence)]
+        stop, word = ENDS.read(self._reason, self._calls)
+        stopped = Stopped(choice=0, stop=stop, stop_sequence=self._sequence, stop_word=word)
+        return [*events, stopped]
 
     def _read(self, event: dict[str, Any]) -> Iterator[TurnEvent]:
         match event.get("type"):
@@ -73,20 +79,21 @@ class EventReader:
                 yield from self._end(event["index"])
                 yield from self._begin(event["index"], event["content_block"])
             case "content_block_delta":
-                yield from self._delta(self._block(event["index"]), event["delta"])
+                yield from self._delta_at(event["index"], event["delta"])
             case "content_block_stop":
                 yield from self._end(event["index"])
             case "message_delta":
                 delta = event.get("delta") or {}
                 self._reason = delta.get("stop_reason") or self._reason
+                ENDS.read(self._reason, self._calls)  # a failure is told at once
                 self._sequence = delta.get("stop_sequence") or self._sequence
             case _:
                 return
 
-    def _block(self, index: int) -> _Open:
-        if index not in self._open:
-            raise UnreadableAnswer("a delta of a block that has not begun")
-        return self._open[index]
+    def _delta_at(self, index: int, delta: dict[str, Any]) -> Iterator[TurnEvent]:
+        if index not in self._open:  # some gateways do not say that it begins
+            yield from self._started(index, _begun_by(delta), "")
+        yield from self._delta(self._open[index], delta)
 
     def _begin(self, index: int, block: dict[str, Any]) -> Iterator[TurnEvent]:
         match block["type"]:
@@ -105,7 +112,7 @@ class EventReader:
                 yield from self._started(index, thought_of(block), "")
             case "tool_use":
                 self._calls = True
-                call = call_of(block)
+                call = call_of(identified(block))
                 arguments = call.arguments if block.get("input") else ""
                 begun = msgspec.structs.replace(call, arguments="")
                 yield from self._started(index, begun, arguments)
@@ -128,7 +135,7 @@ class EventReader:
         match delta.get("type"):
             case "text_delta" | "thinking_delta" | "input_json_delta":
                 name = {"text_delta": "text", "thinking_delta": "thinking"}
-                text = delta.get(name.get(delta["type"], "partial_json"))
+                text = as_text(delta.get(name.get(delta["type"], "partial_json")))
                 if text:
                     block.is_told = True
                     yield TextDelta(choice=0, number=block.number, text=text)
@@ -177,3 +184,14 @@ class EventReader:
         if isinstance(block.part, ToolCall) and not block.is_told:
             yield TextDelta(choice=0, number=block.number, text=arguments_of({}))
         yield PartEnded(choice=0, number=block.number)
+
+
+def _begun_by(delta: dict[str, Any]) -> Part:
+    """What begins with a delta. Raises UnreadableAnswer for a call: its name is not known."""
+    match delta.get("type"):
+        case "text_delta":
+            return Text(text="")
+        case "thinking_delta":
+            return Thinking(text="")
+        case _:
+            raise UnreadableAnswer("a delta of a block that has not begun")

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.conversation.arguments import as_text
 from gateway.formats.anthropic_messages.answers.answer import generated_texts, service_in
 from gateway.formats.anthropic_messages.answers.usage import (
     merged,
@@ -35,7 +36,7 @@ _KNOWN = frozenset({*_TELLING, "message_start", "message_stop", "error"})
 class _Delta(msgspec.Struct, gc=False):
     text: str | None = None
     thinking: str | None = None
-    partial_json: str | None = None
+    partial_json: Any = None
     content: Any = None
     stop_reason: Any = None
     stop_sequence: Any = None
@@ -160,4 +161,4 @@ def _usage_of(told: _StreamEvent) -> object:
 
 def _generated(delta: _Delta) -> str:
     content = delta.content if type(delta.content) is str else ""  # of a compaction
-    return delta.text or delta.thinking or delta.partial_json or content
+    return delta.text or delta.thinking or as_text(delta.partial_json) or content

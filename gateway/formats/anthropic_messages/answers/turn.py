@@ -6,17 +6,18 @@ from uuid import uuid4
 
 import msgspec
 
+from gateway.conversation.ends import word_for
 from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
 from gateway.conversation.signatures import signed_call_id
-from gateway.conversation.turn import Choice, StopReason, Turn
+from gateway.conversation.turn import Choice, Stopped, Turn
 from gateway.formats.anthropic_messages.answers.citations import told_citation
-from gateway.formats.anthropic_messages.answers.reading_blocks import parts_of
+from gateway.formats.anthropic_messages.answers.reading_blocks import identified, parts_of
 from gateway.formats.anthropic_messages.answers.usage import write_usage
 from gateway.formats.anthropic_messages.signing import told_signature
 from gateway.formats.anthropic_messages.vocabulary import (
+    ENDS,
     NAME,
     REASON_OF_STOP,
-    STOP_OF_REASON,
     input_of,
 )
 from gateway.formats.contract import UnreadableAnswer
@@ -33,12 +34,15 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
     content = document.get("content")
     if type(content) is not list:
         raise UnreadableAnswer("the answer has no content")
-    parts = parts_of(content)
+    parts = parts_of([identified(block) for block in content])
     usage = document.get("usage")
+    has_calls = any(isinstance(one, ToolCall) for one in parts)
+    stop, word = ENDS.read(document.get("stop_reason"), has_calls)
     choice = Choice(
         parts=parts,
-        stop=stop_of(document.get("stop_reason"), any(isinstance(one, ToolCall) for one in parts)),
+        stop=stop,
         stop_sequence=document.get("stop_sequence") or "",
+        stop_word=word,
     )
     return Turn(
         format=NAME,
@@ -67,7 +71,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
         "role": "assistant",
         "model": call.model,
         "content": [block for part in choice.parts for block in told_blocks(part)],
-        "stop_reason": told_stop(choice.stop, {type(part) for part in choice.parts}),
+        "stop_reason": told_stop(choice, {type(part) for part in choice.parts}),
         "stop_sequence": choice.stop_sequence or None,
         "usage": write_usage(usage),
     }
@@ -112,15 +116,10 @@ def told_citations(text: Text) -> list[dict[str, Any]]:
     return [one for one in told if one is not None]
 
 
-def stop_of(reason: object, has_calls: bool) -> StopReason:
-    """Why the model stopped; where that is not said, its calls of tools say it."""
-    if type(reason) is str and reason in STOP_OF_REASON:
-        return STOP_OF_REASON[reason]
-    return "tool_calls" if has_calls else "stop"
-
-
-def told_stop(stop: StopReason, kinds: Set[type[Part]]) -> str:
+def told_stop(ended: Choice | Stopped, kinds: Set[type[Part]]) -> str:
     """The reason in this format's words: a client only answers calls that it says are there."""
-    if stop == "stop" and ToolCall in kinds:
+    if ended.stop == "stop" and ToolCall in kinds:
         return "tool_use"
-    return "refusal" if stop == "stop" and Refusal in kinds else REASON_OF_STOP[stop]
+    if ended.stop == "stop" and Refusal in kinds:
+        return "refusal"
+    return word_for(REASON_OF_STOP, ended.stop, ended.stop_word)

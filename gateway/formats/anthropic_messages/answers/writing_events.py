@@ -75,7 +75,7 @@ class EventWriter:
         """What is left, why the model stopped, the usage, and the end."""
         told = [*self._begin(""), *self._end_all()]
         stopped = {
-            "stop_reason": told_stop(self._stop.stop, self._kinds),
+            "stop_reason": told_stop(self._stop, self._kinds),
             "stop_sequence": self._stop.stop_sequence or None,
         }
         delta = {"delta": stopped, "usage": write_usage(usage)}

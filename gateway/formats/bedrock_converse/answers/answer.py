@@ -11,7 +11,7 @@ from gateway.conversation.parts import ToolCall
 from gateway.conversation.turn import Choice, Turn
 from gateway.formats.bedrock_converse.answers.reading_blocks import generated_texts, parts_of
 from gateway.formats.bedrock_converse.answers.usage import read_usage
-from gateway.formats.bedrock_converse.vocabulary import NAME, stop_of
+from gateway.formats.bedrock_converse.vocabulary import ENDS, NAME
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.values import Answer
@@ -39,7 +39,8 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
     """What a provider answered. Raises UnreadableAnswer."""
     parts = parts_of(_content(document))
     has_calls = any(isinstance(part, ToolCall) for part in parts)
-    choice = Choice(parts=parts, stop=stop_of(document.get("stopReason"), has_calls))
+    stop, word = ENDS.read(document.get("stopReason"), has_calls)
+    choice = Choice(parts=parts, stop=stop, stop_word=word)
     return Turn(
         format=NAME,
         id=made_up_id(),

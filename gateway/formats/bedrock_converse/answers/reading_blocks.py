@@ -19,7 +19,7 @@ def parts_of(content: list[Any]) -> tuple[Part, ...]:
 
 def call_of(told: dict[str, Any], arguments: str) -> ToolCall:
     """A call of a tool of the client's, whole or just begun."""
-    return ToolCall(id=told["toolUseId"], name=told["name"], arguments=arguments)
+    return ToolCall(id=told.get("toolUseId") or "", name=told["name"], arguments=arguments)
 
 
 def is_by_provider(told: dict[str, Any]) -> bool:

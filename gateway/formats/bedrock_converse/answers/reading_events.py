@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.conversation.arguments import as_text
 from gateway.conversation.parts import Part, Text, Thinking, ToolCall
 from gateway.conversation.turn import (
     Begun,
@@ -28,7 +29,7 @@ from gateway.formats.bedrock_converse.answers.reading_blocks import (
     is_by_provider,
     redacted,
 )
-from gateway.formats.bedrock_converse.vocabulary import NAME, arguments_of, stop_of
+from gateway.formats.bedrock_converse.vocabulary import ENDS, NAME, arguments_of
 from gateway.formats.contract import UnreadableAnswer
 
 HELD_MAX_BYTES = 4_000_000
@@ -65,7 +66,8 @@ class ConverseEventReader:
     def finish(self) -> list[TurnEvent]:
         """End what is open, and the message."""
         events = [event for index in list(self._open) for event in self._end(index)]
-        return [*events, Stopped(choice=0, stop=stop_of(self._reason, self._calls))]
+        stop, word = ENDS.read(self._reason, self._calls)
+        return [*events, Stopped(choice=0, stop=stop, stop_word=word)]
 
     def _read(self, name: str, told: dict[str, Any]) -> Iterator[TurnEvent]:
         match name:
@@ -80,6 +82,7 @@ class ConverseEventReader:
                 yield from self._end(told["contentBlockIndex"])
             case "messageStop":
                 self._reason = told.get("stopReason")
+                ENDS.read(self._reason, self._calls)  # a failure is told at once
             case _:
                 return
 
@@ -106,7 +109,8 @@ class ConverseEventReader:
                 )
             case {"reasoningContent": dict(thought)}:
                 yield from self._thought(index, thought)
-            case {"toolUse": {"input": str(text)}}:
+            case {"toolUse": {"input": told}}:
+                text = as_text(told)
                 block = self._open.get(index)
                 if block is None:
                     raise UnreadableAnswer("a delta of a call that has not begun")

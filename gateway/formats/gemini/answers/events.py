@@ -18,11 +18,11 @@ from gateway.conversation.turn import (
     TurnEvent,
 )
 from gateway.formats.gemini.answers.citations import citations_of, grounding_of
-from gateway.formats.gemini.answers.turn import candidate_of, made_up_id, stop_of
+from gateway.formats.gemini.answers.turn import candidate_of, ended
 from gateway.formats.gemini.answers.usage import write_usage
 from gateway.formats.gemini.requests.conversation import parts_in
-from gateway.formats.gemini.requests.writing import written_parts
-from gateway.formats.gemini.vocabulary import NAME, member
+from gateway.formats.gemini.requests.writing import is_cut, written_parts
+from gateway.formats.gemini.vocabulary import ENDS, NAME, member
 from gateway.formats.values import ChatCall
 from gateway.http.lenient_json import read_object
 from ledger.usage import Usage
@@ -45,7 +45,6 @@ class ContentEventReader:
     def __init__(self) -> None:
         self._candidates: dict[int, _Open] = {}
         self._has_begun = False
-        self._id = ""
         self._is_blocked = False
 
     def read(self, data: bytes) -> list[TurnEvent]:
@@ -59,17 +58,15 @@ class ContentEventReader:
             return [Stopped(choice=0, stop="content_filter")]
         for index, candidate in self._candidates.items():
             events += self._end(index, candidate)
-            called: list[Part] = [ToolCall(id="", name="", arguments="")]
-            stop = stop_of(candidate.finish, called if candidate.has_called else [])
-            events.append(Stopped(choice=index, stop=stop))
+            stop, word = ENDS.read(candidate.finish, candidate.has_called)
+            events.append(Stopped(choice=index, stop=stop, stop_word=word))
         return events
 
     def _read(self, chunk: Mapping[str, Any]) -> Iterator[TurnEvent]:
         if not self._has_begun:
             self._has_begun = True
-            self._id = str(member(chunk, "responseId") or "")
             yield Begun(
-                id=self._id,
+                id=str(member(chunk, "responseId") or ""),
                 model=str(member(chunk, "modelVersion") or ""),
             )
         self._is_blocked |= member(chunk, "promptFeedback") is not None
@@ -84,6 +81,7 @@ class ContentEventReader:
                         choice=index, number=candidate.number, citation=citation, citing=NAME
                     )
             candidate.finish = member(told, "finishReason") or candidate.finish
+            ENDS.read(candidate.finish, candidate.has_called)  # a failure is told at once
 
     def _part(self, index: int, candidate: _Open, part: Part) -> Iterator[TurnEvent]:
         if isinstance(part, Text):
@@ -103,8 +101,7 @@ class ContentEventReader:
             number = candidate.begun
             candidate.begun += 1
             if isinstance(part, ToolCall):
-                call_id = made_up_id(part.id, self._id, f"{index}_{number}")
-                begun = msgspec.structs.replace(part, arguments="", id=call_id)
+                begun = msgspec.structs.replace(part, arguments="")
                 yield PartBegun(choice=index, number=number, part=begun)
                 yield TextDelta(choice=index, number=number, text=part.arguments)
             else:
@@ -139,6 +136,7 @@ class ContentEventWriter:
         self._parts: dict[tuple[int, int], Part] = {}
         self._stops: list[Stopped] = []
         self._citations: dict[int, list[Any]] = {}
+        self._cut: dict[int, list[Part]] = {}
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
         """The format's events; how a candidate ended is held back until the end."""
@@ -148,7 +146,8 @@ class ContentEventWriter:
         """The last event: finish reasons, pages that were cited, and usage."""
         stops = self._stops or [Stopped(choice=0, stop="stop")]
         candidates = [
-            candidate_of(each.choice, [], each.stop)
+            candidate_of(each.choice, [])
+            | ended(each, self._cut.get(each.choice, ()))
             | grounding_of(self._citations.get(each.choice, ()))
             for each in stops
         ]
@@ -168,15 +167,19 @@ class ContentEventWriter:
                 thought = Thinking(text="", signature=event.signature, signed_by=NAME)
                 yield self._chunk_of(choice, thought)
             case PartEnded(choice=choice, number=number):
-                part = self._parts.pop((choice, number))
-                if not isinstance(part, Text | Thinking):
-                    yield self._chunk_of(choice, part)
+                yield from self._end(choice, self._parts.pop((choice, number)))
             case CitationDelta(choice=choice, citation=citation):
                 self._citations.setdefault(choice, []).append(citation)
             case Stopped():
                 self._stops.append(event)
             case _:
                 pass
+
+    def _end(self, choice: int, part: Part) -> Iterator[bytes]:
+        if is_cut(part):
+            self._cut.setdefault(choice, []).append(part)
+        elif not isinstance(part, Text | Thinking):
+            yield self._chunk_of(choice, part)
 
     def _delta(self, choice: int, number: int, text: str) -> Iterator[bytes]:
         part = self._parts[choice, number]

@@ -10,17 +10,15 @@ import msgspec
 from gateway.formats.gemini.answers.answer import generated_texts
 from gateway.formats.gemini.answers.usage import read_usage
 from gateway.formats.gemini.errors import failure_in_answer
+from gateway.formats.gemini.requests.contents import parts_of
 from gateway.formats.gemini.tools import ToolCount
 from gateway.formats.gemini.vocabulary import member
 from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.lenient_json import read_struct
-from gateway.http.sse import SSEEvent, SSEParser
+from gateway.http.sse import SSEEvent
 from ledger.usage import Usage
-
-LINE_MAX_BYTES = 16 * 1024 * 1024
-"""Images come as one part of one event."""
 
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
@@ -38,10 +36,10 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 class ContentStreamReader(SSEStreamReader):
     """Reads one stream."""
 
+    _has_comments = False
+
     def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
-        super().__init__(
-            count_tokens, SSEParser(line_max_bytes=LINE_MAX_BYTES, event_max_bytes=LINE_MAX_BYTES)
-        )
+        super().__init__(count_tokens, has_images=True)
         self._choices = call.choices
         self._tools = ToolCount()
         self._model: object = call.model
@@ -76,10 +74,16 @@ class ContentStreamReader(SSEStreamReader):
         self._model = chunk.model_version or self._model
         self._is_blocked |= chunk.prompt_feedback is not None and not chunk.candidates
         for candidate in chunk.candidates or ():
-            index = candidate.get("index")
-            place = index if type(index) is int else 0
-            self._tools.add(candidate)
-            self._take("".join(generated_texts(candidate)), place)
-            if candidate.get("finishReason") and len(self._finished) < self._choices:
-                self._finished.add(place)
+            self._take_candidate(candidate)
         return Piece("content" if chunk.candidates else "comment", event.raw, event.data)
+
+    def _take_candidate(self, candidate: dict[str, Any]) -> None:
+        index = candidate.get("index")
+        place = index if type(index) is int else 0
+        self._tools.add(candidate)
+        self._take("".join(generated_texts(candidate)), place)
+        parts = parts_of(candidate.get("content"))
+        if any(type(part) is dict and member(part, "inlineData") for part in parts):
+            self._take_image()
+        if member(candidate, "finishReason") and len(self._finished) < self._choices:
+            self._finished.add(place)

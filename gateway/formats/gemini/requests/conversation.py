@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.conversation.arguments import as_text
 from gateway.conversation.parts import (
     Address,
     Foreign,
@@ -73,7 +74,7 @@ def read_part(part: Mapping[str, Any], ids: _CallIds | None = None) -> list[Part
             ToolCall(
                 id=ids.of_call(name, str(call.get("id") or "")),
                 name=name,
-                arguments=_json(call.get("args") or {}),
+                arguments=as_text(call.get("args") or {}),
                 signature=signature,
             )
         ]
@@ -148,8 +149,15 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
+class _GivenIds(_CallIds):
+    """An answer's: what has no id gets one elsewhere."""
+
+    def of_call(self, name: str, told: str) -> str:  # noqa: ARG002 - as its base
+        return told
+
+
 def parts_in(content: object) -> Iterator[Part]:
     """The parts of a candidate's content."""
-    ids = _CallIds()
+    ids = _GivenIds()
     for told in parts_of(content):
         yield from read_part(told, ids)

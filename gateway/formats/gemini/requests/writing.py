@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.conversation.arguments import as_object
 from gateway.conversation.losses import of_document
 from gateway.conversation.parts import (
     Address,
@@ -65,10 +66,19 @@ def inexpressible(what: str) -> InvalidRequest:
     )
 
 
-def written_parts(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """What a model said, as the parts of its content."""
-    written = (one for part in parts for one in _spoken(part))
-    return list(written)
+def written_parts(parts: Iterable[Part], lacks_cut: bool = False) -> list[dict[str, Any]]:
+    """What a model said, as the parts of its content; without calls that were cut where it is told
+    to somebody who would carry them out.
+    """
+    told = (part for part in parts if not (lacks_cut and is_cut(part)))
+    return [one for part in told for one in _spoken(part)]
+
+
+def is_cut(part: Part) -> bool:
+    """Whether a part is a call whose arguments are no object: they were cut, or made up wrongly."""
+    if not isinstance(part, ToolCall) or part.is_custom:
+        return False
+    return as_object(part.arguments) is None
 
 
 def call_of(call: ToolCall) -> dict[str, Any]:
@@ -193,6 +203,9 @@ def _spoken(part: Part) -> Iterable[dict[str, Any]]:
             return [dict(value)]
         case Media(source=Inline(media_type=media_type, data=data)):
             return [{"inlineData": {"mimeType": media_type, "data": data}}]
+        case Media(kind=kind, source=Address(url=url, media_type=media_type)):
+            told_type = media_type or _media_type_of(url, kind)
+            return [{"fileData": {"mimeType": told_type, "fileUri": url}}]
         case _:
             return []
 

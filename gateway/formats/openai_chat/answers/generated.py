@@ -5,6 +5,8 @@ Reads decoded JSON and trusts nothing about it; the stream's typed fast path giv
 
 from typing import Any
 
+from gateway.conversation.arguments import as_text
+
 
 def generated_texts(message: object) -> list[str]:
     """Texts that were generated: content, reasoning, refusal, tool names and arguments."""
@@ -41,7 +43,8 @@ def _content(content: object) -> list[str]:
 def _called(function: object) -> list[str]:
     if type(function) is not dict:
         return []
-    return [text for name in ("name", "arguments", "input") for text in _strings(function, name)]
+    told = (as_text(function.get(name)) for name in ("name", "arguments", "input"))
+    return [text for text in told if text]
 
 
 def _strings(holder: dict[str, Any], name: str) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from gateway.errors import StreamBrokenOff
 from gateway.formats.contract import UnreadableAnswer
 from gateway.formats.openai_chat.answers.generated import generated_texts
+from gateway.formats.openai_chat.answers.images import images_in
 from gateway.formats.openai_chat.tools import tools_in
 from gateway.formats.shared.openai_envelope import failure_in_answer
 from gateway.formats.shared.openai_usage import read_usage, write_usage
@@ -41,6 +42,7 @@ class _Delta(msgspec.Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
     function_call: _Function | None = None
+    images: Any = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -69,7 +71,7 @@ class ChatStreamReader(SSEStreamReader):
     _end_marker = END_MARKER
 
     def __init__(self, call: ChatCall, count_tokens: CountTokens) -> None:
-        super().__init__(count_tokens)
+        super().__init__(count_tokens, has_images=True)
         self._call = call
         self._first_data: bytes | None = None
         self._told_usage: object = None
@@ -158,7 +160,10 @@ class ChatStreamReader(SSEStreamReader):
             if type(choice) is dict:
                 index = choice.get("index")
                 index = index if type(index) is int else 0
-                self._take("".join(generated_texts(choice.get("delta"))), index)
+                delta = choice.get("delta")
+                self._take("".join(generated_texts(delta)), index)
+                if type(delta) is dict and any(images_in(delta)):
+                    self._take_image()
                 if choice.get("finish_reason"):
                     self._finish(index)
         return Piece("content", event.raw, event.data)
@@ -185,9 +190,18 @@ class ChatStreamReader(SSEStreamReader):
         delta = choice.delta
         index = choice.index or 0
         if delta is not None:
-            self._take(delta.content or _other_text(delta), index)
+            self._take(delta.content or self._other_text(delta), index)
         if choice.finish_reason:
             self._finish(index)
+
+    def _other_text(self, delta: _Delta) -> str:
+        """What a delta without words tells."""
+        if delta.images:
+            self._take_image()
+        text = (delta.reasoning_content or delta.reasoning or "") + (delta.refusal or "")
+        for call in delta.tool_calls or ():
+            text += _called(call.function)
+        return text + _called(delta.function_call)
 
     def _finish(self, index: int) -> None:
         if len(self._finished_choices) < self._call.choices:
@@ -200,13 +214,6 @@ class ChatStreamReader(SSEStreamReader):
             except UnreadableAnswer:
                 error = None
         return self._broken(event.raw, failure_in_answer(error))
-
-
-def _other_text(delta: _Delta) -> str:
-    text = (delta.reasoning_content or delta.reasoning or "") + (delta.refusal or "")
-    for call in delta.tool_calls or ():
-        text += _called(call.function)
-    return text + _called(delta.function_call)
 
 
 def _called(function: _Function | None) -> str:

@@ -5,16 +5,18 @@ from typing import Any
 
 import msgspec
 
-from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
+from gateway.conversation.ends import word_for
+from gateway.conversation.parts import Foreign, Media, Part, Refusal, Text, Thinking, ToolCall
 from gateway.conversation.turn import Choice, Turn
 from gateway.formats.contract import UnreadableAnswer
+from gateway.formats.openai_chat.answers.images import images_of, written_image
 from gateway.formats.openai_chat.requests.conversation import assistant_parts
 from gateway.formats.openai_chat.requests.writing import written_call
 from gateway.formats.openai_chat.vocabulary import (
+    ENDS,
     FINISH_OF_STOP,
     FORMAT_OF_SIGNER,
     NAME,
-    STOP_OF_FINISH,
 )
 from gateway.formats.shared.openai_usage import write_usage
 from gateway.formats.values import ChatCall
@@ -49,7 +51,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
                 "index": index,
                 "message": _message(choice.parts),
                 "logprobs": choice.logprobs if turn.format == NAME else None,
-                "finish_reason": FINISH_OF_STOP[choice.stop],
+                "finish_reason": word_for(FINISH_OF_STOP, choice.stop, choice.stop_word),
             }
             for index, choice in enumerate(turn.choices)
         ],
@@ -98,11 +100,11 @@ def details_of(thoughts: list[Thinking]) -> list[dict[str, Any]]:
 
 def _choice(choice: Mapping[str, Any]) -> Choice:
     message = choice.get("message") or {}
-    parts = tuple(_cited(list(assistant_parts(message)), message.get("annotations")))
-    stop = STOP_OF_FINISH.get(choice.get("finish_reason") or "stop", "stop")
-    if stop == "stop" and any(isinstance(part, ToolCall) for part in parts):
-        stop = "tool_calls"  # several providers say "stop" all the same
-    return Choice(parts=parts, stop=stop, logprobs=choice.get("logprobs"))
+    made = [*assistant_parts(message, None), *images_of(message)]
+    parts = tuple(_cited(made, message.get("annotations")))
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    stop, word = ENDS.read(choice.get("finish_reason"), has_calls)
+    return Choice(parts=parts, stop=stop, stop_word=word, logprobs=choice.get("logprobs"))
 
 
 def _cited(parts: list[Part], annotations: Any) -> list[Part]:  # noqa: ANN401 - decoded JSON
@@ -129,17 +131,24 @@ def _message(parts: tuple[Part, ...]) -> dict[str, Any]:
     thought = "".join(part.text for part in thoughts)
     if thought:
         message["reasoning_content"] = thought
-    if details := details_of(thoughts):
-        message["reasoning_details"] = details
-    if calls:
-        message["tool_calls"] = calls
-    annotations = _annotations(texts)
-    if annotations:
-        message["annotations"] = annotations
+    message |= _listed("reasoning_details", details_of(thoughts))
+    message |= _listed("tool_calls", calls)
+    message |= _listed("annotations", _annotations(texts))
+    message |= _listed("images", _images(parts))
     for part in parts:
         if isinstance(part, Foreign) and part.format == NAME:
             message[part.kind] = part.value
     return message
+
+
+def _listed(name: str, told: list[dict[str, Any]]) -> dict[str, Any]:
+    """A member of a message, where there is something to list."""
+    return {name: told} if told else {}
+
+
+def _images(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
+    images = [part for part in parts if isinstance(part, Media)]
+    return [written_image(image, index) for index, image in enumerate(images)]
 
 
 def _annotations(texts: list[Text]) -> list[dict[str, Any]]:

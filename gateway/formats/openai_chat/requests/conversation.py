@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from gateway.conversation.arguments import as_text
 from gateway.conversation.parts import (
     Address,
     CacheMark,
@@ -50,20 +51,22 @@ def messages_of(messages: list[dict[str, Any]]) -> Iterator[Message]:
             yield Message(role=cast("Role", role), parts=parts, name=name)
 
 
-def assistant_parts(message: Mapping[str, Any], legacy_calls: int = 1) -> Iterator[Part]:
-    """What an assistant's message holds, in the order in which it is made."""
+def assistant_parts(message: Mapping[str, Any], legacy_calls: int | None) -> Iterator[Part]:
+    """What an assistant's message holds, in the order in which it is made. A call without an id
+    gets one by its place, or `legacy_calls`; None: an answer's, which gets one elsewhere.
+    """
     yield from thoughts(message)
     yield from _content(message.get("content"))
     if message.get("refusal"):
         yield Refusal(text=message["refusal"])
     for position, call in enumerate(message.get("tool_calls") or ()):
-        yield tool_call(call, position)
+        yield tool_call(call, "" if legacy_calls is None else f"call_{position}")
     function = message.get("function_call")
     if function and function.get("name"):
         yield ToolCall(
-            id=_legacy_id(legacy_calls),
+            id="" if legacy_calls is None else _legacy_id(legacy_calls),
             name=function.get("name") or "",
-            arguments=function.get("arguments") or "",
+            arguments=as_text(function.get("arguments")),
         )
     if (message.get("audio") or {}).get("id"):
         yield Foreign(format=NAME, kind="audio", value=message["audio"])
@@ -79,15 +82,15 @@ def thoughts(message: Mapping[str, Any]) -> Iterator[Thinking]:
             yield Thinking(text=text)
 
 
-def tool_call(call: Mapping[str, Any], position: int) -> ToolCall:
-    """A call of a function or of a custom tool."""
+def tool_call(call: Mapping[str, Any], made_up_id: str = "") -> ToolCall:
+    """A call of a function or of a custom tool; what is no text in it is told as JSON."""
     custom = call.get("custom")
     function = custom or call.get("function") or {}
     extra = (call.get("extra_content") or {}).get("google") or {}
     return ToolCall(
-        id=call.get("id") or f"call_{position}",
+        id=call.get("id") or made_up_id,
         name=function.get("name") or "",
-        arguments=(function.get("input") if custom else function.get("arguments")) or "",
+        arguments=as_text(function.get("input") if custom else function.get("arguments")),
         is_custom=custom is not None,
         signature=extra.get("thought_signature") or "",
     )

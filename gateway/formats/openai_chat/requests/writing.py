@@ -155,7 +155,7 @@ class _Messages:
         if isinstance(source, Stored) and not self._is_own:
             raise inexpressible("A file that another provider stores")
         if media.kind in ("image", "video"):
-            told = {"url": _url(source)} | ({"detail": media.detail} if media.detail else {})
+            told = {"url": url_of(source)} | ({"detail": media.detail} if media.detail else {})
             return {"type": f"{media.kind}_url", f"{media.kind}_url": told}
         if media.kind == "audio":
             if not isinstance(source, Inline) or source.media_type not in AUDIO_OF_MEDIA_TYPE:
@@ -167,7 +167,7 @@ class _Messages:
         if isinstance(source, Stored):
             return {"type": "file", "file": {"file_id": source.file_id}}
         name = media.title or "document"
-        return {"type": "file", "file": {"filename": name, "file_data": _url(source)}}
+        return {"type": "file", "file": {"filename": name, "file_data": url_of(source)}}
 
     def _cache(self, part: Part) -> dict[str, Any]:
         """The mark of what shall be cached: only some providers of this format know it."""
@@ -197,7 +197,8 @@ def written_call(call: ToolCall) -> dict[str, Any]:
     return written
 
 
-def _url(source: Inline | Address | Stored) -> str:
+def url_of(source: Inline | Address | Stored) -> str:
+    """Media as an address, its bytes within (RFC 2397). Raises InvalidRequest for a stored one."""
     match source:
         case Inline(media_type=media_type, data=data):
             return f"data:{media_type or 'application/octet-stream'};base64,{data}"

@@ -20,7 +20,7 @@ def as_stream(call: ChatCall, body: bytes) -> bytes:
             PartBegun(choice=0, number=number, part=part),
             PartEnded(choice=0, number=number),
         ]
-    events.append(Stopped(choice=0, stop=choice.stop))
+    events.append(Stopped(choice=0, stop=choice.stop, stop_word=choice.stop_word))
     writer = ResponseEventWriter(call)
     usage, _ = read_usage(document.get("usage"))
     return writer.write(events) + writer.closing(usage or Usage())

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.formats.openai_responses.answers.answer import generated_texts
 from gateway.formats.openai_responses.answers.usage import read_usage
 from gateway.formats.openai_responses.tools import Item, counted, ids_of
 from gateway.formats.shared.openai_envelope import failure_in_answer
@@ -15,11 +16,8 @@ from gateway.formats.shared.service_tiers import service_of
 from gateway.formats.shared.stream_reader import SSEStreamReader
 from gateway.formats.values import CountTokens, Piece
 from gateway.http.lenient_json import read_object, read_struct
-from gateway.http.sse import SSEEvent, SSEParser
+from gateway.http.sse import SSEEvent
 from ledger.usage import TOOL_CLASSES, Usage
-
-LINE_MAX_BYTES = 16 * 1024 * 1024
-"""The last event repeats everything that was said, images made by a tool included."""
 
 _LAST = frozenset({"response.completed", "response.incomplete"})
 _SILENT = frozenset({"response.created", "response.in_progress", "response.queued", "keepalive"})
@@ -52,11 +50,11 @@ class ResponseStreamReader(SSEStreamReader):
     """Reads one stream."""
 
     def __init__(self, count_tokens: CountTokens) -> None:
-        super().__init__(
-            count_tokens, SSEParser(line_max_bytes=LINE_MAX_BYTES, event_max_bytes=LINE_MAX_BYTES)
-        )
+        super().__init__(count_tokens, has_images=True)
         self._told_usage: object = None
         self._items: list[Item] = []
+        self._heard: set[int] = set()
+        """Items of the output of which something generated has passed."""
         self._output: list[Item] | None = None
 
     @property
@@ -92,14 +90,39 @@ class ResponseStreamReader(SSEStreamReader):
             if response and type(response.id) is str and response.store is not False:
                 self.stored_id = response.id
                 self.stored_items = ids_of(self._output or self._items)
+            self._take_unheard(event.data)
             return self._end(event)
         if told.type == "response.output_item.done" and told.item is not None:
             self._items.append(told.item)
+            self._take_item(told.output_index, event.data)
         if told.type in _SILENT:
             return Piece("comment", event.raw, event.data)
         if type(told.delta) is str and told.delta:
+            self._heard.add(told.output_index)
             self._take(told.delta, told.output_index)
         return Piece("content", event.raw, event.data)
+
+    def _take_item(self, index: int, data: bytes) -> None:
+        """An item of which no delta came: some vendors tell it whole."""
+        if index not in self._heard:
+            self._heard.add(index)
+            self._take_whole(read_object(data).get("item"), index)
+
+    def _take_unheard(self, data: bytes) -> None:
+        """The same for what only the last event tells."""
+        if self._output is None or len(self._heard) >= len(self._output):
+            return
+        response = read_object(data).get("response")
+        output = response.get("output") if type(response) is dict else None
+        for index, item in enumerate(output if type(output) is list else ()):
+            if index not in self._heard:
+                self._take_whole(item, index)
+
+    def _take_whole(self, item: object, index: int) -> None:
+        for text in generated_texts([item]):
+            self._take(text, index)
+        if type(item) is dict and item.get("type") == "image_generation_call":
+            self._take_image()
 
     def _note_usage(self, told: _StreamEvent) -> None:
         """The last word counts, in whatever event: completed, incomplete, failed, or one before."""

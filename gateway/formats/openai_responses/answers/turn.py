@@ -7,14 +7,24 @@ from typing import Any
 
 import msgspec
 
-from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
+from gateway.conversation.arguments import as_object
+from gateway.conversation.parts import (
+    Foreign,
+    Inline,
+    Media,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from gateway.conversation.signatures import signed_call_id
-from gateway.conversation.turn import Choice, StopReason, Turn
+from gateway.conversation.turn import Choice, Stopped, StopReason, Turn
 from gateway.formats.contract import Made, UnreadableAnswer
 from gateway.formats.openai_responses.answers.usage import write_usage
 from gateway.formats.openai_responses.requests.conversation import output_part
 from gateway.formats.openai_responses.requests.writing import item_of
-from gateway.formats.openai_responses.vocabulary import NAME
+from gateway.formats.openai_responses.vocabulary import ENDS, NAME
 from gateway.formats.values import ChatCall
 from ledger import clock
 from ledger.usage import Usage
@@ -25,15 +35,28 @@ def turn_of(document: Mapping[str, Any]) -> Turn:
     output = document.get("output")
     if type(output) is not list:
         raise UnreadableAnswer("the answer has no output")
-    parts = tuple(part for item in output for part in output_part(item))
+    parts = tuple(part for item in output for part in answer_parts(item))
+    stop, word = stop_of(document, any(isinstance(part, ToolCall) for part in parts))
     return Turn(
         format=NAME,
         id=str(document.get("id") or ""),
         model=str(document.get("model") or ""),
         created_s=created_s(document),
         service=document.get("service_tier") or "",
-        choices=(Choice(parts=parts, stop=stop_of(document, parts)),),
+        choices=(Choice(parts=parts, stop=stop, stop_word=word),),
     )
+
+
+def answer_parts(item: Mapping[str, Any]) -> list[Part]:
+    """The parts of an item that the model made: an image is one, as are its words and calls.
+
+    Source: https://platform.openai.com/docs/guides/tools-image-generation
+    """
+    image = item.get("result")
+    if item.get("type") != "image_generation_call" or type(image) is not str or not image:
+        return output_part(item)
+    source = Inline(media_type=f"image/{item.get('output_format') or 'png'}", data=image)
+    return [Media(kind="image", source=source)]
 
 
 def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
@@ -42,7 +65,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
     response_id = id_of(turn.id)
     output = items_of(choice.parts, response_id)
     return msgspec.json.encode(
-        response_of(call, response_id, turn.created_s, output, (choice.stop, usage))
+        response_of(call, response_id, turn.created_s, output, (choice, usage))
     )
 
 
@@ -62,13 +85,12 @@ def response_of(
     response_id: str,
     told_s: int,
     output: list[dict[str, Any]],
-    ended: tuple[StopReason, Usage] | None = None,
+    ended: tuple[Choice | Stopped, Usage] | None = None,
 ) -> dict[str, Any]:
     """A response object; `ended` is None while it is being made."""
     document = call.document
-    stop, usage = ended or (None, None)
-    cut_short = {"length": "max_output_tokens", "content_filter": "content_filter"}
-    reason = cut_short.get(stop or "")
+    stopped, usage = ended or (None, None)
+    reason = _cut_short(stopped) if stopped is not None else None
     status = "in_progress" if ended is None else "incomplete" if reason else "completed"
     return {
         "id": response_id,
@@ -113,13 +135,22 @@ def written_item(part: Part, own_id: str) -> dict[str, Any] | None:
             return message_item(own_id, [content_of(part)])
         case ToolCall():
             call_id = signed_call_id(part.id, part.signature)
-            return item_of(msgspec.structs.replace(part, id=call_id), own_id)
+            item = item_of(msgspec.structs.replace(part, id=call_id), own_id)
+            return item if part.is_custom or as_object(part.arguments) is not None else item | _CUT
         case Thinking():
             return item_of(part, own_id)
+        case Media(kind="image", source=Inline(media_type=media_type, data=data)):
+            kind = media_type.removeprefix("image/") or "png"
+            return image_item(own_id, "completed") | {"result": data, "output_format": kind}
         case Foreign(format=format_name, value=value) if format_name == NAME:
             return dict(value)
         case _:
             return None
+
+
+def image_item(own_id: str, status: str) -> dict[str, Any]:
+    """A call that makes an image; its result is not there yet."""
+    return {"type": "image_generation_call", "id": own_id, "status": status, "result": None}
 
 
 def message_item(
@@ -165,12 +196,21 @@ def annotation(citation: Any, citing: str, length: int) -> dict[str, Any] | None
     }
 
 
-def stop_of(document: Mapping[str, Any], parts: Iterable[Part]) -> StopReason:
-    """Why a response ended."""
+def stop_of(document: Mapping[str, Any], has_calls: bool) -> tuple[StopReason, str]:
+    """Why a response ended, as `Ends.read`. Raises AnswerFailed for one that was given up."""
     reason = (document.get("incomplete_details") or {}).get("reason")
     if document.get("status") == "incomplete" or reason:
-        return "content_filter" if reason == "content_filter" else "length"
-    return "tool_calls" if any(isinstance(part, ToolCall) for part in parts) else "stop"
+        return ENDS.read(reason or "max_output_tokens", has_calls=False)
+    is_given_up = document.get("status") == "cancelled"
+    return ENDS.read("cancelled" if is_given_up else None, has_calls)
+
+
+def _cut_short(stopped: Choice | Stopped) -> str | None:
+    """Why a response is incomplete; None where it is not."""
+    if stopped.stop == "other":
+        return stopped.stop_word or "other"
+    cut_short = {"length": "max_output_tokens", "content_filter": "content_filter"}
+    return cut_short.get(stopped.stop)
 
 
 def created_s(document: Mapping[str, Any]) -> int:
@@ -188,11 +228,13 @@ def id_of(told: str) -> str:
     return f"resp_{_ODD.sub('', told)[:_TOLD_MAX]}_{secrets.token_hex(8)}"
 
 
+_CUT = {"status": "incomplete"}
+"""Of a call whose arguments are not whole."""
 _TOLD_MAX = 100
 _ODD = re.compile("[^A-Za-z0-9_-]")
 
 
-_PREFIX: Mapping[type[Part], str] = {Thinking: "rs", ToolCall: "fc"}
+_PREFIX: Mapping[type[Part], str] = {Thinking: "rs", ToolCall: "fc", Media: "ig"}
 
 
 def item_id(response_id: str, number: int, part: Part) -> str:

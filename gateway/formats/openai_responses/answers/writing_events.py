@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.conversation.parts import Foreign, Part, Refusal, Text, Thinking, ToolCall
+from gateway.conversation.parts import Foreign, Media, Part, Refusal, Text, Thinking, ToolCall
 from gateway.conversation.turn import (
     Begun,
     CitationDelta,
@@ -17,7 +17,6 @@ from gateway.conversation.turn import (
     PartEnded,
     SignatureDelta,
     Stopped,
-    StopReason,
     TextDelta,
     TurnEvent,
 )
@@ -25,6 +24,7 @@ from gateway.formats.openai_responses.answers.turn import (
     annotation,
     content_of,
     id_of,
+    image_item,
     item_id,
     message_item,
     response_of,
@@ -72,7 +72,7 @@ class ResponseEventWriter:
         self._making: dict[int, _Making] = {}
         self._output: dict[int, dict[str, Any]] = {}
         self._items = 0
-        self._stop: StopReason = "stop"
+        self._stop = Stopped(choice=0, stop="stop")
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
         """The format's events; the last one is held back."""
@@ -102,8 +102,8 @@ class ResponseEventWriter:
                 yield from self._cite(self._making[number], event)
             case PartEnded(number=number):
                 yield from self._part_ended(self._making.pop(number))
-            case Stopped(stop=stop):
-                self._stop = stop
+            case Stopped():
+                self._stop = event
 
     def _begin(self, told_id: str) -> Iterator[bytes]:
         if self._id:
@@ -132,6 +132,12 @@ class ResponseEventWriter:
             case Thinking():
                 item = {"type": "reasoning", "id": making.own_id, "summary": []}
                 yield self._event("response.output_item.added", _at(making, item=item))
+            case Media():
+                item = image_item(making.own_id, "in_progress")
+                yield self._event("response.output_item.added", _at(making, item=item))
+                told = _in_item(making)
+                yield self._event("response.image_generation_call.in_progress", told)
+                return
             case _:
                 return
         whole = part.arguments if isinstance(part, ToolCall) else part.text
@@ -193,6 +199,9 @@ class ResponseEventWriter:
                 summary = {"type": "summary_text", "text": text}
                 yield self._event("response.reasoning_summary_text.done", place | {"text": text})
                 yield self._event("response.reasoning_summary_part.done", place | {"part": summary})
+            case Media():
+                told = _in_item(making)
+                yield self._event("response.image_generation_call.completed", told)
             case Foreign():
                 yield self._event("response.output_item.added", _at(making, item=item))
             case _:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from gateway.conversation.arguments import as_text
 from gateway.conversation.parts import (
     Address,
     Foreign,
@@ -62,7 +63,7 @@ def output_part(item: Mapping[str, Any]) -> list[Part]:
             ToolCall(
                 id=call_id,
                 name=item.get("name") or "",
-                arguments=item.get(_CALLS[kind]) or "",
+                arguments=as_text(item.get(_CALLS[kind])),
                 is_custom=kind == "custom_tool_call",
                 namespace=item.get("namespace") or "",
                 signature=signature,
