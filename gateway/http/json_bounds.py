@@ -11,6 +11,8 @@ def holds_more_values(text: bytes, values_max: int) -> bool:
 
     Exact for well-formed JSON. What is not well-formed may pass: the decoder refuses it.
     """
+    if len(text) <= values_max:
+        return False
     if text.count(b",") + text.count(b"[") + text.count(b"{") < values_max:
         return False  # inside of strings they count here too
     unescaped = text.replace(rb"\\", b"..").replace(rb"\"", b"..")

@@ -460,6 +460,14 @@ def streamed_answer(provider: str, case: int) -> bytes:
     return _broken(told, chance)
 
 
+def odd_document(document: dict[str, Any], chance: random.Random) -> Any:  # noqa: ANN401 - of any type
+    """A document with something else in some places."""
+    changed: Any = copy.deepcopy(document)
+    for _ in range(chance.choice((1, 2, 2, 3, 5))):
+        changed = _changed(changed, chance)
+    return changed
+
+
 def text_of(value: object) -> bytes:
     """A document as it stands on the wire."""
     return _text(value)

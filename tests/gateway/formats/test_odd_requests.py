@@ -2,8 +2,10 @@
 nothing breaks. Every member of a whole request of each format, in turn, for every provider.
 """
 
+import contextlib
 import copy
 import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,8 @@ from gateway.errors import GatewayError, InvalidRequest
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.formats.translator import Asking, Translators
 from gateway.formats.values import ChatCall
+from gateway.http import strict_json
+from tests.gateway.formats.odd_answers import odd_document, text_of
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 PNG = "iVBORw0KGgo="
@@ -194,15 +198,37 @@ def test_c12_nothing_that_stands_in_a_request_breaks_its_translation(client: str
     assert broken == []
 
 
-def _write_for_all(client: str, document: dict[str, Any]) -> None:
+def _write_for_all(client: str, document: dict[str, Any]) -> int:
+    """For how many providers a request can be written; the others refuse it."""
     call = read(client, document)
     if call is None:
-        return
+        return 0
+    written = 0
     for provider in PROVIDER_FORMATS:
         if provider not in (client, "openai_completions"):
             asking = Asking(Suffix(NAMES.get(provider, "gpt-5.1")))
-            out = Translators(FORMATS[client], PROVIDER_FORMATS).to(provider).outgoing(call, asking)
-            json.loads(out.body)
+            one = Translators(FORMATS[client], PROVIDER_FORMATS).to(provider)
+            with contextlib.suppress(InvalidRequest):
+                json.loads(one.outgoing(call, asking).body)
+                written += 1
+    return written
+
+
+@pytest.mark.parametrize("client", WHOLE)
+def test_c12_nor_does_anything_that_is_odd_in_several_places(client: str, is_long: bool) -> None:
+    """As the bytes come: what they hold is read as strictly as every request is."""
+    broken, written = [], 0
+    for case in range(5_000 if is_long else 250):
+        body = text_of(odd_document({"model": "m", **WHOLE[client]}, random.Random(case)))
+        try:
+            document = strict_json.parse(body)
+            written += _write_for_all(client, document)
+        except GatewayError as error:
+            assert error.status < 500  # noqa: PT017
+        except Exception as fault:  # noqa: BLE001 - all of them are told together
+            broken.append((case, repr(fault)))
+    assert broken == []
+    assert written > 20
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A streamed generateContent as the events of a turn in no format, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -37,6 +37,8 @@ class _Open:
     kind: type[Part] | None = None
     finish: object = None
     has_called: bool = False
+    cited: set[str] = field(default_factory=set)
+    """Addresses of pages that were told: events tell those of earlier ones again."""
 
 
 class ContentEventReader:
@@ -75,13 +77,18 @@ class ContentEventReader:
             candidate = self._candidates.setdefault(index, _Open())
             for part in parts_in(told.get("content")):
                 yield from self._part(index, candidate, part)
-            for citation in citations_of(told):
-                if candidate.kind is Text and candidate.number is not None:
-                    yield CitationDelta(
-                        choice=index, number=candidate.number, citation=citation, citing=NAME
-                    )
+            yield from self._cited(index, candidate, told)
             candidate.finish = member(told, "finishReason") or candidate.finish
             ENDS.read(candidate.finish, candidate.has_called)  # a failure is told at once
+
+    def _cited(self, index: int, candidate: _Open, told: Mapping[str, Any]) -> Iterator[TurnEvent]:
+        number = candidate.number
+        if number is None or candidate.kind is not Text:
+            return
+        for citation in citations_of(told):
+            if citation["url"] not in candidate.cited:
+                candidate.cited.add(citation["url"])
+                yield CitationDelta(choice=index, number=number, citation=citation, citing=NAME)
 
     def _part(self, index: int, candidate: _Open, part: Part) -> Iterator[TurnEvent]:
         if isinstance(part, Text):
