@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from gateway.call import failover as attempts
+from gateway.call import opening
 from gateway.call.relay import Relay
 from ledger.ids import key_digest
 from projections import configuration
@@ -36,7 +36,6 @@ FORMLESS = {
     "no choice": completion(choices=[None]),
     "a message that is text": completion(choices=[{"index": 0, "message": "text"}]),
     "a tool call that is none": completion(choices=[{"message": {"tool_calls": [None]}}]),
-    "half a surrogate pair": completion("\ud83d"),
 }
 
 
@@ -113,7 +112,7 @@ def test_usage_that_was_told_before_the_output_is_no_measure_of_a_stream_that_br
 def test_a_client_hears_of_a_provider_that_only_thinks_aloud(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "_COMMITTED_AFTER_MS", 200)
+    monkeypatch.setattr(opening, "_COMMITTED_AFTER_MS", 200)
     thinking: tuple[Step, ...] = (PING, 0.1, NOTHING_YET, 0.1) * 3
     told = thinking_then(stage, (*thinking, event_chunk(chunk({"content": "so"})), END))
     assert told.body.startswith(b": ping")

@@ -191,7 +191,7 @@ STREAM_ROWS: dict[str, Failed | Passed | Broken] = {
         (opened(), HEAD_DONE, event_chunk(b"data: {nope\n\n"), HANG), 1, ending="provider_error"
     ),
     "B-115 an endless line": Broken(
-        (opened(), HEAD_DONE, event_chunk(b"data: " + b"x" * 3_000_000), HANG),
+        (opened(), HEAD_DONE, event_chunk(b"data: " + b"x" * 17_000_000), HANG),
         1,
         ending="provider_error",
     ),
