@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from admin_api.accounts import routes as accounts
 from admin_api.adjustments import routes as adjustments
+from admin_api.alarms import routes as alarms
 from admin_api.audit import routes as audit
 from admin_api.books.routes import books, exports, replays, statements
 from admin_api.channels import routes as channels
@@ -46,6 +47,7 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "usage": (usage.router,),
     "audit": (audit.router,),
     "oversight": (oversight.router,),
+    "alarms": (alarms.router,),
     "ledger_events": (ledger_events.router,),
     "books": (statements.router, books.router, replays.router, exports.router),
     "configuration": (configuration.router,),

@@ -6,6 +6,7 @@ from projections.contract import Projection
 from projections.views import (
     accounts,
     adjustments,
+    alarms,
     audit_trail,
     balance_blocks,
     channels,
@@ -25,6 +26,7 @@ from projections.views import (
 PROJECTIONS: tuple[Projection, ...] = (
     accounts.PROJECTION,
     adjustments.PROJECTION,
+    alarms.PROJECTION,
     audit_trail.PROJECTION,
     balance_blocks.PROJECTION,
     channels.PROJECTION,

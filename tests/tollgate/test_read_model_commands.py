@@ -1,16 +1,20 @@
-"""`tollgate request list`, `usage`, `totals` and `audit`, on a database that no server folds."""
+"""`tollgate request list`, `usage`, `alarms`, ... on a database that no server folds."""
 
 import re
+from collections import Counter
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from ledger.alarms import alarms
 from ledger.money import format_usd
 from ledger.store.append import adapt
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
 from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
+from ledger.streams.setting import SettingChanged
 from tests.builders import LawfulLog
+from tests.projections.driving import run_to_head
 from tests.servers import FreshDatabase
 from tests.tollgate.test_cli import Tool, tool
 
@@ -70,7 +74,9 @@ def test_usage_adds_up_to_what_was_settled(tool: Tool, database: FreshDatabase) 
     charged = sum(each.charged_nanos for each in settled)
     charged += sum(each.delta_nanos for each in adjusted)
     assert told["CHARGED"] == format_usd(charged)
-    assert lines[2] == f"in UTC; everything up to position {log[-1].position} is counted"
+    zones = [one.event.value for one in log if isinstance(one.event, SettingChanged)]
+    zone = zones[-1] if zones else "UTC"
+    assert lines[2] == f"in {zone}; everything up to position {log[-1].position} is counted"
     by_account = tool.ok("usage", "--per", "hour", "--by", "account,model").splitlines()
     assert {line.split()[2] for line in by_account[1:-1]} == {
         str(each.account_id) for each in (*settled, *adjusted)
@@ -110,3 +116,43 @@ def test_totals_are_what_was_credited_and_charged(tool: Tool) -> None:
     (_, key) = tool.ok("totals", "keys", account).splitlines()
     assert key.split()[1:] == ["Laptop", "0", "0", "0", "-"]
     assert tool.run("totals", "keys", str(uuid4())) == 1
+
+
+def test_alarms_are_listed_and_the_doctor_counts_them(tool: Tool, database: FreshDatabase) -> None:
+    tool.furnish()
+    assert tool.ok("alarms").splitlines() == ["AT  KIND  AMOUNT  REQUEST  CHANNEL  MODEL"]
+    with psycopg.connect(database.app_dsn, autocommit=True) as connection:
+        lost = LawfulLog(connection, seed=2, accounts=3)
+        lost.grow(100, batch_groups=50)
+        lost.close_all()
+    log = grown(tool, database)
+    expected = [
+        (str(one.stream_id), alarm.kind)
+        for one in reversed(log)
+        for alarm in sorted(alarms(one.event))
+    ]
+    kinds = Counter(kind for _, kind in expected)
+    assert set(kinds) == {"node_lost", "paid_without_charge"}
+    listed: list[tuple[str, str]] = []
+    before: tuple[str, ...] = ()
+    while True:
+        lines = tool.ok("alarms", "--limit", "5", *before).splitlines()
+        listed += [
+            (line.split()[3], line.split()[1]) for line in lines[1:] if len(line.split()) == 6
+        ]
+        if not lines[-1].startswith("more: "):
+            break
+        before = tuple(lines[-1].split()[1:])
+    assert listed == expected
+    own = tool.ok("alarms", "--kind", "node_lost", "--limit", "1000").splitlines()
+    assert own[-1] == "node_lost: a node died with the call; what it used is not known"
+    assert len(own) == 2 + kinds["node_lost"]
+    assert len(tool.ok("alarms", "--from", "2999-01-01").splitlines()) == 1
+    assert tool.run("alarms", "--kind", "nonsense") == 2
+    assert tool.complained.startswith("tollgate: kind: is none of cost_beyond_hold, ")
+    with psycopg.connect(database.app_dsn, autocommit=True) as connection:
+        run_to_head(database.app_dsn, connection)
+    assert tool.run("doctor") == 1
+    told = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+    assert f"{kinds.total()} alarms in the last 24 hours: {told}" in tool.said
+    assert "`tollgate alarms`" in tool.said

@@ -64,6 +64,14 @@ _AUDIT = (
     LIMIT,
     DATA_DIR,
 )
+_ALARMS = (
+    argument("--kind", help="of this kind, as the list names it"),
+    SINCE,
+    UNTIL,
+    BEFORE,
+    LIMIT,
+    DATA_DIR,
+)
 _RESTORE = (
     _BACKUP,
     argument(
@@ -131,6 +139,12 @@ COMMANDS: tuple[Command, ...] = (
         "who did what, when and why; the newest first",
         "tollgate.commands.audit:run",
         _AUDIT,
+    ),
+    Action(
+        "alarms",
+        "what somebody should look at: money lost, usage in doubt; the newest first",
+        "tollgate.commands.alarms:run",
+        _ALARMS,
     ),
     Group("token", "the root operator's token", "tollgate.commands.token.registry:ACTIONS"),
     Group(

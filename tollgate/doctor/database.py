@@ -10,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from admin_api.alarms.operations import count_of_last_day
 from admin_api.desk import Desk
 from ledger import clock
 from ledger.store.migrate import migrations
@@ -71,7 +72,22 @@ def examine_redis(installation: Installation) -> Iterator[Finding]:
 
 
 async def examine_desk(desk: Desk) -> list[Finding]:
-    """What was configured so that calls cannot be served. The configuration is loaded."""
+    """What was alarming of late, and what was configured so that calls cannot be served. The
+    configuration is loaded.
+    """
+    return [*await _alarms(desk), *await _configured(desk)]
+
+
+async def _alarms(desk: Desk) -> list[Finding]:
+    counts = await count_of_last_day(desk)
+    if not counts:
+        return []
+    kinds = ", ".join(f"{each.kind} {each.alarms}" for each in counts)
+    total = sum(each.alarms for each in counts)
+    return [Finding(f"{total} alarms in the last 24 hours: {kinds}", "see `tollgate alarms`")]
+
+
+async def _configured(desk: Desk) -> list[Finding]:
     held = desk.configuration.held
     channels = [one for one in held.channels.values() if not one.is_removed]
     if not channels:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from psycopg_pool import PoolTimeout
 
 from gateway.call.charges.charge_store import ANSWERED_WITHIN_S, ChargeStore
+from gateway.call.charges.told_alarms import tell_alarms
 from gateway.errors import Overloaded
 from ledger.errors import (
     LedgerError,
@@ -38,7 +39,6 @@ from ledger.streams.charge.events import (
     AdjustmentReason,
     Attempt,
     ChargeEvent,
-    UsageSettled,
     paid_tries,
 )
 from ledger.streams.contract import Event
@@ -215,17 +215,7 @@ class OpenCharge:
         return await self._close(replace(command, covered_nanos=0))
 
     async def _close(self, command: rules.Settle) -> None:
-        events = rules.decide(self._state, command)
-        await self._append(events, within_s=None)
-        settled = cast("UsageSettled", events[-1])
-        if settled.shortfall_nanos:
-            tell = log.error if settled.anomaly else log.warning
-            tell(
-                "charge.short",
-                id=str(self.charge_id),
-                shortfall_nanos=settled.shortfall_nanos,
-                anomaly=settled.anomaly,
-            )
+        await self._append(rules.decide(self._state, command), within_s=None)
 
     async def _refund_once(self, command: rules.Refund) -> None:
         if not self._state.is_closed:
@@ -262,6 +252,7 @@ class OpenCharge:
             async with asyncio.timeout(within_s):
                 await asyncio.shield(future)
         self._appending = None
+        tell_alarms(self.charge_id, events)
         for event in events:
             self._state = rules.evolve(self._state, cast("ChargeEvent", event))
 
@@ -285,7 +276,6 @@ class OpenCharge:
                     return
             except OverBudget as refusal:
                 late_nanos = min(late_nanos, refusal.available_nanos)
-        log.warning("charge.late_usage_not_covered", id=str(self.charge_id), nanos=cost_nanos)
         await self._adjust(self._late_id, 0, "late_usage", command)
 
     async def _adjust(

@@ -13,6 +13,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from gateway.call.charges.told_alarms import tell_alarms
 from ledger.errors import LedgerError, UnknownTopic, VersionConflict
 from ledger.store.append import NewEvent
 from ledger.store.reader import read_state
@@ -103,6 +104,7 @@ class Sweeper:
             )
         except VersionConflict:
             return False
+        tell_alarms(one.charge_id, events)
         return True
 
     async def _forget_leases(self, connection: psycopg.AsyncConnection[Any]) -> None:

@@ -39,6 +39,8 @@ READS: tuple[Asked, ...] = (
     ("GET", "/totals/accounts", None),
     ("GET", f"/totals/keys?account={ID}", None),
     ("GET", "/audit", None),
+    ("GET", "/alarms", None),
+    ("GET", "/metrics", None),
     ("GET", "/ledger/events", None),
     ("GET", "/receipts/1000000.tlog-proof", None),
     ("GET", f"/accounts/{ID}/statement", None),

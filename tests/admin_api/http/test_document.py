@@ -40,6 +40,10 @@ ANSWERS: Mapping[str, str] = {
     ),
     "ActPage": "acts next position",
     "AdjustmentOutput": "delta position reason",
+    "AlarmOutput": (
+        "account_id amount channel_id kind meaning model position recorded_at request_id"
+    ),
+    "AlarmPage": "alarms next position",
     "AttemptOutput": "channel_id cost duration_ms outcome status ttft_ms usage",
     "ChannelList": "channels",
     "ClosedRequest": (

@@ -1,0 +1,1 @@
+"""Alarms: what of the log somebody should look at."""
