@@ -158,15 +158,18 @@ class ChatStreamReader(SSEStreamReader):
             return Piece("comment" if told_usage is None else "usage", event.raw, event.data)
         for choice in choices:
             if type(choice) is dict:
-                index = choice.get("index")
-                index = index if type(index) is int else 0
-                delta = choice.get("delta")
-                self._take("".join(generated_texts(delta)), index)
-                if type(delta) is dict and any(images_in(delta)):
-                    self._take_image()
-                if choice.get("finish_reason"):
-                    self._finish(index)
+                self._note_untyped(choice)
         return Piece("content", event.raw, event.data)
+
+    def _note_untyped(self, choice: dict[str, Any]) -> None:
+        index = choice.get("index")
+        index = index if type(index) is int else 0
+        delta = choice.get("delta")
+        self._take("".join(generated_texts(delta)), index)
+        if type(delta) is dict and any(images_in(delta)):
+            self._take_image()
+        if choice.get("finish_reason"):
+            self._finish(index)
 
     def _note_usage_of(self, chunk: _Chunk) -> object:
         """Take in what a chunk tells of usage, wherever in it; what that was."""
