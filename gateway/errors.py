@@ -156,6 +156,8 @@ class InsufficientQuota(GatewayError):
     kind = "insufficient_quota"
     code = "insufficient_quota"
     should_retry = False
+    available_nanos = 0
+    """What the scope that fell short has left."""
 
 
 class Overloaded(GatewayError):

@@ -25,6 +25,9 @@ from ledger.streams.contract import AccountEvent, Stream
 
 log = structlog.get_logger()
 
+SHRINKS_HOLDS_SETTING = "calls.shrink_holds"
+"""Whether a call that sets no limit of its own is sent with one that its account can pay for."""
+
 POLL_S = 0.25
 _READ_WITHIN_S = 0.9
 _GIVEN_UP_AFTER_S = 10.0
@@ -108,6 +111,12 @@ class Configuration:
     def is_fresh(self) -> bool:
         """Whether the log was followed to its head a moment ago."""
         return clock.monotonic_s() - self._followed_s < _STALE_AFTER_S
+
+    @property
+    def shrinks_holds(self) -> bool:
+        """What SHRINKS_HOLDS_SETTING says; yes where nobody set it."""
+        setting = self.held.settings.get(SHRINKS_HOLDS_SETTING)
+        return setting is None or setting.value != "no"
 
     async def caller(self, secret: str) -> Caller | None:
         """Who presents this key; None where no such key was issued. A key may be presented without

@@ -11,6 +11,7 @@ from ledger.errors import InvalidAmount, NotFound
 from ledger.money import parse_usd
 from ledger.streams import setting
 from ledger.streams.setting import ChangeSetting
+from projections.configuration import SHRINKS_HOLDS_SETTING
 
 ALONE_UP_TO_SETTING = "credits.alone_up_to"
 """USD: a credit above it is a proposal, which another operator approves."""
@@ -67,6 +68,12 @@ SETTINGS: Mapping[str, Known] = {
         "100",
         _amount,
         needs_reason=True,
+    ),
+    SHRINKS_HOLDS_SETTING: Known(
+        "yes or no: whether a call that sets no limit, and whose account cannot pay for the usual "
+        "one, is sent with the limit that half of what is there pays for",
+        YES,
+        _yes_or_no,
     ),
     ONE_OPERATOR_SETTING: Known(
         "yes or no: whether nobody else is there to approve; then large credits pass at once, an "

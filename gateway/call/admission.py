@@ -11,10 +11,12 @@ from gateway.call.callers import Caller
 from gateway.call.charges.windows import windows
 from gateway.call.failover import Failover
 from gateway.call.parts import Parts
+from gateway.call.smaller_hold import OUTPUT_TOKENS_LEAST, affordable_tokens, worst_nanos
 from gateway.channels.routing import Candidate, candidates, named_candidate, only_at, suffixed
 from gateway.errors import InvalidRequest, KeyNotAllowed, ServiceNotPriced, UnknownModel
 from gateway.formats.contract import Format
 from gateway.formats.values import ChatCall, Prompt
+from gateway.http.raw_members import edited
 from gateway.stored_responses.earlier import with_earlier
 from ledger import clock
 from ledger.pricing import STANDARD, Price, worst_case_nanos
@@ -41,6 +43,8 @@ class Admission(msgspec.Struct, frozen=True):
     price: Price
     reserve: Reserve
     options: Sequence[Candidate]
+    is_limited_here: bool = False
+    """Whether the limit of its output tokens is ours: all that its account can pay for."""
 
 
 class Admissions:
@@ -109,6 +113,39 @@ class Admissions:
             tool_calls_max=_priced(prompt.tool_calls, event.price, terms.service),
         )
         return Admission(call, caller, event.price, reserve, options)
+
+    def smaller(self, admission: Admission, available_nanos: int) -> Admission | None:
+        """The same call with a limit that half of what is there pays for, where its client set
+        none; None where nothing can be done for it.
+        """
+        call, reserve = admission.call, admission.reserve
+        is_free = admission.is_limited_here or call.max_output_tokens is None
+        if not is_free or call.variant or not self._configuration.shrinks_holds:
+            return None
+        least = max(OUTPUT_TOKENS_LEAST, self._failover.output_tokens_least(admission.options))
+        tokens = affordable_tokens(reserve, admission.price, available_nanos, least * call.choices)
+        if tokens is None:
+            return None
+        limit = tokens // call.choices
+        held_tokens = limit * call.choices
+        members = self._format.limit_members(call, limit)
+        return Admission(
+            replace(
+                call,
+                max_output_tokens=limit,
+                document={**call.document, **members},
+                body=edited(call.body, members),
+            ),
+            admission.caller,
+            admission.price,
+            replace(
+                reserve,
+                hold_nanos=worst_nanos(reserve, admission.price, held_tokens),
+                output_tokens_max=held_tokens,
+            ),
+            admission.options,
+            is_limited_here=True,
+        )
 
     async def _continued(
         self, caller: Caller, call: ChatCall, options: Sequence[Candidate]

@@ -17,7 +17,7 @@ from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.call.opened import Unanswered, elapsed_ms
 from gateway.call.parts import Parts
 from gateway.channels.routing import in_order
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InsufficientQuota
 from gateway.formats.contract import Format
 from gateway.formats.translator import Translators
 from gateway.formats.values import ChatCall
@@ -26,6 +26,9 @@ from gateway.http.exchange import Exchange
 from gateway.http.strict_json import parse_off_loop
 from ledger import clock
 from ledger.networks import Network
+
+_SMALLER_TIMES_MAX = 4
+_LIMIT_HEADER = b"x-tollgate-max-output-tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ class Relay:
 
         Raises InsufficientQuota or Overloaded while nothing is held; tells everything else itself.
         """
-        charge = await self._book.reserve(exchange.charge_id, admission.reserve)
+        admission, charge = await self._reserved(exchange, admission)
         with self._deadlines.begin() as deadline:
             self._delivery.watch(exchange, deadline)
             try:
@@ -137,6 +140,31 @@ class Relay:
                 raise
             finally:
                 self._delivery.unwatch(exchange, deadline)
+
+    async def _reserved(
+        self, exchange: Exchange, admission: Admission
+    ) -> tuple[Admission, OpenCharge]:
+        """The hold, made smaller where it must and may be."""
+        try:
+            return admission, await self._book.reserve(exchange.charge_id, admission.reserve)
+        except InsufficientQuota as error:
+            if self._admissions.smaller(admission, error.available_nanos) is None:
+                raise
+        # Each of an account's calls sees what the one before it left, and takes half of that.
+        async with self._book.turns.of(admission.caller.account_id):
+            for _ in range(_SMALLER_TIMES_MAX):
+                try:
+                    charge = await self._book.reserve(exchange.charge_id, admission.reserve)
+                except InsufficientQuota as error:
+                    smaller = self._admissions.smaller(admission, error.available_nanos)
+                    if smaller is None:
+                        raise
+                    admission = smaller
+                else:
+                    limit = str(admission.reserve.output_tokens_max // admission.call.choices)
+                    exchange.told_besides.append((_LIMIT_HEADER, limit.encode()))
+                    return admission, charge
+        raise InsufficientQuota("other calls are taking what is there at the same moment")
 
     async def _relayed(
         self, exchange: Exchange, admission: Admission, charge: OpenCharge, deadline: Deadline

@@ -277,6 +277,10 @@ class Format(ProviderFormat, Protocol):
         """
         ...
 
+    def limit_members(self, call: ChatCall, tokens: int) -> Mapping[str, object]:
+        """The top-level members that set a limit of output tokens (for each choice)."""
+        ...
+
     def as_stream(self, call: ChatCall, body: bytes) -> bytes:
         """A whole answer as the stream that was asked for, its end included.
 

@@ -60,6 +60,8 @@ class Exchange:
         self.has_started = False
         self.has_written = False
         """Whether any of the body is on its way."""
+        self.told_besides: list[Header] = []
+        """Headers of whatever is answered."""
         self._send = send
         self._watch: asyncio.Task[None] | asyncio.TimerHandle | None = None
         self._when_gone: Callable[[], None] | None = None
@@ -104,7 +106,7 @@ class Exchange:
 
         Raises ValueError for a header that would end before its value does, with nothing sent.
         """
-        names = list(headers)
+        names = [*headers, *self.told_besides]
         if _UNSAFE.search(b"".join([value for _, value in names])):
             raise ValueError("a header with a control character")
         self.has_started = True

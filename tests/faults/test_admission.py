@@ -14,7 +14,7 @@ from tests.faults.conftest import MODEL, Stage
 from tests.running import until
 
 HOLD_USD = 0.0087
-"""A little more than one call without `max_tokens` holds: 4,096 x 2 USD per million and input."""
+"""A little more than one call holds: 4,096 x 2 USD per million and input."""
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _nothing_is_sent_for_a_refusal(stage: Stage) -> None:
 
 
 def call(stage: Stage, payer: Payer, **headers: str) -> Answer:
-    return stage.gateway.client(payer.key).chat(MODEL, headers=headers)
+    return stage.gateway.client(payer.key).chat(MODEL, headers=headers, max_tokens=4_096)
 
 
 def check_refused(stage: Stage, payer: Payer, answer: Answer, status: int, code: str) -> None:

@@ -12,6 +12,7 @@ import psycopg
 
 from gateway.call.charges.charge_store import ANSWERED_WITHIN_S, ChargeStore
 from gateway.call.charges.open_charge import OpenCharge
+from gateway.call.charges.turns import Turns
 from gateway.errors import InsufficientQuota, Overloaded
 from ledger import clock
 from ledger.errors import LedgerError, OutOfRange, OverBudget, WriterBusy
@@ -32,6 +33,7 @@ class ChargeBook:
     """Opens charges: cover is asked of the cache, and decided by the database."""
 
     def __init__(self, store: ChargeStore) -> None:
+        self.turns = Turns()
         self._store = store
         self._readings: dict[tuple[UUID, ...], asyncio.Task[dict[UUID, int] | None]] = {}
 
@@ -49,6 +51,8 @@ class ChargeBook:
             await self._confirm_short(cover, needed)
         (reserved,) = rules.decide(rules.Charge(), command)
         appended = await self._append_hold(charge_id, reserved, command, deadline_s)
+        if self._readings:
+            self._readings.pop(_capped_scopes(cover), None)  # it tells of more than is left
         state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
         assert appended.positions
         return OpenCharge(self._store, charge_id, state)
@@ -91,7 +95,7 @@ class ChargeBook:
 
         Many may ask for the same scopes at the same moment; they share one reading for 50 ms.
         """
-        scopes = tuple(scope for scope, cap_nanos in _caps(cover) if cap_nanos is not None)
+        scopes = _capped_scopes(cover)
         reading = self._readings.get(scopes)
         if reading is None:
             reading = self._readings[scopes] = self._store.tasks.start(
@@ -118,8 +122,14 @@ def _caps(cover: Cover) -> list[tuple[UUID, int | None]]:
     ]
 
 
+def _capped_scopes(cover: Cover) -> tuple[UUID, ...]:
+    return tuple(scope for scope, cap_nanos in _caps(cover) if cap_nanos is not None)
+
+
 def _insufficient(error: OverBudget) -> InsufficientQuota:
-    return InsufficientQuota(
+    refusal = InsufficientQuota(
         f"not covered: scope {error.scope} has ${format_usd(error.available_nanos)} available, "
         f"${format_usd(error.needed_nanos)} needed"
     )
+    refusal.available_nanos = error.available_nanos
+    return refusal

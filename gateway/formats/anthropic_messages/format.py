@@ -39,6 +39,10 @@ class AnthropicMessages:
         body = without_strangers(call.body, keeps_words=takes.wants_thoughts)
         return body if upstream_model == call.model else edited(body, {"model": upstream_model})
 
+    def limit_members(self, call: ChatCall, tokens: int) -> Mapping[str, object]:  # noqa: ARG002 - of any call
+        """The limit of output tokens, in this format's word."""
+        return {"max_tokens": tokens}
+
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""
         return answer.read_answer(body)

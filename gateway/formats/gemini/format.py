@@ -11,6 +11,8 @@ from gateway.formats.gemini.requests import prompt, request
 from gateway.formats.gemini.translation import GeminiTranslation
 from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt, ServedModel
 
+_SETTINGS = "generationConfig"
+
 
 class Gemini:
     """`POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`."""
@@ -33,6 +35,11 @@ class Gemini:
     def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:  # noqa: ARG002 - the model is in the path, usage always told
         """The client's bytes."""
         return call.body
+
+    def limit_members(self, call: ChatCall, tokens: int) -> Mapping[str, object]:
+        """The limit of output tokens, in this format's word."""
+        spelled = "generation_config" if "generation_config" in call.document else _SETTINGS
+        return {spelled: {**(call.document.get(spelled) or {}), "maxOutputTokens": tokens}}
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

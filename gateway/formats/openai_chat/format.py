@@ -1,5 +1,6 @@
 """OpenAI's chat completions as a `Format`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.formats.contract import StreamReader
@@ -8,6 +9,7 @@ from gateway.formats.openai_chat.requests import prompt, request
 from gateway.formats.openai_chat.translation import ChatTranslation
 from gateway.formats.shared import openai_body
 from gateway.formats.shared.openai_envelope import ToldAsOpenAI
+from gateway.formats.shared.openai_models import takes_completion_limit
 from gateway.formats.values import Answer, ChatCall, CountTokens, Prompt
 
 
@@ -29,6 +31,11 @@ class OpenAIChat(ToldAsOpenAI):
     def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes with the declared edits."""
         return openai_body.provider_body(call, upstream_model)
+
+    def limit_members(self, call: ChatCall, tokens: int) -> Mapping[str, object]:
+        """The limit of output tokens, in this format's word."""
+        name = "max_completion_tokens" if takes_completion_limit(call.model) else "max_tokens"
+        return {name: tokens}
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

@@ -1,5 +1,6 @@
 """OpenAI's legacy completions as a `Format`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.formats.contract import StreamReader
@@ -34,6 +35,10 @@ class OpenAICompletions(ToldAsOpenAI):
     def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes with the declared edits."""
         return openai_body.provider_body(call, upstream_model)
+
+    def limit_members(self, call: ChatCall, tokens: int) -> Mapping[str, object]:  # noqa: ARG002 - of any call
+        """The limit of output tokens, in this format's word."""
+        return {"max_tokens": tokens}
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

@@ -1,5 +1,6 @@
 """OpenAI's Responses as a `Format`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -31,6 +32,10 @@ class OpenAIResponses(ToldAsOpenAI):
     def provider_body(self, call: ChatCall, upstream_model: str) -> bytes:
         """The client's bytes with the declared edits."""
         return provider_body.provider_body(call, upstream_model)
+
+    def limit_members(self, call: ChatCall, tokens: int) -> Mapping[str, object]:  # noqa: ARG002 - of any call
+        """The limit of output tokens, in this format's word."""
+        return {"max_output_tokens": tokens}
 
     def read_answer(self, body: bytes) -> Answer:
         """The answer that `body` is. Raises UnreadableAnswer."""

@@ -15,6 +15,7 @@ def test_d5_the_time_zone_of_the_books_is_changed_and_listed(servers: Servers) -
         assert [(one["name"], one["value"]) for one in listed] == [
             ("approvals.one_operator", "no"),
             ("book.time_zone", "Asia/Kathmandu"),
+            ("calls.shrink_holds", "yes"),
             ("credits.alone_up_to", "100"),
         ]
 
