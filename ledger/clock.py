@@ -15,3 +15,10 @@ def now_us() -> int:
 def monotonic_s() -> float:
     """Seconds on a clock that never jumps; for durations and deadlines."""
     return time.monotonic()
+
+
+def uptime_s() -> float:
+    """Seconds on a clock that never jumps and goes on while the machine sleeps, where there is
+    one: against it a jump of the time of day shows.
+    """
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -16,7 +16,8 @@ LedgerError
 ├── NotStored                the database decided; nothing of the group was stored
 │   ├── OverBudget           a hold does not fit its scope; names scope, available and needed
 │   ├── VersionConflict      somebody else appended to the stream first, or it is closed
-│   └── OutOfRange           a balance would leave the range that can be represented
+│   ├── OutOfRange           a balance would leave the range that can be represented
+│   └── ClockDoubted         a hold, while the database's clock is not believed
 ├── WriterBusy               too much is queued; reservations are refused first
 ├── StoreUnavailable         the database cannot be reached; nothing of this was stored
 ├── OutcomeUnknown           the connection was lost in the middle; whether it was stored is unknown
@@ -143,6 +144,12 @@ class OutOfRange(NotStored):
     """A balance would leave the range that can be represented."""
 
     code = "out_of_range"
+
+
+class ClockDoubted(NotStored):
+    """The database's clock jumped, so a hold would be of a wrong day; all else is stored."""
+
+    code = "clock_doubted"
 
 
 class WriterBusy(LedgerError):

@@ -67,6 +67,8 @@ def made_database(
         connection.execute(f"CREATE DATABASE {name} OWNER {OWNER} {template} STRATEGY file_copy")
         if like is not None:  # rights on the database itself are not copied
             connection.execute(f"GRANT CREATE ON DATABASE {name} TO {APPLICATION}")
+            with psycopg.connect(server.dsn(OWNER, name)) as copied:
+                copied.execute("select ledger.believe_clock()")  # the copied belief may be old
         try:
             yield FreshDatabase(name, server.dsn(OWNER, name), server.dsn(APPLICATION, name))
         finally:

@@ -11,7 +11,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
 from ledger.codec import decode, encode
-from ledger.errors import NotStored, OutOfRange, OverBudget, VersionConflict
+from ledger.errors import ClockDoubted, NotStored, OutOfRange, OverBudget, VersionConflict
 from ledger.store.binary_arrays import adapt_arrays, byte_strings, longs, shorts, texts, uuids
 from ledger.streams.contract import AccountEvent, Effect, Event
 from ledger.streams.registry import EVENT_OF_TOPIC, STREAM_OF
@@ -179,6 +179,8 @@ def interpret(groups: Sequence[Group], row: Sequence[Any]) -> BatchOutcome:
                 outcomes.append(Outcome((), VersionConflict("the stream moved on, or is closed")))
             case 3:
                 outcomes.append(Outcome((), shortages[number]))
+            case 5:
+                outcomes.append(Outcome((), ClockDoubted("the database's clock jumped")))
             case _:
                 outcomes.append(Outcome((), OutOfRange("a balance would leave its range")))
         first = last

@@ -14,6 +14,8 @@ _LOCK = 0x746F6C6C  # "toll"
 
 _READ_ONLY_SCHEMAS = ("ledger",)
 _WORKING_SCHEMAS = ("vault", "operations", "projections")
+_FUNCTIONS = ("append_events", "pass_time")
+"""What the application's role may do to the ledger."""
 
 
 class SchemaRefused(Exception):
@@ -89,7 +91,14 @@ def _grant(connection: psycopg.Connection, app_role: str) -> None:
             )
         for statement in statements:
             connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema), role=role))
-    connection.execute(sql.SQL("grant execute on function ledger.append_events to {}").format(role))
+    known = connection.execute(
+        "select proname from pg_proc where pronamespace = 'ledger'::regnamespace "
+        "and proname = any(%s)",
+        (list(_FUNCTIONS),),
+    ).fetchall()
+    for (name,) in known:  # an old schema that is restored first has not all of them yet
+        function = sql.Identifier("ledger", name)
+        connection.execute(sql.SQL("grant execute on function {} to {}").format(function, role))
     connection.execute(
         sql.SQL("grant create on database {} to {}").format(
             sql.Identifier(connection.info.dbname), role

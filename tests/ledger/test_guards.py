@@ -48,7 +48,7 @@ def test_a18_the_schema_is_the_one_that_was_committed(ledger_database: FreshData
 CHANGED_FUNCTIONS = [
     ("append_slice", "if short_scope is not null then", "if false then"),
     ("append_slice", "min(p_cap[k])", "max(p_cap[k])"),
-    ("append_events", "greatest(recorded_at, clock_timestamp())", "clock_timestamp()"),
+    ("append_events", "greatest(recorded_at, case", "greatest(now, case"),
     ("judge", "least(cap, p_cap[k])", "greatest(cap, p_cap[k])"),
     ("refuse_change", "raise exception", "raise notice"),
     ("extend_tiles", "p_size", "p_size + 0"),

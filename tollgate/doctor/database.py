@@ -18,6 +18,7 @@ from ledger.vault import Vault
 from projections.registry import PROJECTIONS
 from tollgate.core import channel_types
 from tollgate.doctor import postgres_checks
+from tollgate.doctor.believed_clock import clock_faults
 from tollgate.doctor.cost_prices import cost_findings
 from tollgate.doctor.postgres_checks import Finding
 from tollgate.doctor.schema import schema_faults
@@ -46,6 +47,7 @@ def examine_postgres(installation: Installation) -> Iterator[Finding]:
             yield from stale
             if not stale:
                 yield from schema_faults(connection)
+                yield from clock_faults(connection)
                 yield from _roles(connection, installation)
                 yield from _lag(connection)
                 yield from _vault(connection, installation)

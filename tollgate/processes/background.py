@@ -1,5 +1,5 @@
 """The background process: folds the log into read models, sweeps dead nodes' holds, tidies up,
-seals the log, and starts a process of their own for waiting jobs.
+seals the log, watches the clock, and starts a process of their own for waiting jobs.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ import uvloop
 from psycopg_pool import PoolTimeout
 
 from gateway.call.charges.sweeper import Sweeper
+from ledger.store.believed_clock import ClockWatch
 from projections.registry import PROJECTIONS
 from projections.runner import Runner
 from tollgate import log as log_lines
 from tollgate.core import Core, open_core
 from tollgate.processes import assignment
 from tollgate.processes.assignment import Assignment
+from tollgate.processes.clock_watching import watch_clock
 from tollgate.processes.job_children import JobChildren
 from tollgate.processes.sealing import Sealing
 from tollgate.processes.upkeep import Upkeep
@@ -65,6 +67,7 @@ async def _work(given: Assignment, folding: threading.Thread) -> bool:
             asyncio.create_task(_sweep(core)),
             asyncio.create_task(sealing.run()),
             asyncio.create_task(Upkeep(core.pool).run()),
+            asyncio.create_task(watch_clock(ClockWatch(core.pool))),
             asyncio.create_task(JobChildren(given, core).run()),
         ]
         try:

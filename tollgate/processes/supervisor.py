@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import structlog
 
 from ledger import clock
+from tollgate.doctor.believed_clock import start_clock
 from tollgate.doctor.schema import require_own_schema
 from tollgate.embedded.errors import StartRefused
 from tollgate.embedded.postgres import EmbeddedPostgres
@@ -71,6 +72,7 @@ def serve(
                 installation = describe(settings, servers.postgres, servers.valkey)
                 bring_up_to_date(installation)
                 require_own_schema(installation)
+                start_clock(installation)
                 furnish(installation, seed(installation))
         except StopRequested:
             return 0

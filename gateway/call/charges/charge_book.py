@@ -15,7 +15,7 @@ from gateway.call.charges.open_charge import OpenCharge
 from gateway.call.charges.turns import Turns
 from gateway.errors import InsufficientQuota, Overloaded
 from ledger import clock
-from ledger.errors import LedgerError, OutOfRange, OverBudget, WriterBusy
+from ledger.errors import ClockDoubted, LedgerError, OutOfRange, OverBudget, WriterBusy
 from ledger.money import format_usd
 from ledger.store.append import NewEvent
 from ledger.store.writer import Appended
@@ -25,6 +25,7 @@ from ledger.streams.contract import Event
 from projections.cache.balances import Verdict
 
 _READING_SHARED_S = 0.05
+_CLOCK_RETRY_S = 60
 _CONFIRMED_WITHIN_S = 0.45
 """Half of what a caller waits; the rest is the append's."""
 
@@ -75,6 +76,9 @@ class ChargeBook:
             return future.result()
         except OverBudget as error:
             raise _insufficient(error) from error
+        except ClockDoubted as error:
+            told = "the clock of the ledger jumped; no call is taken until it is right"
+            raise Overloaded(told, retry_after_s=_CLOCK_RETRY_S) from error
         except (LedgerError, psycopg.Error) as error:
             raise Overloaded("the ledger cannot be reached", retry_after_s=1) from error
 

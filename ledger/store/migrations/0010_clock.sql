@@ -1,0 +1,176 @@
+-- A clock that jumps takes no money and makes no time: what it says is believed as long as it is
+-- within an hour of what was believed last. Beyond that no hold is stored (its windows and prices
+-- would be of another day), while closings, credits and all else are, at the last time believed.
+
+-- Written with every append, by `pass_time` while there is none, and by `believe_clock` at a start.
+alter table ledger.head add column believed_at timestamptz not null default clock_timestamp();
+
+create function ledger.is_near(one timestamptz, other timestamptz) returns boolean
+language sql stable as $$ select one between other - interval '1 hour' and other + interval '1 hour' $$;
+
+-- Told every minute or so by a node that was up all the while: `expected`, by a clock of its own that
+-- does not jump, is what the time should be. Whether the clock is believed, and what it says.
+create function ledger.pass_time(expected timestamptz, out is_believed boolean, out now timestamptz)
+language plpgsql security definer set search_path = ledger, pg_temp as $$
+begin
+    now := clock_timestamp();
+    update head set believed_at = pass_time.now
+    where is_near(pass_time.now, believed_at) or is_near(pass_time.now, expected);
+    is_believed := found;
+end $$;
+
+-- At a start, which somebody asked for: the clock is right, whatever it says. `recorded_at`: the log's
+-- own, which may be ahead of it, and then stands still until it is reached.
+create function ledger.believe_clock(out now timestamptz, out recorded_at timestamptz)
+language plpgsql security definer set search_path = ledger, pg_temp as $$
+begin
+    now := clock_timestamp();
+    update head set believed_at = believe_clock.now
+    returning head.recorded_at into believe_clock.recorded_at;
+end $$;
+
+drop function ledger.append_by_group(
+    bigint, timestamptz, uuid[], bigint[], text[], bytea[], uuid[], int[], int[], uuid[], int[], int[],
+    bigint[], bigint[], bigint[]);
+
+-- As before, but where no holds are taken, a group with one that closes no charge is refused: 5.
+create function ledger.append_by_group(
+    base bigint, at timestamptz,
+    p_stream uuid[], p_version bigint[], p_topic text[], p_state bytea[],
+    p_account uuid[], p_account_scope int[], p_group int[],
+    p_scope uuid[], p_event int[], p_effect_scope int[], p_held bigint[], p_posted bigint[], p_cap bigint[],
+    p_takes_holds boolean,
+    out status int[], out positions bigint[], out short bigint[], out stored int
+) language plpgsql set search_path = ledger, pg_temp as $$
+declare
+    n int := cardinality(p_stream);
+    groups int := p_group[n];
+    lo int := 1; hi int; elo int := 1; ehi int;
+    same int; is_taken boolean; earlier bigint[];
+    scope_index int; detail text; used bigint; cap bigint; needed bigint;
+begin
+    stored := 0;
+    status := array_fill(0, array[groups]);
+    positions := array_fill(null::bigint, array[n]);
+    short := '{}';
+    for g in 1..groups loop
+        hi := lo; while hi < n and p_group[hi + 1] = g loop hi := hi + 1; end loop;
+        ehi := elo - 1;
+        while ehi < cardinality(p_event) and p_event[ehi + 1] <= hi loop ehi := ehi + 1; end loop;
+        -- Judged before the money: what was stored before has moved the budgets already, and need
+        -- not fit a second time.
+        select count(*) filter (where e.topic = p_topic[i] and e.state = p_state[i]),
+               array_agg(e.position order by i),
+               bool_or(e.position is not null or p_topic[i] in ('charge.UsageSettled.v1', 'charge.RefundIssued.v1')
+                       and exists (select from event c where c.originator_id = p_stream[i] and c.topic
+                                   in ('charge.UsageSettled.v1', 'charge.RefundIssued.v1')))
+        into same, earlier, is_taken
+        from generate_series(lo, hi) i
+        left join event e on e.originator_id = p_stream[i] and e.originator_version = p_version[i];
+        if same = hi - lo + 1 then
+            status[g] := 1;
+            positions[lo:hi] := earlier;
+        elsif is_taken then
+            status[g] := 2;
+        elsif not p_takes_holds and 'charge.QuotaReserved.v1' = any(p_topic[lo:hi])
+              and not p_topic[lo:hi] && array['charge.UsageSettled.v1', 'charge.RefundIssued.v1'] then
+            status[g] := 5;
+        else
+            begin
+                perform append_slice(base + stored, at, p_stream, p_version, p_topic, p_state, p_account,
+                                     p_account_scope, p_scope, p_event, p_effect_scope, p_held, p_posted,
+                                     p_cap, lo, hi, elo, ehi);
+                for i in lo..hi loop positions[i] := base + stored + i - lo + 1; end loop;
+                stored := stored + hi - lo + 1;
+            exception
+                when unique_violation or sqlstate 'TG001' then
+                    status[g] := 2;
+                when sqlstate 'TG002' then
+                    get stacked diagnostics detail = pg_exception_detail;
+                    scope_index := detail::int;
+                    select coalesce(sum(b.held_nanos - b.posted_nanos), 0) into used
+                    from budget b where b.scope = p_scope[scope_index];
+                    select sum(p_held[k] - p_posted[k]), min(p_cap[k]) into needed, cap
+                    from generate_series(elo, ehi) k where p_effect_scope[k] = scope_index;
+                    status[g] := 3;
+                    short := short || array[g, scope_index, cap - used, needed]::bigint[];
+                when sqlstate 'TG003' or numeric_value_out_of_range then
+                    status[g] := 4;
+            end;
+        end if;
+        lo := hi + 1;
+        elo := ehi + 1;
+    end loop;
+end $$;
+
+-- As before, but by a clock that is believed.
+create or replace function ledger.append_events(
+    p_stream uuid[], p_version bigint[], p_topic text[], p_state bytea[],
+    p_account uuid[], p_account_scope int[], p_group int[],
+    p_scope uuid[], p_event int[], p_effect_scope int[], p_held bigint[], p_posted bigint[], p_cap bigint[],
+    p_has_configuration boolean,
+    out status int[], out positions bigint[], out held bigint[], out posted bigint[],
+    out touched_at bigint[], out short bigint[], out stored_at timestamptz
+) language plpgsql security definer set search_path = ledger, pg_temp as $$
+declare
+    n int := cardinality(p_stream);
+    groups int := p_group[n];
+    base bigint;
+    stored int;
+    earlier bigint[];
+    now timestamptz := clock_timestamp();
+    is_believed boolean;
+begin
+    update head set position = position + n,
+        believed_at = case when is_near(now, believed_at) then now else believed_at end,
+        recorded_at = greatest(recorded_at, case when is_near(now, believed_at) then now else believed_at end)
+    returning position - n, recorded_at, believed_at = now into base, stored_at, is_believed;
+    if is_believed then begin
+        select s.held, s.posted, s.touched_at into held, posted, touched_at
+        from append_slice(base, stored_at, p_stream, p_version, p_topic, p_state, p_account,
+                          p_account_scope, p_scope, p_event, p_effect_scope, p_held, p_posted, p_cap,
+                          1, n, 1, cardinality(p_event)) s;
+        status := array_fill(0, array[groups]);
+        positions := array(select base + i from generate_series(1, n) i);
+        perform pg_notify('ledger_event', '');
+        if p_has_configuration then perform pg_notify('ledger_configuration', ''); end if;
+        return;
+    exception when unique_violation or numeric_value_out_of_range
+                   or sqlstate 'TG001' or sqlstate 'TG002' or sqlstate 'TG003' then
+        null;  -- something in the batch does not fit: find out what, and store the rest
+    end; end if;
+
+    -- Where groups are of one stream, what becomes of one decides about another.
+    if is_believed and not exists (select from unnest(p_stream, p_group) as t (stream, g)
+                   group by stream having min(g) < max(g)) then
+        begin
+            select j.status, j.earlier, j.short into status, earlier, short
+            from judge(p_stream, p_version, p_topic, p_state, p_group, p_scope, p_event, p_effect_scope,
+                       p_held, p_posted, p_cap) j;
+            select f.positions, f.n into positions, stored
+            from append_fitting(base, stored_at, p_stream, p_version, p_topic, p_state, p_account,
+                                p_account_scope, p_group, p_scope, p_event, p_effect_scope, p_held,
+                                p_posted, p_cap, status) f;
+            for i in 1..n loop
+                if status[p_group[i]] = 1 then positions[i] := earlier[i]; end if;
+            end loop;
+        exception when unique_violation or numeric_value_out_of_range
+                       or sqlstate 'TG001' or sqlstate 'TG002' or sqlstate 'TG003' then
+            stored := null;
+        end;
+    end if;
+    if stored is null then
+        select g.status, g.positions, g.short, g.stored into status, positions, short, stored
+        from append_by_group(base, stored_at, p_stream, p_version, p_topic, p_state, p_account,
+                             p_account_scope, p_group, p_scope, p_event, p_effect_scope, p_held, p_posted,
+                             p_cap, is_believed) g;
+    end if;
+    update head set position = base + stored;
+    select array_agg(b.held_nanos order by i), array_agg(b.posted_nanos order by i),
+           array_agg(b.position order by i)
+    into held, posted, touched_at
+    from generate_series(1, cardinality(p_scope)) i left join budget b on b.scope = p_scope[i];
+    perform pg_notify('ledger_event', '');
+    if p_has_configuration then perform pg_notify('ledger_configuration', ''); end if;
+end $$;
+revoke all on function ledger.append_by_group, ledger.pass_time, ledger.believe_clock from public;
