@@ -181,6 +181,15 @@ def test_why_a_call_was_refunded_is_remembered_through_corrections() -> None:
     assert call.state.refund_reason == "upstream_failed"
 
 
+def test_who_was_late_is_told_once_although_another_had_answered() -> None:
+    call, _ = opened()
+    call.next(settle(Usage(input=4), PRICE))
+    late = LateUsage(channel_id=entity_id(), upstream_model="late")
+    (event,) = told(call, rules.Adjust(entity_id(), 1, "late_usage", "n", late=late))
+    assert isinstance(event, ChargeAdjusted)
+    assert (event.channel_id, event.upstream_model, event.late) == (None, "", late)
+
+
 def test_a_correction_moves_what_it_says_and_names_who_answered() -> None:
     call, opening = opened()
     call.next(settle(Usage(input=4), PRICE))
