@@ -209,7 +209,7 @@ class Kept:
             await self.desk.desk.ledger.handle(charge.STREAM, stream_id, adjust)
         given = min(nanos, call.charged)
         call.charged -= given
-        call.is_given_back = True
+        call.is_given_back |= given > 0
         self._earned(call.place, -given)
 
     async def correct(self, model: str, times: Fraction) -> None:
