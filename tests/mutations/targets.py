@@ -10,7 +10,9 @@ _CHARGE = (
 )
 _APPEND = (
     "tests/ledger/store/test_caps_of_a_batch.py",
+    "tests/ledger/store/test_judged_batches.py",
     "tests/ledger/store/test_append.py",
+    "tests/ledger/store/test_recorder.py",
     "tests/ledger/store/test_misfits.py",
     "tests/ledger/test_state_machine.py",
 )
