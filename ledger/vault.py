@@ -109,6 +109,17 @@ async def put(connection: AsyncConnection[Any], vault: Vault, place: Place, text
         )
 
 
+async def put_new(connection: AsyncConnection[Any], vault: Vault, place: Place, text: str) -> None:
+    """Write a cell unless there is one at its place: of several that come at once, one is."""
+    async with connection.transaction():
+        wrapped = await _data_key_of(connection, vault, place.subject)
+        await connection.execute(
+            """insert into vault.cell (kind, row_id, field, subject, sealed)
+               values (%s, %s, %s, %s, %s) on conflict do nothing""",
+            (*place, vault.seal(wrapped, place, text)),
+        )
+
+
 async def get(
     connection: AsyncConnection[Any], vault: Vault, kind: str, row_id: UUID, field: str
 ) -> str | None:

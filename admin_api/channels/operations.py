@@ -7,13 +7,16 @@ that nobody who may edit a channel can have a key sent to a place of their choic
 A channel's own system prompt lies in the vault as its keys do, each text under an id of its own.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 
+from admin_api.channels import names
 from admin_api.channels.types import ChannelType
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
@@ -83,7 +86,9 @@ class _Told:
 
 
 async def add_channel(desk: Desk, given: ChannelInput, *, actor: str) -> UUID:
-    """Add a channel; its id. Raises InvalidInput, StoreUnavailable."""
+    """Add a channel; its id. Raises InvalidInput, NotAllowedNow for a name that another channel
+    has, StoreUnavailable.
+    """
     for required in ("name", "type", "models"):
         if getattr(given, required) is None:
             raise InvalidInput(required, "is required")
@@ -94,7 +99,13 @@ async def add_channel(desk: Desk, given: ChannelInput, *, actor: str) -> UUID:
         raise InvalidInput("keys", f"are required for the type {route.type}")
     name = inputs.text("name", given.name or "")
     await _put_secrets(desk, channel_id, name, told)
-    await desk.handle(channel.STREAM, channel_id, channel.Add(channel_id, route, actor))
+    try:
+        await desk.handle(channel.STREAM, channel_id, channel.Add(channel_id, route, actor))
+    except Exception:
+        # Should it be stored after all, its name is claimed again with the next one.
+        with contextlib.suppress(psycopg.Error):
+            await names.release(desk, channel_id)
+        raise
     return channel_id
 
 
@@ -103,7 +114,8 @@ async def change_channel(
 ) -> ChannelView:
     """Change what is given and leave the rest; the channel as it is then.
 
-    Raises InvalidInput, NotFound, StoreUnavailable.
+    Raises InvalidInput, NotFound, NotAllowedNow for a name that another channel has,
+    StoreUnavailable.
     """
     name = None if given.name is None else inputs.text("name", given.name)
     before = await require_channel(desk, channel_id)
@@ -129,6 +141,7 @@ async def remove_channel(desk: Desk, channel_id: UUID, *, actor: str) -> None:
     before = await require_channel(desk, channel_id)
     await desk.handle(channel.STREAM, channel_id, channel.Remove(actor))
     await _forget(desk, _secrets(before.route))
+    await names.release(desk, channel_id)
 
 
 async def read_channel(desk: Desk, channel_id: UUID) -> ChannelView:
@@ -264,6 +277,8 @@ async def _put_secrets(desk: Desk, channel_id: UUID, name: str | None, told: _To
     for (kind, field_name), texts in ((_KEY, told.keys or {}), (_TEXT, told.texts)):
         cells += [(Place(kind, each, field_name, channel_id), text) for each, text in texts.items()]
     async with desk.pool.connection() as connection, connection.transaction():
+        if name is not None:
+            await names.claim(connection, desk, channel_id, name)
         for place, text in cells:
             await vault.put(connection, desk.vault, place, text)
 

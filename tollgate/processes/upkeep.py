@@ -47,13 +47,15 @@ _OLD_KEPT_RESPONSES = """
     select from old
 """
 # A cell stands for a stream of its row's id; a channel's keys and texts for their mention in it;
-# what an answer said, for the row that remembers it.
+# what holds its name, for the channel; what an answer said, for the row that remembers it.
 _ORPHANS = """
     select kind, row_id, field, subject from vault.cell c
     where case
         when kind in ('channel_key', 'channel_text') then not exists (
             select from ledger.event e where e.originator_id = c.subject
             and position(convert_to(c.row_id::text, 'UTF8') in e.state) > 0)
+        when kind = 'channel_name' then not exists (
+            select from ledger.event e where e.originator_id = c.subject)
         when kind = 'credit' then true
         when kind = 'kept_response' then not exists (
             select from operations.kept_response k where k.cell_id = c.row_id)

@@ -8,6 +8,7 @@ import msgspec
 
 from ledger import vault
 from ledger.streams import channel
+from ledger.vault import Place
 from tests.admin_api.desks import OpenDesk, Servers, at_desk
 
 CANARY = "sk-canary-0123456789abcdefghijklmnop"
@@ -78,13 +79,16 @@ def test_the_keys_are_sealed_where_the_gateway_looks_for_them(servers: Servers) 
 
 def test_a_new_address_or_type_takes_the_keys_away(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
-        for change in (
-            {"base_url": "https://evil.example.com/v1"},
-            {"base_url": "http://api.example.com/v1"},
-            {"base_url": "https://api.example.com:8443/v1"},
-            {"type": "compatible"},
+        for number, change in enumerate(
+            (
+                {"base_url": "https://evil.example.com/v1"},
+                {"base_url": "http://api.example.com/v1"},
+                {"base_url": "https://api.example.com:8443/v1"},
+                {"type": "compatible"},
+            )
         ):
-            added = (await desk.post("/channels", json=CHANNEL)).json()
+            named = {**CHANNEL, "name": f"number {number}"}
+            added = (await desk.post("/channels", json=named)).json()
             answer = await desk.ask("PATCH", f"/channels/{added['id']}", json=change)
             assert answer.status_code == 200
             assert answer.json()["keys"] == [], change
@@ -184,13 +188,13 @@ def test_d7_a_host_alone_gets_the_path_that_its_vendor_has(servers: Servers) -> 
             ("https://models.example/v2", "https://models.example/v2"),
             ("https://models.example/openai/v1/", "https://models.example/openai/v1"),
         ):
-            body = {**CHANNEL, "base_url": given}
+            body = {**CHANNEL, "base_url": given, "name": given}
             added = (await desk.post("/channels", json=body)).json()
             assert added["base_url"] == kept
             again = await desk.patch(f"/channels/{added['id']}", json={"base_url": given})
             assert (again.json()["base_url"], len(again.json()["keys"])) == (kept, 2)
         for type_ in ("compatible", "whole"):  # nothing is known of where theirs are
-            body = {**CHANNEL, "type": type_, "base_url": "https://models.example", "keys": ["k"]}
+            body = {**CHANNEL, "type": type_, "base_url": "https://models.example", "name": type_}
             added = (await desk.post("/channels", json=body)).json()
             assert added["base_url"] == "https://models.example", added
 
@@ -207,6 +211,64 @@ def test_d7_an_address_that_was_kept_without_a_path_stays_with_its_keys(servers:
         body = {"base_url": "https://earlier.example", "weight": 7}
         told = (await desk.patch(f"/channels/{added['id']}", json=body)).json()
         assert (told["base_url"], len(told["keys"])) == ("https://earlier.example", 2)
+
+    at_desk(servers, check)
+
+
+def test_a_name_is_one_channels_until_it_is_given_up(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        first = (await desk.post("/channels", json=CHANNEL)).json()
+        refused = await desk.post("/channels", json={**CHANNEL, "name": " main "})
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_allowed_now")
+        assert "another channel has this name" in refused.json()["detail"]
+        second = (await desk.post("/channels", json={**CHANNEL, "name": "second"})).json()
+        path = f"/channels/{second['id']}"
+        assert (await desk.patch(path, json={"name": "main", "weight": 9})).status_code == 409
+        unchanged = (await desk.get(path)).json()
+        assert (unchanged["name"], unchanged["weight"]) == ("second", 3)
+        assert (await desk.patch(path, json={"name": "second"})).status_code == 200
+        assert (await desk.patch(path, json={"name": "renamed"})).status_code == 200
+        assert (await desk.post("/channels", json={**CHANNEL, "name": "second"})).status_code == 201
+        assert (await desk.ask("DELETE", f"/channels/{first['id']}")).status_code == 204
+        assert (await desk.post("/channels", json=CHANNEL)).status_code == 201
+        names = [one["name"] for one in (await desk.get("/channels")).json()["channels"]]
+        assert sorted(names) == ["main", "renamed", "second"]
+
+    at_desk(servers, check)
+
+
+def test_of_several_at_once_one_gets_the_name(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        answers = await asyncio.gather(*(desk.post("/channels", json=CHANNEL) for _ in range(7)))
+        assert sorted(answer.status_code for answer in answers) == [201, *[409] * 6]
+        assert len((await desk.get("/channels")).json()["channels"]) == 1
+
+    at_desk(servers, check)
+
+
+def test_a_log_that_holds_a_name_twice_goes_on(servers: Servers) -> None:
+    """As releases left it that did not look; also where the first to ask is a third."""
+
+    async def check(desk: OpenDesk) -> None:
+        ids = []
+        for name in ("main", "other"):
+            body = {**CHANNEL, "name": name}
+            ids.append(UUID((await desk.post("/channels", json=body)).json()["id"]))
+        async with desk.desk.pool.connection() as connection:
+            await connection.execute("delete from vault.cell where kind = 'channel_name'")
+            place = Place("channel", ids[1], "name", ids[1])
+            await vault.put(connection, desk.desk.vault, place, "main")
+        await desk.desk.up_to_date()
+        listed = (await desk.get("/channels")).json()["channels"]
+        assert [one["name"] for one in listed] == ["main", "main"]
+        assert (await desk.post("/channels", json=CHANNEL)).status_code == 409
+        weights = [await desk.patch(f"/channels/{each}", json={"weight": 2}) for each in ids]
+        assert {answer.status_code for answer in weights} == {200}
+        renamed = [
+            await desk.patch(f"/channels/{each}", json={"name": f"new {each}"}) for each in ids
+        ]
+        assert {answer.status_code for answer in renamed} == {200}
+        assert (await desk.post("/channels", json=CHANNEL)).status_code == 201
 
     at_desk(servers, check)
 

@@ -69,11 +69,13 @@ def test_cells_whose_event_never_came_go_after_an_hour_and_no_others(
         account_id = await furnish(core.desk())
         kept = await cells(core)
         assert {kind for kind, _ in kept} == {
-            "account", "api_key", "channel", "channel_key", "credit",
+            "account", "api_key", "channel", "channel_key", "channel_name", "credit",
         }  # fmt: skip
         for kind in (*(kind for kind, _ in kept), "channel_text", "user"):
             async with core.pool.connection() as connection:
-                place = Place(kind, uuid4(), "name", account_id)
+                # What holds a name belongs to its channel, and this one never was.
+                subject = uuid4() if kind == "channel_name" else account_id
+                place = Place(kind, uuid4(), "name", subject)
                 await vault.put(connection, core.vault, place, "never happened")
         clock = Clock()
         upkeep = Upkeep(core.pool, clock)
@@ -81,7 +83,7 @@ def test_cells_whose_event_never_came_go_after_an_hour_and_no_others(
         clock.now_s = ORPHANED_FOR_S - 1
         assert await upkeep.tidy() == (0, 0)
         clock.now_s = ORPHANED_FOR_S
-        assert await upkeep.tidy() == (0, 7)
+        assert await upkeep.tidy() == (0, 8)
         assert await cells(core) == kept
 
     run(ledger_database, redis_url, scenario)
