@@ -44,7 +44,7 @@ async def open_answer(
         await _open_whole(opened, call, await opened.upstream.read())
         return
     chunks = opened.upstream.pieces()
-    first = await _first_of(chunks)
+    first = await _first_of(chunks, opened.started_s)
     if _are_events(first, opened.upstream):
         reader = opened.reader = opened.translator.stream(call, count_tokens)
         opened.rest = _fed(reader, first, chunks, patience_s)
@@ -124,12 +124,15 @@ async def _fed(
         chunk = await anext(chunks, None)
 
 
-async def _first_of(chunks: AsyncIterator[bytes]) -> bytes:
-    """The first bytes that say something; none of an empty body."""
+async def _first_of(chunks: AsyncIterator[bytes], started_s: float) -> bytes:
+    """The first bytes that say something, or what there is when the client shall hear that somebody
+    is there; none of an empty body.
+    """
     first = b""
     async for chunk in chunks:
         first += chunk
-        if first.lstrip(_BLANK) or len(first) > _BLANK_MAX_BYTES:
+        is_long = elapsed_ms(started_s) > _COMMITTED_AFTER_MS or len(first) > _BLANK_MAX_BYTES
+        if is_long or first.lstrip(_BLANK):
             break
     return first
 

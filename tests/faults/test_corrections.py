@@ -122,6 +122,17 @@ def test_a_client_hears_of_a_provider_that_only_thinks_aloud(
     check_broken_without_content(stage, (*thinking, RESET))
 
 
+def test_a_client_hears_of_a_provider_that_sends_blank_lines(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """White space says nothing of what will come: no more than any other silence does."""
+    monkeypatch.setattr(opening, "_COMMITTED_AFTER_MS", 200)
+    blank: tuple[Step, ...] = (event_chunk(b"\n\n"), 0.1) * 4
+    told = thinking_then(stage, (*blank, event_chunk(chunk({"content": "so"})), END))
+    assert told.body.startswith(b"\n\n")
+    assert told.frames[-1] == b"[DONE]"
+
+
 def test_a_provider_that_thinks_in_many_pieces_and_fails_is_refunded(stage: Stage) -> None:
     check_broken_without_content(stage, (NOTHING_YET * 300, 0.3, RESET))
 
