@@ -152,6 +152,12 @@ class ClockDoubted(NotStored):
     code = "clock_doubted"
 
 
+class Outdated(NotStored):
+    """What it was decided by has changed meanwhile: it is to be decided again."""
+
+    code = "outdated"
+
+
 class WriterBusy(LedgerError):
     """Too much is queued for the database; nothing was stored."""
 

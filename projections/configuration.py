@@ -30,6 +30,7 @@ SHRINKS_HOLDS_SETTING = "calls.shrink_holds"
 
 POLL_S = 0.25
 _READ_WITHIN_S = 0.9
+_LOOKED_EVERY_S = 0.01
 _GIVEN_UP_AFTER_S = 10.0
 _CACHED_MAX = 50_000
 _STRANGERS_MAX = 5_000
@@ -170,6 +171,15 @@ class Configuration:
         if held is None:
             return Multiplier()
         return held.for_members.get(own_group, held.multiplier)
+
+    async def await_prices(self, model: str, known_version: int) -> None:
+        """Return once more of a model's prices is known than that, or after a second."""
+        deadline_s = clock.monotonic_s() + _READ_WITHIN_S
+        while clock.monotonic_s() < deadline_s:
+            history = self.held.prices.get(model)
+            if history is not None and history.version > known_version:
+                return
+            await asyncio.sleep(_LOOKED_EVERY_S)
 
     def cost_price(
         self, channel_id: UUID, model: str, moment_us: int

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,12 +21,16 @@ from gateway.http.raw_members import edited
 from gateway.stored_responses.earlier import with_earlier
 from ledger import clock
 from ledger.pricing import STANDARD, Price, worst_case_nanos
+from ledger.store.append import Guard
 from ledger.streams.charge.events import Cover, Terms
 from ledger.streams.charge.rules import Reserve
+from ledger.streams.price import price_stream_id
 
 OUTPUT_TOKENS_DEFAULT = 4_096
 """Held for the answer where neither the client nor the model sets a limit."""
 
+
+_price_stream_id = lru_cache(maxsize=4_096)(price_stream_id)
 
 _ADDED_MESSAGE_TOKENS = 16
 """What surrounds a system prompt, in any format."""
@@ -42,6 +47,8 @@ class Admission(msgspec.Struct, frozen=True):
     caller: Caller
     price: Price
     reserve: Reserve
+    prices: Guard
+    """All that was known of the model's prices."""
     options: Sequence[Candidate]
     is_limited_here: bool = False
     """Whether the limit of its output tokens is ours: all that its account can pay for."""
@@ -75,7 +82,7 @@ class Admissions:
         priced_as = call.model if call.model in prices else sold_as
         history = prices.get(priced_as)
         priced = history.at(now_us) if history else None
-        if not options or priced is None:
+        if not options or history is None or priced is None:
             raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
         if call.continues or call.refers_to:
             call, options = await self._continued(caller, call, options)
@@ -112,7 +119,8 @@ class Admissions:
             output_tokens_max=output_tokens,
             tool_calls_max=_priced(prompt.tool_calls, event.price, terms.service),
         )
-        return Admission(call, caller, event.price, reserve, options)
+        known = Guard(_price_stream_id(priced_as), history.version)
+        return Admission(call, caller, event.price, reserve, known, options)
 
     def smaller(self, admission: Admission, available_nanos: int) -> Admission | None:
         """The same call with a limit that half of what is there pays for, where its client set
@@ -143,6 +151,7 @@ class Admissions:
                 hold_nanos=worst_nanos(reserve, admission.price, held_tokens),
                 output_tokens_max=held_tokens,
             ),
+            admission.prices,
             admission.options,
             is_limited_here=True,
         )

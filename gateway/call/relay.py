@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from gateway.call.admission import Admission, Admissions
 from gateway.call.callers import Caller, identify
+from gateway.call.charges.charge_book import PricesOutdated
 from gateway.call.charges.open_charge import OpenCharge
 from gateway.call.deadlines import Deadline
 from gateway.call.delivery import Delivery, Drains
@@ -17,7 +18,7 @@ from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.call.opened import Unanswered, elapsed_ms
 from gateway.call.parts import Parts
 from gateway.channels.routing import in_order
-from gateway.errors import GatewayError, InsufficientQuota
+from gateway.errors import GatewayError, InsufficientQuota, Overloaded
 from gateway.formats.contract import Format
 from gateway.formats.translator import Translators
 from gateway.formats.values import ChatCall
@@ -27,6 +28,7 @@ from gateway.http.strict_json import parse_off_loop
 from ledger import clock
 from ledger.networks import Network
 
+_PRICED_TIMES_MAX = 3
 _SMALLER_TIMES_MAX = 4
 _LIMIT_HEADER = b"x-tollgate-max-output-tokens"
 
@@ -96,8 +98,7 @@ class Relay:
             caller = await identify(exchange, self._configuration, self._trusted_proxies)
             call = await self._read(exchange, path)
             model = call.model
-            admission = await self._admissions.admit(caller, call)
-            await self._tasks.run(self._paid(exchange, admission))
+            await self._admitted(exchange, caller, call)
         except ClientGone:
             return
         except GatewayError as error:
@@ -105,6 +106,17 @@ class Relay:
                 raise
             self._refusals.note(exchange.charge_id, caller, model, error)
             await self._refuse(exchange, error)
+
+    async def _admitted(self, exchange: Exchange, caller: Caller, call: ChatCall) -> None:
+        """Admitted again where the prices have changed before its hold was stored."""
+        for _ in range(_PRICED_TIMES_MAX):
+            admission = await self._admissions.admit(caller, call)
+            try:
+                return await self._tasks.run(self._paid(exchange, admission))
+            except PricesOutdated:
+                terms, known = admission.reserve.terms, admission.prices.version
+                await self._configuration.await_prices(terms.model, known)
+        raise Overloaded("the prices of this model are changing", retry_after_s=1)
 
     async def _read(self, exchange: Exchange, path: PathArguments | None) -> ChatCall:
         require_json_type(exchange.headers)
@@ -124,7 +136,8 @@ class Relay:
     async def _paid(self, exchange: Exchange, admission: Admission) -> None:
         """From the hold to the end of the body; runs to its end whoever goes away.
 
-        Raises InsufficientQuota or Overloaded while nothing is held; tells everything else itself.
+        Raises InsufficientQuota, Overloaded or PricesOutdated while nothing is held; tells
+        everything else itself.
         """
         admission, charge = await self._reserved(exchange, admission)
         with self._deadlines.begin() as deadline:
@@ -146,7 +159,7 @@ class Relay:
     ) -> tuple[Admission, OpenCharge]:
         """The hold, made smaller where it must and may be."""
         try:
-            return admission, await self._book.reserve(exchange.charge_id, admission.reserve)
+            return admission, await self._hold(exchange, admission)
         except InsufficientQuota as error:
             if self._admissions.smaller(admission, error.available_nanos) is None:
                 raise
@@ -154,7 +167,7 @@ class Relay:
         async with self._book.turns.of(admission.caller.account_id):
             for _ in range(_SMALLER_TIMES_MAX):
                 try:
-                    charge = await self._book.reserve(exchange.charge_id, admission.reserve)
+                    charge = await self._hold(exchange, admission)
                 except InsufficientQuota as error:
                     smaller = self._admissions.smaller(admission, error.available_nanos)
                     if smaller is None:
@@ -165,6 +178,9 @@ class Relay:
                     exchange.told_besides.append((_LIMIT_HEADER, limit.encode()))
                     return admission, charge
         raise InsufficientQuota("other calls are taking what is there at the same moment")
+
+    async def _hold(self, exchange: Exchange, admission: Admission) -> OpenCharge:
+        return await self._book.reserve(exchange.charge_id, admission.reserve, admission.prices)
 
     async def _relayed(
         self, exchange: Exchange, admission: Admission, charge: OpenCharge, deadline: Deadline

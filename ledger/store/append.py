@@ -11,7 +11,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
 from ledger.codec import decode, encode
-from ledger.errors import ClockDoubted, NotStored, OutOfRange, OverBudget, VersionConflict
+from ledger.errors import ClockDoubted, NotStored, Outdated, OutOfRange, OverBudget, VersionConflict
 from ledger.store.binary_arrays import adapt_arrays, byte_strings, longs, shorts, texts, uuids
 from ledger.streams.contract import AccountEvent, Effect, Event
 from ledger.streams.registry import EVENT_OF_TOPIC, STREAM_OF
@@ -19,7 +19,8 @@ from ledger.streams.registry import EVENT_OF_TOPIC, STREAM_OF
 APPEND = (
     "select * from ledger.append_events("
     "%b::uuid[], %b::int8[], %b::text[], %b::bytea[], %b::uuid[], %b::int4[], %b::int4[], "
-    "%b::uuid[], %b::int4[], %b::int4[], %b::int8[], %b::int8[], %b::int8[], %b::boolean)"
+    "%b::uuid[], %b::int4[], %b::int4[], %b::int8[], %b::int8[], %b::int8[], %b::boolean, "
+    "%b::uuid[], %b::int8[], %b::int4[])"
 )
 
 END_BACKEND = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s"
@@ -71,6 +72,15 @@ class NewEvent(NamedTuple):
         return self.version
 
 
+class Guard(NamedTuple):
+    """The version of another stream by which events were decided: they are refused if it has moved
+    on by the time they are stored.
+    """
+
+    stream_id: UUID
+    version: int
+
+
 class ScopeBalance(NamedTuple):
     """A budget scope as it stood right after `position`; used = held - posted."""
 
@@ -93,6 +103,7 @@ class Group:
     is_closing: bool
     has_configuration: bool
     size_bytes: int
+    guard: Guard | None = None
 
 
 class Outcome(NamedTuple):
@@ -113,15 +124,17 @@ class BatchOutcome(NamedTuple):
     balances: list[ScopeBalance]
 
 
-def prepare(events: Sequence[NewEvent]) -> Group:
+def prepare(events: Sequence[NewEvent], guard: Guard | None = None) -> Group:
     """Encode a group once; retries send the very same bytes. Raises OutOfRange."""
     assert all(new.version >= 1 for new in events), "our streams begin at version 1"
-    return _group(
+    group = _group(
         [
             ((new.stream_id, new.version, new.event.TOPIC, encode(new.event)), new.event)
             for new in events
         ]
     )
+    group.guard = guard
+    return group
 
 
 def prepare_stored(rows: Sequence[StoredRow]) -> Group:
@@ -140,6 +153,8 @@ def parameters(groups: Sequence[Group]) -> list[Any]:
     scopes = sorted({effect[1] for group in groups for effect in group.effects})
     index = {scope: i for i, scope in enumerate(scopes, 1)}
     rows = [(g, *row) for g, group in enumerate(groups, 1) for row in group.rows]
+    guards = list(dict.fromkeys(group.guard for group in groups if group.guard is not None))
+    guard_at = {guard: i for i, guard in enumerate(guards, 1)}
     effects: list[tuple[int, int, int, int, int | None]] = []
     first = 1
     for group in groups:
@@ -160,6 +175,9 @@ def parameters(groups: Sequence[Group]) -> list[Any]:
         longs([effect[3] for effect in effects]),
         longs([effect[4] for effect in effects]),
         any(group.has_configuration for group in groups),
+        uuids([guard.stream_id for guard in guards]),
+        longs([guard.version for guard in guards]),
+        shorts([guard_at[group.guard] if group.guard else None for group in groups]),
     ]
 
 
@@ -181,6 +199,8 @@ def interpret(groups: Sequence[Group], row: Sequence[Any]) -> BatchOutcome:
                 outcomes.append(Outcome((), shortages[number]))
             case 5:
                 outcomes.append(Outcome((), ClockDoubted("the database's clock jumped")))
+            case 6:
+                outcomes.append(Outcome((), Outdated("what it was decided by has changed")))
             case _:
                 outcomes.append(Outcome((), OutOfRange("a balance would leave its range")))
         first = last

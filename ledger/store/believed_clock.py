@@ -1,4 +1,5 @@
-"""The database's clock, and whether it is believed: `migrations/0010_clock.sql` says by what rule.
+"""The database's clock, and whether it is believed: by what rule, the append function's migration
+says (`migrations/0010_clock_and_guards.sql`).
 
 The append function stores no hold by a clock that jumped. So that the time that passes without an
 append is no jump, somebody who was up all the while says every minute or so how much it was.

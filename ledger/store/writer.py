@@ -24,6 +24,7 @@ from ledger.store.append import (
     END_BACKEND,
     BatchOutcome,
     Group,
+    Guard,
     NewEvent,
     ScopeBalance,
     adapt,
@@ -105,17 +106,20 @@ class Writer:
         is_late = self._sent_s is not None and clock.monotonic_s() - self._sent_s > LATE_AFTER_S
         return not (self._has_failed or is_late)
 
-    def append(self, events: Sequence[NewEvent]) -> "asyncio.Future[Appended]":
+    def append(
+        self, events: Sequence[NewEvent], guard: Guard | None = None
+    ) -> "asyncio.Future[Appended]":
         """Store a group whole or not at all; the future ends when that is decided and durable.
 
         Cancelling the future does not take the group back. It ends with NotStored (OverBudget,
-        VersionConflict, OutOfRange), or StoreUnavailable for a hold that was not sent. What was
-        sent when the connection was lost is decided when the database is back, holds included:
-        a caller who cannot wait must release the hold should it turn out to be stored.
+        VersionConflict, OutOfRange, Outdated, ClockDoubted), or StoreUnavailable for a hold that
+        was not sent. What was sent when the connection was lost is decided when the database is
+        back, holds included: a caller who cannot wait must release the hold should it turn out to
+        be stored.
         Raises WriterBusy at once for a hold when too much is queued, OutOfRange at once for an
         amount larger than any balance.
         """
-        group = prepare(events)
+        group = prepare(events, guard)
         queue = self._queue_of(group)
         if queue is self._holds and len(queue) >= self._limits.queued_groups_max:
             raise WriterBusy("too many reservations are waiting for the database")

@@ -15,9 +15,9 @@ from gateway.call.charges.open_charge import OpenCharge
 from gateway.call.charges.turns import Turns
 from gateway.errors import InsufficientQuota, Overloaded
 from ledger import clock
-from ledger.errors import ClockDoubted, LedgerError, OutOfRange, OverBudget, WriterBusy
+from ledger.errors import ClockDoubted, LedgerError, Outdated, OutOfRange, OverBudget, WriterBusy
 from ledger.money import format_usd
-from ledger.store.append import NewEvent
+from ledger.store.append import Guard, NewEvent
 from ledger.store.writer import Appended
 from ledger.streams.charge import rules
 from ledger.streams.charge.events import Cover, QuotaReserved
@@ -30,6 +30,10 @@ _CONFIRMED_WITHIN_S = 0.45
 """Half of what a caller waits; the rest is the append's."""
 
 
+class PricesOutdated(Exception):
+    """The model has a price that this node had not seen when it admitted the call."""
+
+
 class ChargeBook:
     """Opens charges: cover is asked of the cache, and decided by the database."""
 
@@ -38,10 +42,10 @@ class ChargeBook:
         self._store = store
         self._readings: dict[tuple[UUID, ...], asyncio.Task[dict[UUID, int] | None]] = {}
 
-    async def reserve(self, charge_id: UUID, command: rules.Reserve) -> OpenCharge:
-        """A durable hold, or a refusal with nothing stored.
+    async def reserve(self, charge_id: UUID, command: rules.Reserve, prices: Guard) -> OpenCharge:
+        """A durable hold, or a refusal with nothing stored. `prices`: by what it was priced.
 
-        Raises InsufficientQuota, Overloaded.
+        Raises InsufficientQuota, Overloaded, PricesOutdated.
         """
         cover, needed = command.cover, command.hold_nanos
         if not self._store.lease.is_held:
@@ -51,7 +55,7 @@ class ChargeBook:
         if verdict is Verdict.SHORT:
             await self._confirm_short(cover, needed)
         (reserved,) = rules.decide(rules.Charge(), command)
-        appended = await self._append_hold(charge_id, reserved, command, deadline_s)
+        appended = await self._append_hold(charge_id, reserved, command, prices, deadline_s)
         if self._readings:
             self._readings.pop(_capped_scopes(cover), None)  # it tells of more than is left
         state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
@@ -59,10 +63,15 @@ class ChargeBook:
         return OpenCharge(self._store, charge_id, state)
 
     async def _append_hold(
-        self, charge_id: UUID, reserved: Event, command: rules.Reserve, deadline_s: float
+        self,
+        charge_id: UUID,
+        reserved: Event,
+        command: rules.Reserve,
+        prices: Guard,
+        deadline_s: float,
     ) -> Appended:
         try:
-            future = self._store.writer.append([NewEvent(charge_id, 1, reserved)])
+            future = self._store.writer.append([NewEvent(charge_id, 1, reserved)], prices)
         except WriterBusy as error:
             raise Overloaded("too many calls are waiting", retry_after_s=1) from error
         except OutOfRange as error:
@@ -76,6 +85,8 @@ class ChargeBook:
             return future.result()
         except OverBudget as error:
             raise _insufficient(error) from error
+        except Outdated as error:
+            raise PricesOutdated from error
         except ClockDoubted as error:
             told = "the clock of the ledger jumped; no call is taken until it is right"
             raise Overloaded(told, retry_after_s=_CLOCK_RETRY_S) from error

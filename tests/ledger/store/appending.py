@@ -10,6 +10,7 @@ from ledger.leaf import leaf
 from ledger.store.append import (
     APPEND,
     BatchOutcome,
+    Group,
     NewEvent,
     adapt,
     interpret,
@@ -46,7 +47,11 @@ def connect(dsn: str) -> Connection:
 
 def append(connection: Connection, *batch: Sequence[NewEvent]) -> BatchOutcome:
     """Send the groups as one batch, in the order given."""
-    groups = [prepare(group) for group in batch]
+    return append_prepared(connection, *map(prepare, batch))
+
+
+def append_prepared(connection: Connection, *groups: Group) -> BatchOutcome:
+    """The same of groups that may have a guard."""
     with connection.cursor(binary=True) as cursor:
         adapt(cursor)
         row = cursor.execute(APPEND, parameters(groups), prepare=True).fetchone()

@@ -29,17 +29,96 @@ begin
     returning head.recorded_at into believe_clock.recorded_at;
 end $$;
 
+-- A guard is the version of a stream by which something outside of it was decided: a hold by its
+-- model's prices. A group whose guard has moved on is refused, to be decided again: 6.
+
+drop function ledger.judge(
+    uuid[], bigint[], text[], bytea[], int[], uuid[], int[], int[], bigint[], bigint[], bigint[]);
+
+-- As before, but for `p_outdated`, the groups whose guard has moved on.
+create function ledger.judge(
+    p_stream uuid[], p_version bigint[], p_topic text[], p_state bytea[], p_group int[],
+    p_scope uuid[], p_event int[], p_effect_scope int[], p_held bigint[], p_posted bigint[], p_cap bigint[],
+    p_outdated int[],
+    out status int[], out earlier bigint[], out short bigint[]
+) language plpgsql set search_path = ledger, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    effects int := cardinality(p_event);
+    used bigint[];
+    elo int := 1; ehi int; hi int := 0;
+    short_scope int; needed bigint; cap bigint;
+begin
+    with asked as (
+        select g, i, e.position, e.topic = t.topic and e.state = t.state as is_same,
+               t.topic in ('charge.UsageSettled.v1', 'charge.RefundIssued.v1')
+               and exists (select from event c where c.originator_id = t.stream and c.topic
+                           in ('charge.UsageSettled.v1', 'charge.RefundIssued.v1')) as is_closed,
+               t.version > 1
+               and not exists (select from event b where b.originator_id = t.stream
+                                                     and b.originator_version = t.version - 1)
+               and not exists (select from generate_series(1, i - 1) j
+                               where p_stream[j] = t.stream and p_version[j] = t.version - 1) as is_ahead
+        from unnest(p_stream, p_version, p_topic, p_state, p_group) with ordinality
+             as t (stream, version, topic, state, g, i)
+        left join event e on e.originator_id = t.stream and e.originator_version = t.version
+    ), judged as (
+        select g, case when count(*) filter (where is_same) = count(*) then 1
+                       when bool_or(position is not null or is_closed or is_ahead) then 2
+                       when g = any(p_outdated) then 6 else 0 end as status
+        from asked group by g
+    )
+    select (select array_agg(judged.status order by g) from judged),
+           (select array_agg(position order by i) from asked)
+    into status, earlier;
+
+    select array_agg(coalesce(b.held_nanos - b.posted_nanos, 0) order by i) into used
+    from unnest(p_scope) with ordinality as s (scope, i) left join budget b on b.scope = s.scope;
+
+    short := '{}';
+    for g in 1..cardinality(status) loop
+        while hi < cardinality(p_group) and p_group[hi + 1] = g loop hi := hi + 1; end loop;
+        ehi := elo - 1;
+        while ehi < effects and p_event[ehi + 1] <= hi loop ehi := ehi + 1; end loop;
+        if status[g] = 0 then
+            for k in elo..ehi loop
+                used[p_effect_scope[k]] := used[p_effect_scope[k]] + p_held[k] - p_posted[k];
+            end loop;
+            short_scope := null;
+            for k in elo..ehi loop
+                if used[p_effect_scope[k]] > p_cap[k] then
+                    short_scope := least(short_scope, p_effect_scope[k]);
+                end if;
+            end loop;
+            if short_scope is not null then
+                needed := 0; cap := null;
+                for k in elo..ehi loop
+                    used[p_effect_scope[k]] := used[p_effect_scope[k]] - p_held[k] + p_posted[k];
+                    if p_effect_scope[k] = short_scope then
+                        needed := needed + p_held[k] - p_posted[k];
+                        cap := least(cap, p_cap[k]);
+                    end if;
+                end loop;
+                status[g] := 3;
+                short := short || array[g, short_scope, cap - used[short_scope], needed]::bigint[];
+            end if;
+        end if;
+        elo := ehi + 1;
+    end loop;
+end $$;
+
 drop function ledger.append_by_group(
     bigint, timestamptz, uuid[], bigint[], text[], bytea[], uuid[], int[], int[], uuid[], int[], int[],
     bigint[], bigint[], bigint[]);
 
--- As before, but where no holds are taken, a group with one that closes no charge is refused: 5.
+-- As before, but where no holds are taken, a group with one that closes no charge is refused: 5;
+-- and outdated groups: 6.
 create function ledger.append_by_group(
     base bigint, at timestamptz,
     p_stream uuid[], p_version bigint[], p_topic text[], p_state bytea[],
     p_account uuid[], p_account_scope int[], p_group int[],
     p_scope uuid[], p_event int[], p_effect_scope int[], p_held bigint[], p_posted bigint[], p_cap bigint[],
-    p_takes_holds boolean,
+    p_takes_holds boolean, p_outdated int[],
     out status int[], out positions bigint[], out short bigint[], out stored int
 ) language plpgsql set search_path = ledger, pg_temp as $$
 declare
@@ -75,6 +154,8 @@ begin
         elsif not p_takes_holds and 'charge.QuotaReserved.v1' = any(p_topic[lo:hi])
               and not p_topic[lo:hi] && array['charge.UsageSettled.v1', 'charge.RefundIssued.v1'] then
             status[g] := 5;
+        elsif g = any(p_outdated) then
+            status[g] := 6;
         else
             begin
                 perform append_slice(base + stored, at, p_stream, p_version, p_topic, p_state, p_account,
@@ -103,12 +184,30 @@ begin
     end loop;
 end $$;
 
--- As before, but by a clock that is believed.
-create or replace function ledger.append_events(
+-- The groups whose guard has moved on; `p_guard` is the guard of each group, null where it has none.
+create function ledger.outdated(
+    p_stream uuid[], p_guard_stream uuid[], p_guard_version bigint[], p_guard int[]
+) returns int[] language sql stable set search_path = ledger, pg_temp as $$
+    select array(
+        select g.number::int from unnest(p_guard) with ordinality g (guard, number)
+        where g.guard in (
+            select w.number from unnest(p_guard_stream, p_guard_version) with ordinality w (stream, version, number)
+            where w.stream = any(p_stream)
+               or exists (select from event e
+                          where e.originator_id = w.stream and e.originator_version = w.version + 1)))
+$$;
+
+drop function ledger.append_events(
+    uuid[], bigint[], text[], bytea[], uuid[], int[], int[], uuid[], int[], int[], bigint[], bigint[],
+    bigint[], boolean);
+
+-- As before, but by a clock that is believed, and with guards.
+create function ledger.append_events(
     p_stream uuid[], p_version bigint[], p_topic text[], p_state bytea[],
     p_account uuid[], p_account_scope int[], p_group int[],
     p_scope uuid[], p_event int[], p_effect_scope int[], p_held bigint[], p_posted bigint[], p_cap bigint[],
     p_has_configuration boolean,
+    p_guard_stream uuid[], p_guard_version bigint[], p_guard int[],
     out status int[], out positions bigint[], out held bigint[], out posted bigint[],
     out touched_at bigint[], out short bigint[], out stored_at timestamptz
 ) language plpgsql security definer set search_path = ledger, pg_temp as $$
@@ -120,12 +219,18 @@ declare
     earlier bigint[];
     now timestamptz := clock_timestamp();
     is_believed boolean;
+    is_whole boolean;
+    old int[] := '{}';
 begin
     update head set position = position + n,
         believed_at = case when is_near(now, believed_at) then now else believed_at end,
         recorded_at = greatest(recorded_at, case when is_near(now, believed_at) then now else believed_at end)
     returning position - n, recorded_at, believed_at = now into base, stored_at, is_believed;
-    if is_believed then begin
+    if cardinality(p_guard_stream) > 0 then
+        old := outdated(p_stream, p_guard_stream, p_guard_version, p_guard);
+    end if;
+    is_whole := is_believed and old = '{}';
+    if is_whole then begin
         select s.held, s.posted, s.touched_at into held, posted, touched_at
         from append_slice(base, stored_at, p_stream, p_version, p_topic, p_state, p_account,
                           p_account_scope, p_scope, p_event, p_effect_scope, p_held, p_posted, p_cap,
@@ -146,7 +251,7 @@ begin
         begin
             select j.status, j.earlier, j.short into status, earlier, short
             from judge(p_stream, p_version, p_topic, p_state, p_group, p_scope, p_event, p_effect_scope,
-                       p_held, p_posted, p_cap) j;
+                       p_held, p_posted, p_cap, old) j;
             select f.positions, f.n into positions, stored
             from append_fitting(base, stored_at, p_stream, p_version, p_topic, p_state, p_account,
                                 p_account_scope, p_group, p_scope, p_event, p_effect_scope, p_held,
@@ -163,7 +268,7 @@ begin
         select g.status, g.positions, g.short, g.stored into status, positions, short, stored
         from append_by_group(base, stored_at, p_stream, p_version, p_topic, p_state, p_account,
                              p_account_scope, p_group, p_scope, p_event, p_effect_scope, p_held, p_posted,
-                             p_cap, is_believed) g;
+                             p_cap, is_believed, old) g;
     end if;
     update head set position = base + stored;
     select array_agg(b.held_nanos order by i), array_agg(b.posted_nanos order by i),
@@ -173,4 +278,5 @@ begin
     perform pg_notify('ledger_event', '');
     if p_has_configuration then perform pg_notify('ledger_configuration', ''); end if;
 end $$;
-revoke all on function ledger.append_by_group, ledger.pass_time, ledger.believe_clock from public;
+revoke all on function ledger.judge, ledger.append_by_group, ledger.append_events, ledger.outdated,
+    ledger.pass_time, ledger.believe_clock from public;
