@@ -6,7 +6,7 @@ import pytest
 
 from ledger.errors import OutOfRange, OverBudget, VersionConflict
 from ledger.ids import entity_id
-from ledger.store.append import NewEvent, Outcome
+from ledger.store.append import NewEvent, Outcome, adapt, parameters, prepare
 from ledger.usage import Usage
 from tests.ledger.building import Call, credit, payer, refund, reserve, settle
 from tests.ledger.store.appending import Connection, append, balance, connect, head, stored
@@ -106,3 +106,63 @@ def test_a_group_ahead_of_its_stream_beside_a_misfit_is_a_conflict(
     outcomes = append(connection, [gap], [credit(entity_id(), 1)], misfit()).outcomes
     assert kinds(outcomes) == [VersionConflict, True, OverBudget]
     assert head(connection) == 1
+
+
+JUDGE = (
+    "select status, short from ledger.judge("
+    "%b::uuid[], %b::int8[], %b::text[], %b::bytea[], %b::int4[], %b::uuid[], %b::int4[], "
+    "%b::int4[], %b::int8[], %b::int8[], %b::int8[])"
+)
+
+
+def judged(dsn: str, *batch: list[NewEvent]) -> tuple[list[int], list[int]]:
+    """What the first pass says of a batch, without storing it: a flood is not judged twice."""
+    stream, version, topic, state, _, _, group, *effects, _ = parameters(
+        [prepare(each) for each in batch]
+    )
+    with connect(dsn) as owner, owner.cursor(binary=True) as cursor:
+        adapt(cursor)
+        given = (stream, version, topic, state, group, *effects)
+        row = cursor.execute(JUDGE, given).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def test_one_pass_tells_what_becomes_of_every_group(
+    ledger_database: FreshDatabase, connection: Connection
+) -> None:
+    """0 fits, 1 was stored before, 2 is in conflict, 3 is over budget, with what is left."""
+    paying = payer()
+    known = credit(paying.account_id, 100)
+    stored(connection, [known])
+    fresh, ahead = credit(entity_id(), 1), credit(entity_id(), 1)._replace(version=2)
+    statuses, short = judged(
+        ledger_database.owner_dsn,
+        [known],
+        [fresh],
+        [ahead],
+        Call().next(reserve(paying.cover(), 60)),
+        Call().next(reserve(paying.cover(), 60)),
+        Call().next(reserve(paying.cover(overdraft_nanos=20), 60)),
+        Call().next(reserve(paying.cover(), 1)),
+    )
+    assert statuses == [1, 0, 2, 0, 3, 0, 3]
+    assert [short[n : n + 4][0] for n in (0, 4)] == [5, 7]
+    assert [short[n : n + 4][2:] for n in (0, 4)] == [[40, 60], [-20, 1]]
+    assert head(connection) == 1
+
+
+def test_one_pass_tells_of_a_group_whose_caps_differ(
+    ledger_database: FreshDatabase, connection: Connection
+) -> None:
+    paying = payer()
+    stored(connection, [credit(paying.account_id, 100)])
+    both = [
+        *Call().next(reserve(paying.cover(overdraft_nanos=1_000), 60)),
+        *Call().next(reserve(paying.cover(), 60)),
+    ]
+    statuses, short = judged(
+        ledger_database.owner_dsn, both, Call().next(reserve(paying.cover(), 100))
+    )
+    assert statuses == [3, 0]
+    assert short[2:] == [100, 120]
