@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.conversation.parts import Media, Text
-from gateway.formats.registry import FORMATS
+from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from tests.gateway.formats.odd_answers import PNG, event_of
 from tests.gateway.formats.test_translator import asking, count_words
 from tests.gateway.formats.told_turns import Told, told_of_answer, told_of_events
@@ -16,6 +16,13 @@ MAKERS = ("gemini", "openai_chat", "openai_responses")
 CLIENTS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini", "openai_completions")
 IN_WORDS = ("anthropic_messages", "openai_completions")
 PAIRS = [(maker, client) for maker in MAKERS for client in CLIENTS if maker != client]
+MODELS = {
+    "openai_chat": "gpt-4o",
+    "openai_responses": "gpt-4o",
+    "anthropic_messages": "claude-sonnet-4-5",
+    "gemini": "gemini-2.5-flash-image",
+    "bedrock_converse": "us.amazon.nova-2-lite-v1:0",
+}
 PICTURE = {"type": "image_url", "image_url": {"url": URL}}
 
 
@@ -142,3 +149,41 @@ def test_b2_a_stream_of_an_image_alone_has_said_something(maker: str) -> None:
     assert reader.error is None
     assert reader.saw_content
     assert reader.finished
+
+
+# ---------------------------------------------------------------------- and back
+
+ASKED = {"role": "user", "content": "draw"}
+DRAWN = {"role": "assistant", "content": "so", "images": [PICTURE]}
+
+
+def written(client: str, provider: str, document: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    call = FORMATS[client].read_request(document, json.dumps(document).encode())
+    conversation = FORMATS[client].translation.conversation(call)
+    told = PROVIDER_FORMATS[provider].translation.request(conversation, MODELS[provider])
+    return told.document, told.losses
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_b2_a_client_sends_back_what_it_was_shown(provider: str) -> None:
+    document = {"model": "m", "messages": [ASKED, DRAWN, ASKED]}
+    told, losses = written("openai_chat", provider, document)
+    if provider == "openai_chat":
+        assert told["messages"][1]["images"] == [PICTURE]
+    elif provider == "gemini":
+        shown = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+        assert told["contents"][1]["parts"] == [{"text": "so"}, shown]
+    else:
+        assert PNG not in json.dumps(told)
+        assert "assistant.image" in losses
+
+
+@pytest.mark.parametrize("provider", ["openai_chat", "openai_responses", "anthropic_messages"])
+def test_b2_what_a_client_of_gemini_sends_back_is_named_where_nobody_takes_it(
+    provider: str,
+) -> None:
+    parts = [{"text": "so"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}]
+    contents = [{"role": "user", "parts": [{"text": "draw"}]}, {"role": "model", "parts": parts}]
+    told, losses = written("gemini", provider, {"contents": contents})
+    assert PNG not in json.dumps(told)
+    assert "assistant.image" in losses

@@ -9,7 +9,7 @@ from gateway.conversation.ends import word_for
 from gateway.conversation.parts import Foreign, Media, Part, Refusal, Text, Thinking, ToolCall
 from gateway.conversation.turn import Choice, Turn
 from gateway.formats.contract import UnreadableAnswer
-from gateway.formats.openai_chat.answers.images import images_of, written_image
+from gateway.formats.openai_chat.answers.images import written_image
 from gateway.formats.openai_chat.requests.conversation import assistant_parts
 from gateway.formats.openai_chat.requests.writing import written_call
 from gateway.formats.openai_chat.vocabulary import (
@@ -100,8 +100,7 @@ def details_of(thoughts: list[Thinking]) -> list[dict[str, Any]]:
 
 def _choice(choice: Mapping[str, Any]) -> Choice:
     message = choice.get("message") or {}
-    made = [*assistant_parts(message, None), *images_of(message)]
-    parts = tuple(_cited(made, message.get("annotations")))
+    parts = tuple(_cited(list(assistant_parts(message, None)), message.get("annotations")))
     has_calls = any(isinstance(part, ToolCall) for part in parts)
     stop, word = ENDS.read(choice.get("finish_reason"), has_calls)
     return Choice(parts=parts, stop=stop, stop_word=word, logprobs=choice.get("logprobs"))

@@ -57,6 +57,7 @@ def assistant_parts(message: Mapping[str, Any], legacy_calls: int | None) -> Ite
     """
     yield from thoughts(message)
     yield from _content(message.get("content"))
+    yield from images_among(message.get("images"))
     if message.get("refusal"):
         yield Refusal(text=message["refusal"])
     for position, call in enumerate(message.get("tool_calls") or ()):
@@ -175,6 +176,17 @@ def source_of(url: str) -> Inline | Address:
     if "://" in url[:16]:
         return Address(url=url)
     return Inline(media_type="", data=url)
+
+
+def images_among(told: object) -> Iterator[Media]:
+    """The images of a list that may hold other things."""
+    for one in told if type(told) is list else ():
+        if type(one) is not dict or one.get("type", "image_url") != "image_url":
+            continue
+        address = one.get("image_url")
+        url = address.get("url") if type(address) is dict else address
+        if type(url) is str and url:
+            yield Media(kind="image", source=source_of(url))
 
 
 def _result(part: Part) -> Any:  # noqa: ANN401 - what a tool's result may hold

@@ -95,6 +95,8 @@ class _Messages:
                     members["refusal"] = text
                 case Thinking():
                     pass
+                case Media():
+                    members |= self._made(part, members.get("images", []))
                 case Foreign(kind="audio", value=value) if part.format == NAME:
                     members["audio"] = value
                 case _:
@@ -102,9 +104,17 @@ class _Messages:
         members["content"] = self._content(texts) or None
         if calls:
             members["tool_calls"] = calls
-        elif members["content"] is None and "refusal" not in members and "audio" not in members:
+        elif members["content"] is None and not members.keys() & {"refusal", "audio"}:
             members["content"] = ""
         return members
+
+    def _made(self, media: Media, others: list[dict[str, Any]]) -> dict[str, Any]:
+        """An image that the model made; only providers that make some know it."""
+        if not self._is_own or media.kind != "image":
+            self.losses.append(f"assistant.{media.kind}")
+            return {}
+        image = {"type": "image_url", "image_url": {"url": url_of(media.source)}}
+        return {"images": [*others, image]}
 
     def _thoughts(self, parts: Iterable[Part]) -> dict[str, str]:
         """The words of thoughts that are the provider's own; it reads no others."""

@@ -143,6 +143,9 @@ class _Items:
                 return {"type": "input_text", "text": f"{title}\n\n{text}" if title else text}
             case Refusal(text=text):
                 return {"type": "refusal", "refusal": text}
+            case Media() if is_assistant:
+                # A message of the assistant's holds words alone.
+                self.losses.append(f"assistant.{part.kind}")
             case Media():
                 return self._media(part)
             case Foreign(kind=kind):
