@@ -47,6 +47,8 @@ class Calls:
             model="provider-x", price=PRICE, effective_from_us=0, actor="root", book=COST
         )
         append_events(self._connection, NewEvent(price_stream_id("provider-x", COST), 1, event))
+        free = PriceSet(model="free", price=Price(rates={}), effective_from_us=0, actor="root")
+        append_events(self._connection, NewEvent(price_stream_id("free"), 1, free))
 
     def settle(self, usage: Usage) -> date:
         """Store a call; its day."""
@@ -56,7 +58,7 @@ class Calls:
             "key_id": derived_id("test", "key"),
             "boot": entity_id(),
         }
-        terms = Terms(model="unpriced", group="default", price_version=1)
+        terms = Terms(model="free", group="default", price_version=1)
         cost = Cost(book=COST, price_version=1, amount_nanos=cost_nanos(usage, PRICE))
         opening = QuotaReserved(
             hold_nanos=0, terms=terms, admitted_at_us=1, node="n", dialect="openai_chat", **who
