@@ -5,15 +5,19 @@ Sources: https://docs.anthropic.com/en/api/messages-count-tokens and
 https://ai.google.dev/api/tokens#method:-models.counttokens
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from gateway.call.callers import identify
+from gateway.call.metering.meter import likely_prompt_tokens
 from gateway.call.metering.tokenizer import Tokenizer
+from gateway.conversation.reasoning_suffixes import Suffix
 from gateway.errors import GatewayError
 from gateway.formats.contract import Format
+from gateway.formats.translator import Asking
 from gateway.formats.values import ChatCall
 from gateway.http.body import BodyLimits, ClientGone, read_body, require_json_type
 from gateway.http.exchange import Exchange
@@ -58,7 +62,10 @@ class TokenCounting:
             require_json_type(exchange.headers)
             body = await read_body(exchange.headers, exchange.receive, self._limits)
             call = self._read(await parse_off_loop(body), body)
-            counted = await self._tokenizer.count_bounded(call.model, self._format.prompt(call))
+            asking = Asking(Suffix(call.model))
+            counted = await asyncio.to_thread(
+                likely_prompt_tokens, self._format, self._tokenizer, call, self._format.name, asking
+            )
         except ClientGone:
             return
         except GatewayError as error:

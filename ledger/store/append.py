@@ -153,8 +153,6 @@ def parameters(groups: Sequence[Group]) -> list[Any]:
     scopes = sorted({effect[1] for group in groups for effect in group.effects})
     index = {scope: i for i, scope in enumerate(scopes, 1)}
     rows = [(g, *row) for g, group in enumerate(groups, 1) for row in group.rows]
-    guards = list(dict.fromkeys(group.guard for group in groups if group.guard is not None))
-    guard_at = {guard: i for i, guard in enumerate(guards, 1)}
     effects: list[tuple[int, int, int, int, int | None]] = []
     first = 1
     for group in groups:
@@ -175,9 +173,18 @@ def parameters(groups: Sequence[Group]) -> list[Any]:
         longs([effect[3] for effect in effects]),
         longs([effect[4] for effect in effects]),
         any(group.has_configuration for group in groups),
+        *_guards(groups),
+    ]
+
+
+def _guards(groups: Sequence[Group]) -> list[Any]:
+    """The streams and versions of the distinct guards, and the guard of each group."""
+    guards = list(dict.fromkeys(group.guard for group in groups if group.guard is not None))
+    places = {guard: i for i, guard in enumerate(guards, 1)}
+    return [
         uuids([guard.stream_id for guard in guards]),
         longs([guard.version for guard in guards]),
-        shorts([guard_at[group.guard] if group.guard else None for group in groups]),
+        shorts([None if group.guard is None else places[group.guard] for group in groups]),
     ]
 
 

@@ -13,6 +13,7 @@ from gateway.call.opened import Opened
 from gateway.errors import InvalidRequest
 from gateway.formats.contract import Format, StreamReader
 from gateway.formats.shared.usage_table import IMPLAUSIBLE
+from gateway.formats.translator import Asking
 from gateway.formats.values import Answer, ChatCall
 from ledger.pricing import output_tokens, prompt_tokens
 from ledger.streams.charge.events import Basis, QuotaReserved
@@ -80,7 +81,14 @@ class Meter:
         contradicted: Usage | None,
     ) -> Metered:
         """What was sent and delivered. Of a usage that is contradicted the other side is kept."""
-        sent_tokens = await asyncio.to_thread(self._sent_tokens, call, opened)
+        sent_tokens = await asyncio.to_thread(
+            likely_prompt_tokens,
+            self._format,
+            self._tokenizer,
+            call,
+            opened.format,
+            opened.asking,
+        )
         counted = Usage(
             input=min(sent_tokens, opening.input_tokens_estimated),
             output=await asyncio.to_thread(count_output),
@@ -93,16 +101,21 @@ class Meter:
         usage = _with_calls(counted, told.tools)
         return Metered(usage, "estimated", ",".join(filter(None, anomalies)), told.service)
 
-    def _sent_tokens(self, call: ChatCall, opened: Opened) -> int:
-        """What the provider was sent, once, whatever the client's format made of it."""
-        model = opened.upstream_model
-        try:
-            conversation = self._format.translation.conversation(call)
-        except _NO_CONVERSATION:
-            prompt = self._format.prompt(call)
-            return self._tokenizer.count(model, prompt.texts) + prompt.estimated_tokens
-        sent = sent_prompt(conversation, opened.format, opened.asking)
-        return sent.tokens(self._tokenizer.count(model, sent.texts))
+
+def likely_prompt_tokens(
+    client_format: Format, tokenizer: Tokenizer, call: ChatCall, format_name: str, asking: Asking
+) -> int:
+    """What who is asked reads of a call that is sent in a format, once, whatever format the client
+    used for it. Counts for as long as the text is long.
+    """
+    model = asking.suffix.model
+    try:
+        conversation = client_format.translation.conversation(call)
+    except _NO_CONVERSATION:
+        prompt = client_format.prompt(call)
+        return tokenizer.count(model, prompt.texts) + prompt.estimated_tokens
+    sent = sent_prompt(conversation, format_name, asking)
+    return sent.tokens(tokenizer.count(model, sent.texts))
 
 
 def used_by_failure(opened: Opened) -> Metered | None:

@@ -222,10 +222,10 @@ def test_a9_a_settlement_above_its_hold_passes_while_holds_fill_the_queue(
     ledger_database: FreshDatabase,
 ) -> None:
     paying = payer()
-    limits = WriterLimits(queued_groups_max=2_000)
+    holds_max = WriterLimits().queued_groups_max
 
     async def run() -> None:
-        writer = Writer(ledger_database.app_dsn, limits=limits)
+        writer = Writer(ledger_database.app_dsn)
         await writer.append([credit(paying.account_id, 10**9)])
         dear = Call()
         await writer.append(dear.next(reserve(paying.cover(), 10)))
@@ -233,13 +233,15 @@ def test_a9_a_settlement_above_its_hold_passes_while_holds_fill_the_queue(
             blocking.execute("select from ledger.head for update")
             first = writer.append([credit(entity_id(), 1)])
             await asyncio.sleep(0.05)
-            holds = [writer.append(Call().next(reserve(paying.cover(), 1))) for _ in range(2_000)]
+            holds = [
+                writer.append(Call().next(reserve(paying.cover(), 1))) for _ in range(holds_max)
+            ]
             with pytest.raises(WriterBusy):
                 writer.append(Call().next(reserve(paying.cover(), 1)))
             above = writer.append(dear.next(settle(Usage(input=100))))
         appended = await above
         assert appended.positions[0] == (await first).positions[0] + 1, "it waits for no hold"
-        assert len(await asyncio.gather(*holds)) == 2_000
+        assert len(await asyncio.gather(*holds)) == holds_max == 20_000
         await writer.close()
 
     asyncio.run(run())
