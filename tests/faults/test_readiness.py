@@ -44,7 +44,8 @@ def test_d4_a_node_that_cannot_store_is_not_ready_until_it_can(
 def test_d4_a_refused_append_says_nothing_against_the_node(stage: Stage) -> None:
     """A hold that does not fit, a conflict: the database answered."""
     payer = stage.books.payer(0.001)
-    assert stage.gateway.client(payer.key).chat(MODEL).code == "insufficient_quota"
+    answer = stage.gateway.client(payer.key).chat(MODEL, max_tokens=5_000)
+    assert answer.code == "insufficient_quota"
     time.sleep(1.2)
     assert ready(stage.client) == (200, [])
 
