@@ -192,7 +192,7 @@ def _judge(results: dict[Key, str]) -> int:
     nameless = [
         f"{path}:{mutant}"
         for (path, mutant), told in results.items()
-        if told == "survived" and f"`{mutant.partition(': ')[2]}`" not in reasons
+        if told == "survived" and f"`{Path(path).name}:{mutant}`" not in reasons
     ]
     for each in nameless:
         print(f"survived, and no reason is given: {each}")

@@ -46,6 +46,9 @@ TARGETS = (
         _APPEND,
         ("judge", "append_fitting", "append_by_group", "append_events"),
     ),
-    Target("gateway/call/charges/windows.py", ("tests/gateway/call/test_windows.py",)),
+    Target(
+        "gateway/call/charges/windows.py",
+        ("tests/gateway/call/test_windows_of_limits.py", "tests/gateway/call/test_windows.py"),
+    ),
     Target("ledger/budget.py", ("tests/ledger/test_fsck.py",)),
 )
