@@ -50,5 +50,5 @@ TARGETS = (
         "gateway/call/charges/windows.py",
         ("tests/gateway/call/test_windows_of_limits.py", "tests/gateway/call/test_windows.py"),
     ),
-    Target("ledger/budget.py", ("tests/ledger/test_fsck.py",)),
+    Target("ledger/budget.py", ("tests/ledger/test_budget.py", "tests/ledger/test_fsck.py")),
 )
