@@ -7,9 +7,10 @@ import pytest
 from ledger.errors import OutOfRange, OverBudget, VersionConflict
 from ledger.ids import entity_id
 from ledger.store.append import NewEvent, Outcome, adapt, parameters, prepare
+from ledger.store.reader import Balance
 from ledger.usage import Usage
 from tests.ledger.building import Call, credit, payer, refund, reserve, settle
-from tests.ledger.store.appending import Connection, append, balance, connect, head, stored
+from tests.ledger.store.appending import Connection, append, balance, connect, head, kept, stored
 from tests.servers import FreshDatabase
 
 HUGE = 4_000_000_000_000_000_000
@@ -106,6 +107,45 @@ def test_a_group_ahead_of_its_stream_beside_a_misfit_is_a_conflict(
     outcomes = append(connection, [gap], [credit(entity_id(), 1)], misfit()).outcomes
     assert kinds(outcomes) == [VersionConflict, True, OverBudget]
     assert head(connection) == 1
+
+
+def test_where_two_groups_are_of_one_stream_the_others_are_told_as_exactly(
+    connection: Connection,
+) -> None:
+    paying, rich = payer(), payer()
+    endless = rich.cover(overdraft_nanos=2 * HUGE)
+    stored(connection, [credit(paying.account_id, 100)])
+    stored(connection, Call().next(reserve(endless, HUGE)))
+    first = credit(paying.account_id, 5)
+    taken = credit(paying.account_id, 6, first.stream_id)
+    pair = [credit(paying.account_id, 1), credit(paying.account_id, 2)]
+    both = [
+        *Call().next(reserve(paying.cover(overdraft_nanos=1_000), 60)),
+        *Call().next(reserve(paying.cover(), 60)),
+    ]
+    outcomes = append(
+        connection,
+        [first],
+        [first],
+        [taken],
+        pair,
+        [credit(entity_id(), 1)._replace(version=2)],
+        both,
+        Call().next(reserve(paying.cover(), 60)),
+        Call().next(reserve(paying.cover(), 60)),
+        Call().next(reserve(endless, 1)),
+    ).outcomes
+    assert kinds(outcomes) == [
+        True, False, VersionConflict, True, VersionConflict,
+        OverBudget, True, OverBudget, OutOfRange,
+    ]  # fmt: skip
+    assert [one.positions for one in outcomes if one.refusal is None] == [(3,), (3,), (4, 5), (6,)]
+    short = [one.refusal for one in outcomes if isinstance(one.refusal, OverBudget)]
+    assert [(each.available_nanos, each.needed_nanos) for each in short] == [(108, 120), (48, 60)]
+    assert {each.scope for each in short} == {paying.account_id}
+    assert head(connection) == 6
+    assert balance(connection, paying.account_id) == Balance(108, 60, 5, 6)
+    assert all(one.leaf == one.expected_leaf() for one in kept(connection))
 
 
 JUDGE = (
