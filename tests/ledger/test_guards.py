@@ -118,7 +118,7 @@ DAMAGE = [
         "alter function ledger.append_events set search_path = public",
         {
             "ledger.append_events(uuid[],bigint[],text[],bytea[],uuid[],integer[],integer[],"
-            "uuid[],integer[],integer[],bigint[],bigint[],bigint[],boolean)"
+            "uuid[],integer[],integer[],bigint[],bigint[],bigint[],boolean,uuid[],bigint[],integer[])"
         },
     ),
 ]

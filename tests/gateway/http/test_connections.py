@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.http.upstream import Upstream, UpstreamRequest
 from gateway.media.egress import Egress, EgressLimits
 
-PAUSE_S = 0.15
+PAUSE_S = 0.05
 Part = bytes | float
 
 
@@ -54,6 +54,7 @@ class TalkativeProvider:
     first: list[Part]
     tls: ssl.SSLContext | None
     connections: int = 0
+    has_said_all: threading.Event = field(default_factory=threading.Event)
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
     @property
@@ -81,6 +82,7 @@ class TalkativeProvider:
                         connection.sendall(part)
                     else:
                         time.sleep(part)
+                self.has_said_all.set()
 
 
 @contextmanager
@@ -156,17 +158,19 @@ def certified(request: pytest.FixtureRequest, certificate: Path) -> Path | None:
 def test_a1_what_was_not_asked_for_is_never_an_answer(
     first: list[Part], certified: Path | None, is_busy: bool
 ) -> None:
-    async def two_calls(port: int) -> list[bytes]:
-        async with asking(port, certified) as ask:
+    async def two_calls(provider: TalkativeProvider) -> list[bytes]:
+        async with asking(provider.port, certified) as ask:
             own = await ask()
             if is_busy:  # what arrives lies in the socket, and the loop does not look
+                assert provider.has_said_all.wait(10)
                 time.sleep(PAUSE_S)
             else:
+                assert await asyncio.to_thread(provider.has_said_all.wait, 10)
                 await asyncio.sleep(PAUSE_S)
             return [own, await ask()]
 
     with talking(first, certified) as provider:
-        assert asyncio.run(two_calls(provider.port)) == [b"own", b"next"]
+        assert asyncio.run(two_calls(provider)) == [b"own", b"next"]
         assert provider.connections == 2
 
 

@@ -7,6 +7,7 @@ import pytest
 from ledger.errors import OutOfRange, OverBudget, VersionConflict
 from ledger.ids import entity_id
 from ledger.store.append import NewEvent, Outcome, adapt, parameters, prepare
+from ledger.store.binary_arrays import shorts
 from ledger.store.reader import Balance
 from ledger.usage import Usage
 from tests.ledger.building import Call, credit, payer, refund, reserve, settle
@@ -151,19 +152,19 @@ def test_where_two_groups_are_of_one_stream_the_others_are_told_as_exactly(
 JUDGE = (
     "select status, short from ledger.judge("
     "%b::uuid[], %b::int8[], %b::text[], %b::bytea[], %b::int4[], %b::uuid[], %b::int4[], "
-    "%b::int4[], %b::int8[], %b::int8[], %b::int8[])"
+    "%b::int4[], %b::int8[], %b::int8[], %b::int8[], %b::int4[])"
 )
 
 
 def judged(dsn: str, *batch: list[NewEvent]) -> tuple[list[int], list[int]]:
     """What the first pass says of a batch, without storing it: a flood is not judged twice."""
-    stream, version, topic, state, _, _, group, *effects, _ = parameters(
-        [prepare(each) for each in batch]
-    )
+    given = parameters([prepare(each) for each in batch])
+    stream, version, topic, state, _, _, group = given[:7]
+    effects = given[7:13]
     with connect(dsn) as owner, owner.cursor(binary=True) as cursor:
         adapt(cursor)
-        given = (stream, version, topic, state, group, *effects)
-        row = cursor.execute(JUDGE, given).fetchone()
+        asked = (stream, version, topic, state, group, *effects, shorts([]))
+        row = cursor.execute(JUDGE, asked).fetchone()
     assert row is not None
     return row[0], row[1]
 
