@@ -184,24 +184,12 @@ begin
     end loop;
 end $$;
 
--- The groups whose guard has moved on; `p_guard` is the guard of each group, null where it has none.
-create function ledger.outdated(
-    p_stream uuid[], p_guard_stream uuid[], p_guard_version bigint[], p_guard int[]
-) returns int[] language sql stable set search_path = ledger, pg_temp as $$
-    select array(
-        select g.number::int from unnest(p_guard) with ordinality g (guard, number)
-        where g.guard in (
-            select w.number from unnest(p_guard_stream, p_guard_version) with ordinality w (stream, version, number)
-            where w.stream = any(p_stream)
-               or exists (select from event e
-                          where e.originator_id = w.stream and e.originator_version = w.version + 1)))
-$$;
-
 drop function ledger.append_events(
     uuid[], bigint[], text[], bytea[], uuid[], int[], int[], uuid[], int[], int[], bigint[], bigint[],
     bigint[], boolean);
 
--- As before, but by a clock that is believed, and with guards.
+-- As before, but by a clock that is believed, and with guards: `p_guard` is the guard of each group,
+-- null where it has none.
 create function ledger.append_events(
     p_stream uuid[], p_version bigint[], p_topic text[], p_state bytea[],
     p_account uuid[], p_account_scope int[], p_group int[],
@@ -226,9 +214,12 @@ begin
         believed_at = case when is_near(now, believed_at) then now else believed_at end,
         recorded_at = greatest(recorded_at, case when is_near(now, believed_at) then now else believed_at end)
     returning position - n, recorded_at, believed_at = now into base, stored_at, is_believed;
-    if cardinality(p_guard_stream) > 0 then
-        old := outdated(p_stream, p_guard_stream, p_guard_version, p_guard);
-    end if;
+    for i in 1..cardinality(p_guard_stream) loop
+        perform from event where originator_id = p_guard_stream[i] and originator_version = p_guard_version[i] + 1;
+        if found or p_guard_stream[i] = any(p_stream) then
+            old := old || array(select g::int from unnest(p_guard) with ordinality t (guard, g) where guard = i);
+        end if;
+    end loop;
     is_whole := is_believed and old = '{}';
     if is_whole then begin
         select s.held, s.posted, s.touched_at into held, posted, touched_at
@@ -278,5 +269,5 @@ begin
     perform pg_notify('ledger_event', '');
     if p_has_configuration then perform pg_notify('ledger_configuration', ''); end if;
 end $$;
-revoke all on function ledger.judge, ledger.append_by_group, ledger.append_events, ledger.outdated,
+revoke all on function ledger.judge, ledger.append_by_group, ledger.append_events,
     ledger.pass_time, ledger.believe_clock from public;
