@@ -147,7 +147,7 @@ class PassingThrough:
             return replace(written, headers=call.headers)
         body = self._format.provider_body(call, asking.suffix.model)
         edits = self._edits(call.document, asking)
-        if edits == _NO_EDITS:
+        if not edits:
             return Outgoing(body, call.headers)
         return Outgoing(edited(body, edits.replaced, edits.dropped), call.headers, edits.lost)
 
@@ -157,7 +157,7 @@ class PassingThrough:
         if self._fitting is not None:
             takes = accepted(asking.vendor, self._format.name, asking.suffix.model)
             fit = self._fitting.fit(document, takes)
-        fitted_document = fit.of(document) if fit != _NO_EDITS else document
+        fitted_document = fit.of(document) if fit else document
         shaped = _shaped(self._format.translation, fitted_document, asking)
         return fit if shaped is None else fit.and_then(shaped)
 

@@ -19,6 +19,10 @@ class Edits:
     moved: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
+    def __bool__(self) -> bool:
+        """Whether anything is edited."""
+        return bool(self.replaced or self.moved or self.lost)
+
     @property
     def dropped(self) -> tuple[str, ...]:
         """What is not in the document any more."""
