@@ -40,15 +40,16 @@ TARGETS = (
     Target("ledger/streams/charge/events.py", ("tests/ledger/test_codec.py", *_CHARGE)),
     Target("ledger/streams/charge/effects.py", _CHARGE),
     Target("ledger/streams/charge/rules.py", _CHARGE),
-    Target("ledger/store/migrations/0001_ledger.sql", _APPEND, ("append_slice",)),
-    Target(
-        "ledger/store/migrations/0009_misfits.sql",
-        _APPEND,
-        ("judge", "append_fitting", "append_by_group", "append_events"),
-    ),
     Target(
         "gateway/call/charges/windows.py",
         ("tests/gateway/call/test_windows_of_limits.py", "tests/gateway/call/test_windows.py"),
     ),
     Target("ledger/budget.py", ("tests/ledger/test_budget.py", "tests/ledger/test_fsck.py")),
+    Target("ledger/store/migrations/0001_ledger.sql", _APPEND, ("append_slice",)),
+    Target("ledger/store/migrations/0009_misfits.sql", _APPEND, ("append_fitting",)),
+    Target(
+        "ledger/store/migrations/0010_clock_and_guards.sql",
+        (*_APPEND, "tests/ledger/store/test_guards_of_groups.py"),
+        ("judge", "append_by_group", "append_events"),
+    ),
 )
