@@ -76,3 +76,14 @@ def test_a_day_is_one_window_from_its_first_instant_to_its_last(
     assert of(limits, first) == of(limits, last)
     before = datetime.fromtimestamp(first.timestamp() - 1, UTC)
     assert of(limits, before) != of(limits, first)
+
+
+def test_a8_a_day_whose_midnight_happens_twice_begins_with_the_first() -> None:
+    """Its window has one name for ever: another release would open it a second time."""
+    zone = ZoneInfo("Atlantic/Azores")
+    first = datetime(2026, 10, 25, tzinfo=zone)
+    assert first.replace(fold=1).timestamp() - first.timestamp() == 3_600
+    expected = (Window(window_id(OWNER, "day", us(first)), 1),)
+    for hours in (0, 1, 12, 24):
+        moment = int(first.timestamp() + 3_600 * hours) * 1_000_000
+        assert windows(OWNER, SpendingLimits(day_nanos=1), moment, zone) == expected
