@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from ledger import budget
 from ledger.budget import BudgetFold, effects, rebuild_budget
 from ledger.ids import entity_id
 from ledger.pricing import Multiplier
@@ -70,3 +71,18 @@ def test_every_figure_that_is_stored_otherwise_is_found_and_made_anew(
         assert wrong[right].folded == Balance(100, 0, 1, 1)
         assert budgets(owner) == before
         assert rebuild_budget(ledger_database.owner_dsn) == []
+
+
+def test_a_long_log_is_folded_stretch_by_stretch_before_anybody_waits(
+    ledger_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "_NEAR_EVENTS", 10)
+    account = entity_id()
+    with connect(ledger_database.app_dsn) as connection:
+        for _ in range(25):
+            stored(connection, [credit(account, 2)])
+    with connect(ledger_database.owner_dsn) as owner:
+        owner.execute("update ledger.budget set posted_nanos = 7")
+        (wrong,) = rebuild_budget(ledger_database.owner_dsn)
+        assert wrong.folded == Balance(50, 0, 25, 25)
+        assert budgets(owner) == {account: (0, 50, 25, 25)}
