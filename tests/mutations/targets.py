@@ -49,7 +49,11 @@ TARGETS = (
     Target("ledger/store/migrations/0009_misfits.sql", _APPEND, ("append_fitting",)),
     Target(
         "ledger/store/migrations/0010_clock_and_guards.sql",
-        (*_APPEND, "tests/ledger/store/test_guards_of_groups.py"),
+        (
+            *_APPEND,
+            "tests/ledger/store/test_guards_of_groups.py",
+            "tests/ledger/store/test_believed_clock.py",
+        ),
         ("judge", "append_by_group", "append_events"),
     ),
 )
