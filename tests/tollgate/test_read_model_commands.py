@@ -24,6 +24,11 @@ __all__ = ["tool"]
 def grown(tool: Tool, database: FreshDatabase) -> list[Recorded]:
     """The log behind a furnished ledger."""
     tool.furnish()
+    return log_grown(database)
+
+
+def log_grown(database: FreshDatabase) -> list[Recorded]:
+    """The log, with calls and all else that happens."""
     with psycopg.connect(database.app_dsn, autocommit=True) as connection:
         adapt(connection)
         LawfulLog(connection, seed=1, accounts=3).grow(600, batch_groups=50)
@@ -125,7 +130,7 @@ def test_alarms_are_listed_and_the_doctor_counts_them(tool: Tool, database: Fres
         lost = LawfulLog(connection, seed=2, accounts=3)
         lost.grow(100, batch_groups=50)
         lost.close_all()
-    log = grown(tool, database)
+    log = log_grown(database)
     expected = [
         (str(one.stream_id), alarm.kind)
         for one in reversed(log)
