@@ -64,7 +64,8 @@ async def _open_whole(opened: Opened, call: ChatCall, body: bytes) -> None:
     try:
         read = partial(opened.translator.whole, body)
         whole = opened.whole = await _reading.run(len(body), read)
-        if whole.answer.error is None:
+        passes = not (call.stream or opened.translator.retells)
+        if whole.answer.error is None and not passes:
             await whole_told(opened, call, whole, Usage())
     except AnswerTooLarge as error:
         raise UpstreamFailed(ANSWER_TOO_LARGE) from error

@@ -1,6 +1,6 @@
 """One paid call, top to bottom: identify, read, admit, reserve, ask, deliver, settle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -179,8 +179,8 @@ class Relay:
                     return admission, charge
         raise InsufficientQuota("other calls are taking what is there at the same moment")
 
-    async def _hold(self, exchange: Exchange, admission: Admission) -> OpenCharge:
-        return await self._book.reserve(exchange.charge_id, admission.reserve, admission.prices)
+    def _hold(self, exchange: Exchange, admission: Admission) -> Awaitable[OpenCharge]:
+        return self._book.reserve(exchange.charge_id, admission.reserve, admission.prices)
 
     async def _relayed(
         self, exchange: Exchange, admission: Admission, charge: OpenCharge, deadline: Deadline

@@ -214,8 +214,8 @@ class OpenCharge:
                 break
         return await self._close(replace(command, covered_nanos=0))
 
-    async def _close(self, command: rules.Settle) -> None:
-        await self._append(rules.decide(self._state, command), within_s=None)
+    def _close(self, command: rules.Settle) -> Awaitable[None]:
+        return self._append(rules.decide(self._state, command), within_s=None)
 
     async def _refund_once(self, command: rules.Refund) -> None:
         if not self._state.is_closed:

@@ -57,8 +57,15 @@ def read_members(table: UsageTable, told: dict[str, Any]) -> Read:
     wholes: dict[Whole, int] = {"input": input_count, "output": output_count or 0}
     if not table.keeps_total_below and total and total < sum(wholes.values()):
         return None, TOTAL_BELOW_PARTS
+    return _divided(table, told, wholes, total or 0)
+
+
+def _divided(table: UsageTable, told: dict[str, Any], wholes: dict[Whole, int], total: int) -> Read:
+    """The wholes, with all that lies within and beside them told apart. Raises Malformed."""
     rows, parts, beside = _counters(table, told)
-    counts, odd = reconciled(table, rows, Counts(wholes, parts, beside), total or 0)
+    if not rows and (not total or total == sum(wholes.values())):
+        return Usage(**wholes), None
+    counts, odd = reconciled(table, rows, Counts(wholes, parts, beside), total)
     usage, above = _disjoint(rows, counts)
     return usage, above if above == IMPLAUSIBLE else odd or above
 
