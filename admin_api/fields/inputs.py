@@ -197,7 +197,8 @@ def base_url(field: str, value: str) -> str:
         raise InvalidInput(field, "must not contain '.' or '..' in its path")
     host = _host(field, parts)
     origin = f"{parts.scheme.lower()}://{host}{f':{port}' if port else ''}"
-    return f"{origin}{parts.path.rstrip('/')}{'?' if '?' in value else ''}{parts.query}"
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{origin}{parts.path.rstrip('/')}{query}"
 
 
 def _host(field: str, parts: SplitResult) -> str:

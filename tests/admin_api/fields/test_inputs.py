@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from admin_api.errors import InvalidInput
@@ -51,6 +51,9 @@ def test_whatever_is_no_moment_is_refused_by_name(text: str) -> None:
 
 
 @given(st.text(max_size=60))
+@example("?',")
+@example("?")
+@example("a?b=c")
 def test_whatever_is_typed_as_an_address_is_kept_in_one_form_or_refused(text: str) -> None:
     for written in (text, f"https://{text}", f"http://example.com/{text}"):
         try:
@@ -59,5 +62,6 @@ def test_whatever_is_typed_as_an_address_is_kept_in_one_form_or_refused(text: st
             continue
         assert inputs.base_url("base_url", kept) == kept
         assert kept.startswith(("https://", "http://"))
-        assert not set(kept) & set("?#\\ \n")
+        assert not set(kept) & set("#\\ \n")
+        assert not kept.endswith("?")
         assert "@" not in urlsplit(kept).netloc
