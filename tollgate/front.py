@@ -29,6 +29,7 @@ from gateway.formats.gemini.requests import request as gemini
 from gateway.formats.openai_responses.requests.compaction import COMPACT, OpenAICompaction
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.http.body import BodyLimits
+from gateway.http.client.client import ProviderClient
 from gateway.http.exchange import Exchange, Message, Scope
 from gateway.http.upstream import Upstream, UpstreamTimeouts
 from gateway.media.egress import Egress, EgressLimits
@@ -127,7 +128,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         book=ChargeBook(ChargeStore(core.writer, core.cache, core.pool, lease, owned)),
         lease=lease,
         tasks=owned,
-        upstream=Upstream(UpstreamTimeouts(idle_s=given.streaming_timeout_s)),
+        upstream=ProviderClient(UpstreamTimeouts(idle_s=given.streaming_timeout_s)),
         vault=ChannelVault(ChannelKeys(core.vault, core.pool), ChannelTexts(core.vault, core.pool)),
         tokenizer=Tokenizer(),
         providers=PROVIDERS,

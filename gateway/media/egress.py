@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from gateway.errors import MediaUnavailable
+from gateway.errors import MediaUnavailable, UpstreamFailed, UpstreamTimeout
+from gateway.http.client.client import ProviderClient
+from gateway.http.client.names import Found
+from gateway.http.upstream import UpstreamRequest, UpstreamTimeouts
 from gateway.media.public_addresses import Address, Network, is_in, is_reachable, literal
 
 URL_CHARACTERS_MAX = 4_096
@@ -24,8 +25,8 @@ PORTS = frozenset({80, 443, 8080, 8443})
 AT_ONCE_MAX = 8
 """Fetches of one process at a time: with the bytes of each, a bound of its memory."""
 
-_CONNECT_S = 5.0
-_CHUNK_BYTES = 64 * 1024
+_ALONE = {"connection": "close"}
+"""A server need not keep one for us: hardly anybody names it again."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The IP addresses of a name, for a port."""
@@ -82,15 +83,9 @@ class Egress:
     ) -> None:
         self._limits = limits
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=_Guarded(resolve, limits.allowed), use_dns_cache=False, force_close=True
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("User-Agent",),
+        self._client = ProviderClient(
+            UpstreamTimeouts(first_byte_s=limits.within_s, idle_s=limits.within_s),
+            names=_Guarded(resolve, limits.allowed),
         )
 
     def budget(self) -> Budget:
@@ -105,13 +100,13 @@ class Egress:
                 return await self._get(url, budget)
         except TimeoutError as late:
             raise MediaUnavailable("does not come in time") from late
-        except (aiohttp.ClientError, ValueError, OSError) as error:
+        except (UpstreamFailed, UpstreamTimeout) as error:
             # What exactly failed would tell a stranger about our network.
             raise MediaUnavailable("cannot be reached") from error
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._client.close()
 
     def _checked(self, address: str) -> URL:
         """The address as it will be asked: read this once. Raises MediaUnavailable."""
@@ -134,38 +129,34 @@ class Egress:
         return url.with_fragment(None)
 
     async def _get(self, url: URL, budget: Budget) -> Fetched:
-        asking = self._session.get(
-            url, allow_redirects=False, headers={"accept": "*/*", "accept-encoding": "identity"}
-        )
-        async with asking as response:
-            if 300 <= response.status < 400:
+        answer = await self._client.send(UpstreamRequest(str(url), _ALONE, method="GET"))
+        try:
+            headers = answer.headers
+            if 300 <= answer.status < 400:
                 raise MediaUnavailable("lies elsewhere now, and redirects are not followed")
-            if response.status != 200:
-                raise MediaUnavailable(f"is answered with status {response.status}")
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
+            if answer.status != 200:
+                raise MediaUnavailable(f"is answered with status {answer.status}")
+            if headers.get("content-encoding", "identity").lower() != "identity":
                 raise MediaUnavailable("comes packed, which nobody asked for")
             content = bytearray()
-            budget.require(response.content_length or 0)
-            async for piece in response.content.iter_chunked(_CHUNK_BYTES):
+            budget.require(int(headers.get("content-length", "0")))
+            async for piece in answer.pieces():
                 budget.take(len(piece))
                 content += piece
-            media_type = response.headers.get("content-type", "").partition(";")[0]
-            return Fetched(bytes(content), media_type.strip().lower())
+        finally:
+            answer.close()
+        media_type = headers.get("content-type", "").partition(";")[0]
+        return Fetched(bytes(content), media_type.strip().lower())
 
 
-class _Guarded(AbstractResolver):
-    """Gives the connector the addresses of a name, if all of them may be asked."""
+class _Guarded:
+    """Gives the client the addresses of a name, if all of them may be asked."""
 
     def __init__(self, resolve: Resolve, allowed: Sequence[Network]) -> None:
         self._resolve = resolve
         self._allowed = allowed
 
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - the resolver's choice
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int) -> Found:
         """Raises MediaUnavailable."""
         try:
             found = [ip_address(each) for each in await self._resolve(host, port)]
@@ -175,19 +166,15 @@ class _Guarded(AbstractResolver):
             raise MediaUnavailable("has a name that nobody knows")
         _require_reachable(found, port, self._allowed)
         return [
-            ResolveResult(
-                hostname=host,
-                host=str(each),
-                port=port,
-                family=socket.AF_INET6 if each.version == 6 else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            (
+                socket.AF_INET6 if each.version == 6 else socket.AF_INET,
+                socket.SOCK_STREAM,
+                socket.IPPROTO_TCP,
+                "",
+                (str(each), port, 0, 0) if each.version == 6 else (str(each), port),
             )
             for each in found
         ]
-
-    async def close(self) -> None:
-        """There is nothing to close."""
 
 
 def _require_reachable(addresses: Sequence[Address], port: int, allowed: Sequence[Network]) -> None:

@@ -19,7 +19,7 @@ from tollgate.commands.contract import Action, Group, imported
 from tollgate.commands.registry import COMMANDS
 
 HEAVY = {
-    *("aiohttp", "asyncio", "botocore", "cryptography", "eventsourcing", "fastapi", "google"),
+    *("asyncio", "botocore", "cryptography", "eventsourcing", "fastapi", "google"),
     *("psycopg", "psycopg_pool", "pyarrow", "pydantic", "redis", "reportlab", "starlette"),
     *("structlog", "tiktoken", "uvicorn", "uvloop"),
 }
