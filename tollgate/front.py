@@ -24,14 +24,15 @@ from gateway.call.relay import Relay, RelayLimits
 from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.system_prompts import ChannelTexts
+from gateway.channels.ways import ChannelWays
 from gateway.formats.anthropic_messages.requests import request as anthropic_messages
 from gateway.formats.gemini.requests import request as gemini
 from gateway.formats.openai_responses.requests.compaction import COMPACT, OpenAICompaction
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.http.body import BodyLimits
-from gateway.http.client.client import ProviderClient
+from gateway.http.client.clients import ProviderClients
 from gateway.http.exchange import Exchange, Message, Scope
-from gateway.http.upstream import Upstream, UpstreamTimeouts
+from gateway.http.upstream import UpstreamTimeouts
 from gateway.media.egress import Egress, EgressLimits
 from gateway.owned_tasks import OwnedTasks
 from gateway.providers.registry import PROVIDERS
@@ -67,7 +68,7 @@ class Front:
     lease: NodeLease
     deadlines: Deadlines
     refusals: Refusals
-    upstream: Upstream
+    upstreams: ProviderClients
     egress: Egress
     tokenizer: Tokenizer
     owned: OwnedTasks
@@ -91,7 +92,7 @@ class Front:
         await self.refusals.flush()
         with contextlib.suppress(psycopg.Error, PoolTimeout, OSError):
             await self.lease.release()
-        await self.upstream.close()
+        await self.upstreams.close()
         await self.egress.close()
         self.tokenizer.close()
 
@@ -123,13 +124,16 @@ def build_front(given: Assignment, core: Core) -> Front:
         f"{socket.gethostname()}/{given.name}",
         when_lapsed=lambda: deadlines.end_all("lease_lapsed"),
     )
+    upstreams = ProviderClients(UpstreamTimeouts(idle_s=given.streaming_timeout_s))
+    texts = ChannelTexts(core.vault, core.pool)
     parts = Parts(
         configuration=core.configuration,
         book=ChargeBook(ChargeStore(core.writer, core.cache, core.pool, lease, owned)),
         lease=lease,
         tasks=owned,
-        upstream=ProviderClient(UpstreamTimeouts(idle_s=given.streaming_timeout_s)),
-        vault=ChannelVault(ChannelKeys(core.vault, core.pool), ChannelTexts(core.vault, core.pool)),
+        vault=ChannelVault(
+            ChannelKeys(core.vault, core.pool), texts, ChannelWays(upstreams, texts)
+        ),
         tokenizer=Tokenizer(),
         providers=PROVIDERS,
         formats=PROVIDER_FORMATS,
@@ -165,7 +169,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         lease=lease,
         deadlines=deadlines,
         refusals=refusals,
-        upstream=parts.upstream,
+        upstreams=upstreams,
         egress=parts.egress,
         tokenizer=parts.tokenizer,
         owned=owned,

@@ -4,19 +4,20 @@ A provider's key belongs to the address it was entered for: a change of the addr
 of a setting that has a say in where keys go takes the keys away unless new ones come with it, so
 that nobody who may edit a channel can have a key sent to a place of their choice.
 
-A channel's own system prompt lies in the vault as its keys do, each text under an id of its own.
+A channel's own system prompt lies in the vault as its keys do, and so does the address of a proxy
+that asks who passes; each text under an id of its own.
 """
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import psycopg
 
-from admin_api.channels import names
+from admin_api.channels import names, ways
 from admin_api.channels.types import ChannelType
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
@@ -41,8 +42,9 @@ _FORGET = "delete from vault.cell where kind = any(%s) and row_id = any(%s)"
 class ChannelInput:
     """A channel as people write it. None: the default, or in a change: as it is.
 
-    `models` maps the client's name of a model to the provider's; `keys` are in clear. An empty
-    `system_prompt` takes away what was there.
+    `models` maps the client's name of a model to the provider's; `keys` are in clear, and so is
+    who may pass the `proxy`. An empty `system_prompt`, `proxy` or `trusted_certificates` takes away
+    what was there, a time-out of 0 is as usual.
     """
 
     name: str | None = None
@@ -59,6 +61,11 @@ class ChannelInput:
     system_prompt: str | None = field(default=None, repr=False)
     system_prompt_leads: bool | None = None
     keeps_suffix: Sequence[str] | None = None
+    proxy: str | None = field(default=None, repr=False)
+    trusted_certificates: str | None = None
+    connect_timeout_ms: int | None = None
+    first_byte_timeout_ms: int | None = None
+    idle_timeout_ms: int | None = None
     is_paused: bool | None = None
 
 
@@ -81,6 +88,7 @@ class _Told:
 
     fields: Mapping[str, Any]
     shaping: Mapping[str, Any]
+    way: Mapping[str, Any]
     keys: Mapping[UUID, str] | None
     texts: Mapping[UUID, str]
 
@@ -183,8 +191,8 @@ def _text(texts: Mapping[UUID, str], text_id: UUID | None) -> str | None:
 
 def _secrets(route: Route) -> set[UUID]:
     """The ids of everything of a route that lies in the vault."""
-    prompt = route.shaping.system_prompt_id
-    return {*route.key_ids, *(() if prompt is None else (prompt,))}
+    texts = (route.shaping.system_prompt_id, route.way.proxy_id)
+    return {*route.key_ids, *(each for each in texts if each is not None)}
 
 
 def _kind(desk: Desk, name: str) -> ChannelType:
@@ -198,7 +206,8 @@ def _kind(desk: Desk, name: str) -> ChannelType:
 def _merged(desk: Desk, route: Route, told: _Told) -> Route:
     """The route with what was told. Raises InvalidInput where its type does not allow it."""
     shaping = msgspec.structs.replace(route.shaping, **told.shaping)
-    changed = msgspec.structs.replace(route, **told.fields, shaping=shaping)
+    way = msgspec.structs.replace(route.way, **told.way)
+    changed = msgspec.structs.replace(route, **told.fields, shaping=shaping, way=way)
     if changed.type != route.type and "settings" not in told.fields:
         changed = msgspec.structs.replace(changed, settings={})
     kind = _kind(desk, changed.type)
@@ -209,7 +218,12 @@ def _merged(desk: Desk, route: Route, told: _Told) -> Route:
     if told.keys is not None:
         return msgspec.structs.replace(changed, key_ids=tuple(told.keys))
     leads_elsewhere = (changed.base_url, changed.type) != (route.base_url, route.type)
-    if leads_elsewhere or kind.leads_keys_elsewhere(route.settings, changed.settings):
+    address = changed.base_url or kind.base_url
+    if (
+        leads_elsewhere
+        or kind.leads_keys_elsewhere(route.settings, changed.settings)
+        or ways.leads_keys_elsewhere(route, changed, address)
+    ):
         return msgspec.structs.replace(changed, key_ids=())
     return changed
 
@@ -225,13 +239,13 @@ def _told(kind: ChannelType, given: ChannelInput) -> _Told:
     shaping = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     if given.keeps_suffix is not None:
         shaping["keeps_suffix"] = _names("keeps_suffix", given.keeps_suffix)
-    texts = {}
+    way, texts = ways.told_way(asdict(given))
     if given.system_prompt == "":
         shaping["system_prompt_id"] = None
     elif given.system_prompt is not None:
         text_id = shaping["system_prompt_id"] = ids.entity_id()
         texts[text_id] = inputs.passage("system_prompt", given.system_prompt)
-    return _Told(_fields(given), shaping, keys, texts)
+    return _Told(_fields(given), shaping, way, keys, texts)
 
 
 def _names(field_name: str, given: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from admin_api.channels.operations import (
     ChannelView,
 )
 from admin_api.channels.types import ChannelType
+from admin_api.channels.ways import ROOTS_MAX, TIMEOUT_MS_MAX
 from admin_api.errors import InvalidInput
 from admin_api.fields.bodies import GroupName, Input, ModelName, Name, Output
 from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
@@ -64,6 +65,23 @@ SystemPromptLeads = Annotated[
     bool, Field(description="It goes before the client's system prompt instead.")
 ]
 
+Proxy = Annotated[
+    SecretStr,
+    Field(
+        max_length=URL_MAX,
+        description="http, https or socks5, with user and password if it asks for them. "
+        "Nothing is sent by another way. Empty: none.",
+    ),
+]
+TrustedCertificates = Annotated[
+    str,
+    Field(
+        max_length=ROOTS_MAX,
+        description="In PEM, instead of the system's: whom to believe. Empty: the system's.",
+    ),
+]
+TimeoutMs = Annotated[int, Field(ge=0, le=TIMEOUT_MS_MAX, description="0: as usual.")]
+
 
 class NewChannel(Input):
     """A channel to add."""
@@ -82,13 +100,19 @@ class NewChannel(Input):
     system_prompt: SystemPrompt | None = None
     system_prompt_leads: SystemPromptLeads | None = None
     keeps_suffix: KeepsSuffix | None = None
+    proxy: Proxy | None = None
+    trusted_certificates: TrustedCertificates | None = None
+    connect_timeout_ms: TimeoutMs | None = None
+    first_byte_timeout_ms: TimeoutMs | None = None
+    idle_timeout_ms: TimeoutMs | None = None
 
 
 class ChannelChange(Input):
     """Changes to a channel: what is absent or null stays.
 
     Another type or base_url takes the keys away unless new ones are given with it; so does a
-    setting that has a say in where keys go. Another type takes the settings away likewise.
+    setting that has a say in where keys go, other trusted_certificates, and on an address without
+    TLS another proxy. Another type takes the settings away likewise.
     """
 
     name: Name | None = None
@@ -105,6 +129,11 @@ class ChannelChange(Input):
     system_prompt: SystemPrompt | None = None
     system_prompt_leads: SystemPromptLeads | None = None
     keeps_suffix: KeepsSuffix | None = None
+    proxy: Proxy | None = None
+    trusted_certificates: TrustedCertificates | None = None
+    connect_timeout_ms: TimeoutMs | None = None
+    first_byte_timeout_ms: TimeoutMs | None = None
+    idle_timeout_ms: TimeoutMs | None = None
     is_paused: bool | None = None
 
 
@@ -141,6 +170,12 @@ class ChannelOutput(Output):
     system_prompt: str | None = Field(description="For those who may change the channel.")
     system_prompt_leads: bool
     keeps_suffix: list[str]
+    proxy: str = Field(description="Without who may pass.")
+    has_proxy_credentials: bool
+    trusted_certificates: str
+    connect_timeout_ms: int
+    first_byte_timeout_ms: int
+    idle_timeout_ms: int
     is_paused: bool
 
     @classmethod
@@ -171,6 +206,12 @@ class ChannelOutput(Output):
             system_prompt=view.system_prompt if operator.may("channels:write") else None,
             system_prompt_leads=shaping.system_prompt_leads,
             keeps_suffix=list(shaping.keeps_suffix),
+            proxy=route.way.proxy,
+            has_proxy_credentials=route.way.proxy_id is not None,
+            trusted_certificates=route.way.roots,
+            connect_timeout_ms=route.way.connect_ms,
+            first_byte_timeout_ms=route.way.first_byte_ms,
+            idle_timeout_ms=route.way.idle_ms,
             is_paused=view.state.is_paused,
         )
 
@@ -252,6 +293,11 @@ def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
         system_prompt=given.system_prompt,
         system_prompt_leads=given.system_prompt_leads,
         keeps_suffix=given.keeps_suffix,
+        proxy=None if given.proxy is None else given.proxy.get_secret_value(),
+        trusted_certificates=given.trusted_certificates,
+        connect_timeout_ms=given.connect_timeout_ms,
+        first_byte_timeout_ms=given.first_byte_timeout_ms,
+        idle_timeout_ms=given.idle_timeout_ms,
         is_paused=given.is_paused if isinstance(given, ChannelChange) else None,
     )
 

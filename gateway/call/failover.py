@@ -20,6 +20,7 @@ from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
+from gateway.channels.ways import ChannelWays
 from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
 from gateway.errors import (
     GatewayError,
@@ -35,7 +36,7 @@ from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
 from gateway.formats.values import ChatCall, CountTokens
 from gateway.http.lenient_json import UnreadableAnswer
-from gateway.http.upstream import Upstream, UpstreamAnswer
+from gateway.http.upstream import UpstreamAnswer
 from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
 from gateway.media.fetch import MediaFetch
@@ -54,10 +55,11 @@ _UNSHAPED = Shaping()
 
 
 class ChannelVault(NamedTuple):
-    """What channels keep sealed: their providers' keys, and their own system prompts."""
+    """What channels keep sealed: their providers' keys, their own system prompts, their proxies."""
 
     keys: ChannelKeys
     texts: ChannelTexts
+    ways: ChannelWays
 
 
 class _ChosenFormat(NamedTuple):
@@ -88,7 +90,6 @@ class Failover:
         own_format: str,
         translators: Translators,
         providers: Mapping[str, Provider],
-        upstream: Upstream,
         vault: ChannelVault,
         key_refused: KeyRefused,
         egress: Egress,
@@ -97,7 +98,6 @@ class Failover:
         self._own_format = own_format
         self._translators = translators
         self._providers = providers
-        self._upstream = upstream
         self._vault = vault
         self._key_refused = key_refused
         self._egress = egress
@@ -210,6 +210,7 @@ class Failover:
         provider = self._providers[candidate.type]
         spoken_here, translator, asking, outgoing = written
         key_id, key = await self._vault.keys.pick(candidate)
+        upstream = await self._vault.ways.upstream(candidate)
         answer = await provider.open(
             ProviderAttempt(
                 channel_id=candidate.channel_id,
@@ -223,12 +224,13 @@ class Failover:
                 settings=candidate.settings,
                 variant=_known_variant(call, provider),
             ),
-            self._upstream,
+            upstream,
         )
         opened = Opened(
             candidate, translator, answer, (), started_s, elapsed_ms(started_s), asking, spoken_here
         )
         opened.key_id, opened.losses = key_id, outgoing.losses
+        opened.patience_s = upstream.idle_s
         return opened
 
     async def _begin(self, opened: Opened, call: ChatCall, count_tokens: CountTokens) -> None:
@@ -239,7 +241,7 @@ class Failover:
         try:
             if answer.status != 200:
                 await self._raise_failure(opened)
-            await open_answer(opened, call, count_tokens, self._upstream.idle_s)
+            await open_answer(opened, call, count_tokens, opened.patience_s)
         except Exception as fault:
             answer.close()
             raise _told_of(fault, opened) from fault

@@ -51,6 +51,8 @@ class Opened:
     format: str
     """What it was asked for besides the call, and in which format."""
     key_id: UUID | None = None
+    patience_s: float = 0.0
+    """How long its stream may be silent."""
     losses: tuple[str, ...] = ()
     whole: Whole | None = None
     reader: StreamReader | None = None

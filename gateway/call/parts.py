@@ -11,7 +11,6 @@ from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.refusals import Refusals
 from gateway.channels.key_refusals import KeyRefused
 from gateway.formats.contract import ProviderFormat
-from gateway.http.upstream import Upstream
 from gateway.media.egress import Egress
 from gateway.owned_tasks import OwnedTasks
 from gateway.providers.contract import Provider
@@ -27,7 +26,6 @@ class Parts:
     book: ChargeBook
     lease: NodeLease
     tasks: OwnedTasks
-    upstream: Upstream
     vault: ChannelVault
     tokenizer: Tokenizer
     providers: Mapping[str, Provider]

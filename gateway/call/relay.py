@@ -79,7 +79,6 @@ class Relay:
             client_format.name,
             translators,
             parts.providers,
-            parts.upstream,
             parts.vault,
             parts.key_refused,
             parts.egress,

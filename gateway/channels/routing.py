@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from ledger.streams.channel import Channel, Shaping
+from ledger.streams.channel import Channel, Shaping, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Candidate:
     key_ids: tuple[UUID, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     shaping: Shaping = Shaping()
+    way: Way = Way()
 
 
 def candidates(
@@ -145,4 +146,5 @@ def _candidate(
         key_ids=key_ids,
         settings=route.settings,
         shaping=route.shaping,
+        way=route.way,
     )

@@ -20,7 +20,7 @@ _WITHIN_S = 1.0
 
 
 class ChannelTexts:
-    """Reads the system prompts of channels."""
+    """Reads what lies in the vault for channels, but for their keys."""
 
     def __init__(self, sealed: Vault, pool: AsyncConnectionPool[Any]) -> None:
         self._vault = sealed
@@ -30,12 +30,13 @@ class ChannelTexts:
     async def read(self, candidate: Candidate) -> str | None:
         """A channel's own system prompt; None where it has none.
 
-        The id of a text never changes its text, so what is known stays true. Raises
-        UpstreamFailed: without it the call would mean something else.
+        Raises UpstreamFailed: without it the call would mean something else.
         """
         text_id = candidate.shaping.system_prompt_id
-        if text_id is None:
-            return None
+        return None if text_id is None else await self.text(text_id)
+
+    async def text(self, text_id: UUID) -> str:
+        """A text by its id, which never changes. Raises UpstreamFailed."""
         if text_id not in self._known:
             try:
                 async with asyncio.timeout(_WITHIN_S), self._pool.connection() as connection:
@@ -44,8 +45,8 @@ class ChannelTexts:
                     )
             except (psycopg.Error, PoolTimeout, OSError, VaultRefused) as error:
                 log.warning("channel.text_not_read", text_id=str(text_id), error=str(error))
-                raise UpstreamFailed("a channel's system prompt cannot be read") from error
+                raise UpstreamFailed("what a channel keeps sealed cannot be read") from error
             if found is None:
-                raise UpstreamFailed("a channel has lost its system prompt")
+                raise UpstreamFailed("a channel has lost what it kept sealed")
             self._known[text_id] = found
         return self._known[text_id]

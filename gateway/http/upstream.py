@@ -4,7 +4,8 @@ named.
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -118,6 +119,22 @@ KEY_REFUSED = WholeAnswer(401, {}, b"")
 """What a provider is taken to say when it gives no token for a key."""
 
 
+class Way(NamedTuple):
+    """How a provider is reached. `proxy`: the address of one on the way, with what it asks for;
+    empty for none. `roots`: whom to believe, certificates in PEM; empty for the system's. Seconds:
+    None for the usual time-outs.
+    """
+
+    proxy: str = ""
+    roots: str = ""
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    idle_s: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Way({'through a proxy' if self.proxy else 'straight'})"
+
+
 class Upstream(Protocol):
     """Sends requests to providers. `idle_s`: the longest wait between two pieces of an answer."""
 
@@ -129,6 +146,14 @@ class Upstream(Protocol):
         Raises UpstreamTimeout when they do not come in time, Overloaded where this process has no
         file left for a connection, UpstreamFailed for everything else that keeps them from coming.
         """
+        ...
+
+
+class Upstreams(Protocol):
+    """Gives each channel the Upstream that is its own."""
+
+    def of(self, channel_id: UUID, way: Way) -> Upstream:
+        """By this way. Raises ValueError for one that does not exist."""
         ...
 
     async def close(self) -> None:

@@ -136,7 +136,7 @@ class StoredResponseRoutes:
         visit = Visit(
             exchange.method, place.base_url or provider.base_url, key, path, _on(exchange)
         )
-        answer = await provider.visit(visit, self._parts.upstream)
+        answer = await provider.visit(visit, await self._parts.vault.ways.upstream(place))
         try:
             if not 200 <= answer.status < 300:
                 if answer.status == 401 and key_id is not None:

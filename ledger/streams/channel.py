@@ -29,6 +29,20 @@ class Shaping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keeps_suffix: tuple[str, ...] = ()
 
 
+class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a channel's provider is reached. `proxy`: the address of one on the way, without who may
+    pass; where it asks for that, the whole address lies in the vault as `proxy_id`. `roots`: whom
+    to believe instead of the system's, certificates in PEM. Time-outs in milliseconds, 0: as usual.
+    """
+
+    proxy: str = ""
+    proxy_id: UUID | None = None
+    roots: str = ""
+    connect_ms: int = 0
+    first_byte_ms: int = 0
+    idle_ms: int = 0
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a channel leads, and for whom. `models` maps the client's name to the provider's.
     `settings` are what its kind of provider needs to know besides: a region, a version, ...
@@ -43,6 +57,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key_ids: tuple[UUID, ...] = ()
     settings: dict[str, str] = {}
     shaping: Shaping = Shaping()
+    way: Way = Way()
 
 
 class ChannelAdded(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,7 +1,9 @@
 """Secrets that went through the whole program are found nowhere outside their sealed cells."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,9 +20,11 @@ from tests.fake_provider import (
     opened,
     whole,
 )
+from tests.proxies import PassingProxy, passing
 from tests.running import Served
 
 PROVIDER_KEY = "sk-canary-b7c1d2e94f6a48c1a53f0d77e2b96c11"
+PROXY_PASSWORD = "canary-49e0c5b1d27f4a8391e6"
 MODEL = "canary/model"
 TOLD = f"Incorrect API key provided: {PROVIDER_KEY}."
 
@@ -58,7 +62,14 @@ class Told:
 
 
 @pytest.fixture
-def channel(program: Served, provider: FakeProvider) -> Iterator[str]:
+def proxy(tmp_path: Path) -> Iterator[PassingProxy]:
+    with passing("http", tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def channel(program: Served, provider: FakeProvider, proxy: PassingProxy) -> Iterator[str]:
+    port = proxy.listener.getsockname()[1]
     provider.scripts.update(SCRIPTS)
     program.books.price(MODEL, input=1, output=2)
     answer = program.desk.call(
@@ -70,6 +81,7 @@ def channel(program: Served, provider: FakeProvider) -> Iterator[str]:
             "base_url": provider.base_url(),
             "keys": [PROVIDER_KEY],
             "models": [MODEL],
+            "proxy": f"http://canary:{PROXY_PASSWORD}@127.0.0.1:{port}",
         },
     )
     assert answer.status == 201, answer
@@ -78,12 +90,16 @@ def channel(program: Served, provider: FakeProvider) -> Iterator[str]:
     program.desk.call("DELETE", f"/channels/{answer.json()['id']}")
 
 
-def test_no_secret_is_found_anywhere(program: Served, provider: FakeProvider, channel: str) -> None:
+def test_no_secret_is_found_anywhere(
+    program: Served, provider: FakeProvider, channel: str, proxy: PassingProxy
+) -> None:
     told = Told()
     key, token = new_secrets(program)
     use_everything(program, told, channel, key, token)
     assert any(PROVIDER_KEY in one.headers["authorization"] for one in provider.received)
-    secrets = [PROVIDER_KEY, key, token, program.root_token]
+    passes = b64encode(f"canary:{PROXY_PASSWORD}".encode()).decode()
+    assert all(passes.encode() in head for head in proxy.heads)
+    secrets = [PROVIDER_KEY, PROXY_PASSWORD, passes, key, token, program.root_token]
     for secret in [text.encode() for text in secrets]:
         for answer in told.answers:
             assert secret not in answer.body, answer

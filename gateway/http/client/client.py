@@ -9,45 +9,44 @@ import asyncio
 import contextlib
 import errno
 import os
-from functools import partial
 
-import aiohappyeyeballs
 import structlog
 
 from gateway.errors import Overloaded, UpstreamFailed, UpstreamTimeout
 from gateway.http.client.addresses import Origin, read_address, request_head
 from gateway.http.client.answer import Answer
 from gateway.http.client.connection import Connection
+from gateway.http.client.dialing import Dialing
 from gateway.http.client.names import Names, Resolver
-from gateway.http.client.tls import client_context
+from gateway.http.client.proxy import Proxy
+from gateway.http.client.tls import ResumingContext, client_context
 from gateway.http.upstream import USUAL, UpstreamRequest, UpstreamTimeouts
 
 log = structlog.get_logger()
 
 _LOOKED_AT_S = 0.25
-_NEXT_ADDRESS_AFTER_S = 0.25
-"""When a second address of a host is tried beside the first (RFC 8305, 5)."""
 
 
 class ProviderClient:
-    """An Upstream over one pool of connections per process.
-
-    `roots`: whom to believe, certificates in PEM; the system's where it is None.
-    """
+    """An Upstream over connections of its own, by one way. `tls`: whom to believe."""
 
     def __init__(
         self,
         timeouts: UpstreamTimeouts = USUAL,
-        roots: str | None = None,
+        tls: ResumingContext | None = None,
         names: Resolver | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self.idle_s = timeouts.idle_s
         self._timeouts = timeouts
-        self._tls = client_context(roots)
+        self._tls = client_context() if tls is None else tls
         self._names = Names() if names is None else names
+        self._proxy = proxy
+        self._dialing = Dialing(self, self._names, self._tls, timeouts, proxy)
         self._free: dict[Origin, list[Connection]] = {}
         self._origins: dict[Connection, Origin] = {}
         self._look: asyncio.TimerHandle | None = None
+        self._is_retired = False
 
     async def send(self, request: UpstreamRequest) -> Answer:
         """The provider's answer as soon as its headers are here.
@@ -56,8 +55,11 @@ class ProviderClient:
         file left for a connection, UpstreamFailed for everything else that keeps them from coming.
         """
         try:
-            address = read_address(request.url)
-            head = request_head(request.method, address, request.headers, len(request.body))
+            address, headers = read_address(request.url), request.headers
+            if self._proxy is not None and self._proxy.reads(address.origin):
+                address = address._replace(target=request.url.partition("#")[0])
+                headers = {**headers, **self._proxy.headers}
+            head = request_head(request.method, address, headers, len(request.body))
         except ValueError as error:
             raise UpstreamFailed("the provider cannot be reached") from error
         connection = self._taken(address.origin) or await self._dial(address.origin)
@@ -77,8 +79,18 @@ class ProviderClient:
             self._look.cancel()
         await asyncio.sleep(0)  # their ends are told in the loop's next turn
 
+    def retire(self) -> None:
+        """Nobody asks any more: close what is free now, and the rest after its answers."""
+        self._is_retired = True
+        for free in self._free.values():
+            for connection in free:
+                connection.abort()
+
     def keep(self, connection: Connection) -> None:
         """A connection is free for another call."""
+        if self._is_retired:
+            connection.abort()
+            return
         origin = self._origins[connection]
         self._free.setdefault(origin, []).append(connection)
         if connection.tls is not None:
@@ -105,7 +117,7 @@ class ProviderClient:
         """A new connection. Raises Overloaded, UpstreamFailed, UpstreamTimeout."""
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
-                connection = await self._connected(origin)
+                connection = await self._dialing.connected(origin)
         except TimeoutError as error:
             raise UpstreamTimeout("the provider did not answer in time") from error
         except (OSError, UnicodeError) as error:
@@ -116,24 +128,6 @@ class ProviderClient:
         self._origins[connection] = origin
         if self._look is None:
             self._look = asyncio.get_running_loop().call_later(_LOOKED_AT_S, self._look_at_all)
-        return connection
-
-    async def _connected(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
-        found = await self._names.resolve(origin.host, origin.port)
-        socket = await aiohappyeyeballs.start_connection(
-            found, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER_S, interleave=1
-        )
-        try:
-            _, connection = await loop.create_connection(
-                partial(Connection, self, self._timeouts),
-                sock=socket,
-                ssl=self._tls if origin.is_tls else None,
-                server_hostname=origin.host if origin.is_tls else None,
-            )
-        except BaseException:
-            socket.close()
-            raise
         return connection
 
     def _look_at_all(self) -> None:

@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._is_held = False
         self._is_over = False
         self._is_open = False
+        self.transport: asyncio.Transport
         self.free_until_s = 0.0
         """When it is closed if nobody asks over it before."""
 
@@ -69,9 +70,9 @@ class Connection(asyncio.Protocol):
         answer = self._answer = Answer(self, self._timeouts, self._loop.time())
         self._framing_bytes = 0
         if len(body) <= _SENT_BYTES:
-            self._transport.write(head + body)
+            self.transport.write(head + body)
         else:
-            self._transport.write(head)
+            self.transport.write(head)
             self._unsent = memoryview(body)
             self._send_on()
         return answer
@@ -79,7 +80,7 @@ class Connection(asyncio.Protocol):
     def is_silent(self) -> bool:
         """Whether nothing came after the last answer: neither read, nor still in the socket."""
         # Of TLS these are records, not yet words: what they say is not waited for.
-        return self._is_open and not self._transport.is_closing() and not self._waiting.poll(0)
+        return self._is_open and not self.transport.is_closing() and not self._waiting.poll(0)
 
     def check(self, now_s: float) -> None:
         """Give up an answer that is late."""
@@ -92,25 +93,25 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """The provider sees it end at once."""
-        self._transport.abort()
+        self.transport.abort()
 
     def resume(self) -> None:
         """The reader has taken what was held for it."""
         if self._is_held:
             self._is_held = False
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     @property
     def tls(self) -> SSLObject | None:
         """What was agreed on, if it is TLS."""
-        agreed: SSLObject | None = self._transport.get_extra_info("ssl_object")
+        agreed: SSLObject | None = self.transport.get_extra_info("ssl_object")
         return agreed
 
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It stands."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are of its own kind
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are of its own kind
         self._is_open = True
         self._waiting = select.poll()
         self._waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -145,7 +146,7 @@ class Connection(asyncio.Protocol):
             self._finish(answer)
         elif answer.buffered_bytes > BUFFERED_BYTES_MAX and not self._is_held:
             self._is_held = True
-            self._transport.pause_reading()
+            self.transport.pause_reading()
         elif self._framing_bytes > FRAMING_BYTES_MAX:
             self._unreadable(answer)
 
@@ -197,14 +198,14 @@ class Connection(asyncio.Protocol):
     def _send_on(self) -> None:
         while self._unsent and not self._is_full:
             piece, self._unsent = self._unsent[:_SENT_BYTES], self._unsent[_SENT_BYTES:]
-            self._transport.write(piece)
+            self.transport.write(piece)
 
     def _finish(self, answer: Answer) -> None:
         """The answer is whole: whoever reads it does not need the connection for that."""
         self._answer, self._is_over = None, False
         self.resume()
         answer.end()
-        if not self._is_kept or self._unsent or self._transport.get_write_buffer_size():
+        if not self._is_kept or self._unsent or self.transport.get_write_buffer_size():
             # It answered without having read all, and would take the rest for the next request.
             self.abort()
             return

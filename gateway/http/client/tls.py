@@ -36,7 +36,7 @@ class ResumingContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
-def client_context(roots: str | None = None) -> ResumingContext:
+def client_context(roots: str = "") -> ResumingContext:
     """Verifies against these certificates in PEM, or the system's where there are none.
 
     Raises ssl.SSLError for what are no certificates.
@@ -44,8 +44,8 @@ def client_context(roots: str | None = None) -> ResumingContext:
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
     context._sessions = {}
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if roots is None:
-        context.load_default_certs()
-    else:
+    if roots:
         context.load_verify_locations(cadata=roots)
+    else:
+        context.load_default_certs()
     return context

@@ -30,6 +30,12 @@ UNSHAPED: dict[str, Any] = {
     "system_prompt": None,
     "system_prompt_leads": False,
     "keeps_suffix": [],
+    "proxy": "",
+    "has_proxy_credentials": False,
+    "trusted_certificates": "",
+    "connect_timeout_ms": 0,
+    "first_byte_timeout_ms": 0,
+    "idle_timeout_ms": 0,
 }
 
 

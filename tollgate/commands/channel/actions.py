@@ -29,6 +29,11 @@ def add(arguments: argparse.Namespace) -> int:
         system_prompt=_text(arguments.system_prompt_file),
         system_prompt_leads=arguments.system_prompt_leads,
         keeps_suffix=arguments.keeps_suffix,
+        proxy=_line(arguments.proxy_file),
+        trusted_certificates=_text(arguments.trusted_certificates_file),
+        connect_timeout_ms=arguments.connect_timeout_ms,
+        first_byte_timeout_ms=arguments.first_byte_timeout_ms,
+        idle_timeout_ms=arguments.idle_timeout_ms,
     )
     view = perform(arguments, lambda desk: _added(desk, given), may_create=True)
     print(view.channel_id)
@@ -80,6 +85,12 @@ def _text(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageRefused(f"{path} cannot be read as text: {error}") from error
+
+
+def _line(path: Path | None) -> str | None:
+    """What a file of one line says: never an argument, for it may hold a password."""
+    text = _text(path)
+    return None if text is None else text.strip()
 
 
 def list_types(_arguments: argparse.Namespace) -> int:

@@ -57,6 +57,21 @@ _NEW_CHANNEL = (
         metavar="UPSTREAM",
         help="its model's name ends like -thinking and is the whole name; repeat for more",
     ),
+    argument(
+        "--proxy-file",
+        type=Path,
+        metavar="FILE",
+        help="holds the address of its proxy (http, https, socks5), with user and password",
+    ),
+    argument(
+        "--trusted-certificates-file",
+        type=Path,
+        metavar="FILE",
+        help="whom to believe instead of the system's, in PEM",
+    ),
+    argument("--connect-timeout-ms", type=int, help="until its provider can be spoken to"),
+    argument("--first-byte-timeout-ms", type=int, help="until it begins to answer"),
+    argument("--idle-timeout-ms", type=int, help="between two pieces of an answer"),
     DATA_DIR,
 )
 ACTIONS = (

@@ -1,14 +1,20 @@
 """Certificates, and a loop of each kind: workers run on uvloop, where there is one."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import uvloop
 
-from tests.gateway.http.client.servers import make_certificate
+from gateway.http.client.client import ProviderClient
+from gateway.http.client.proxy import Proxy
+from gateway.http.client.tls import client_context
+from gateway.http.upstream import UpstreamTimeouts
+from tests.proxies import passing
+from tests.scripted_servers import certificates, make_certificate
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -17,6 +23,33 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of 127.0.0.1, with its key, signed by itself."""
     return make_certificate(tmp_path_factory.mktemp("tls") / "both.pem")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a server is reached: the certificate it shows, if any, and the proxy on the way."""
+
+    certificate: Path | None = None
+    proxy: Proxy | None = None
+
+    def client(self, timeouts: UpstreamTimeouts) -> ProviderClient:
+        roots = "" if self.certificate is None else certificates(self.certificate)
+        return ProviderClient(timeouts, client_context(roots), proxy=self.proxy)
+
+    def url(self, port: int) -> str:
+        return f"{'http' if self.certificate is None else 'https'}://127.0.0.1:{port}/v1?a=b"
+
+
+@pytest.fixture(params=["plain", "tls", "tunnelled", "socks"])
+def reach(request: pytest.FixtureRequest, certificate: Path) -> Iterator[Reach]:
+    if request.param == "plain":
+        yield Reach()
+    elif request.param == "tls":
+        yield Reach(certificate)
+    else:
+        kind: Literal["https", "socks5"] = "https" if request.param == "tunnelled" else "socks5"
+        with passing(kind, certificate) as proxy:
+            yield Reach(certificate if kind == "https" else None, proxy.address())
 
 
 @pytest.fixture(params=["plain", "tls"])

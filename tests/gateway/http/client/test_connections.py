@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from gateway.http.client.client import ProviderClient
+from gateway.http.client.tls import client_context
 from gateway.http.upstream import UpstreamRequest
 from gateway.media.egress import Egress, EgressLimits
 from tests.gateway.http.client.conftest import Run
-from tests.gateway.http.client.servers import (
+from tests.scripted_servers import (
     Part,
     ScriptedServer,
     Then,
@@ -47,9 +48,9 @@ UNASKED: dict[str, list[Part]] = {
 
 @asynccontextmanager
 async def asking(port: int, certificate: Path | None) -> AsyncIterator[Callable[[], Any]]:
-    trusted = None if certificate is None else certificates(certificate)
+    trusted = "" if certificate is None else certificates(certificate)
     scheme = "http" if certificate is None else "https"
-    upstream = ProviderClient(roots=trusted)
+    upstream = ProviderClient(tls=client_context(trusted))
     request = UpstreamRequest(f"{scheme}://127.0.0.1:{port}/", {}, b"{}")
 
     async def ask() -> bytes:

@@ -1,4 +1,5 @@
-"""What the client of providers makes of servers that break the rules, plain and over TLS.
+"""What the client of providers makes of servers that break the rules, plain, over TLS, and through
+proxies of both kinds.
 
 The table is its conformance: the body that comes of a script, or the failure; and how many
 connections a second call finds, for after anything doubtful none is used again.
@@ -8,15 +9,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from gateway.errors import GatewayError, UpstreamFailed, UpstreamTimeout
 from gateway.http.client.client import ProviderClient
 from gateway.http.upstream import UpstreamRequest, UpstreamTimeouts
-from tests.gateway.http.client.conftest import Run
-from tests.gateway.http.client.servers import Part, Then, answer, certificates, scripted
+from tests.gateway.http.client.conftest import Reach, Run
+from tests.scripted_servers import Part, Then, answer, scripted
 
 BORED = UpstreamTimeouts(
     connect_s=0.5, first_byte_s=0.5, idle_s=0.5, whole_grace_s=0.5, whole_bytes_per_s=1_000
@@ -128,8 +128,8 @@ BROKEN_OFF: dict[str, tuple[list[Part], type[GatewayError]]] = {
 
 
 @asynccontextmanager
-async def client(certificate: Path | None) -> AsyncIterator[ProviderClient]:
-    opened = ProviderClient(BORED, None if certificate is None else certificates(certificate))
+async def client(reach: Reach) -> AsyncIterator[ProviderClient]:
+    opened = reach.client(BORED)
     try:
         yield opened
     finally:
@@ -137,18 +137,17 @@ async def client(certificate: Path | None) -> AsyncIterator[ProviderClient]:
         await asyncio.sleep(0.02)  # the transports of TLS close in their own time
 
 
-def request(port: int, certificate: Path | None) -> UpstreamRequest:
-    scheme = "http" if certificate is None else "https"
-    return UpstreamRequest(f"{scheme}://127.0.0.1:{port}/v1?a=b", {"x-y": "z"}, b"{}")
+def request(port: int, reach: Reach) -> UpstreamRequest:
+    return UpstreamRequest(reach.url(port), {"x-y": "z"}, b"{}")
 
 
 async def ask(
-    script: list[Part], certificate: Path | None, *, is_streamed: bool
+    script: list[Part], reach: Reach, *, is_streamed: bool
 ) -> tuple[bytes | type[GatewayError], bool, int]:
     """What came of it, whether the head was there, and connections after a second call."""
-    with scripted(script, NEXT, certificate=certificate) as server:
-        async with client(certificate) as opened:
-            asked = request(server.port, certificate)
+    with scripted(script, NEXT, certificate=reach.certificate) as server:
+        async with client(reach) as opened:
+            asked = request(server.port, reach)
             came: bytes | type[GatewayError]
             is_begun = False
             try:
@@ -174,41 +173,41 @@ async def ask(
 @pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("script", KEPT.values(), ids=KEPT)
 def test_lawful_answers_are_read_and_the_connection_is_kept(
-    script: list[Part], certified: Path | None, run_anywhere: Run, *, is_streamed: bool
+    script: list[Part], reach: Reach, run_anywhere: Run, *, is_streamed: bool
 ) -> None:
-    asked = ask(script, certified, is_streamed=is_streamed)
+    asked = ask(script, reach, is_streamed=is_streamed)
     assert run_anywhere(asked) == (b"own", True, 1)
 
 
 @pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("script", ENDED.values(), ids=ENDED)
 def test_answers_are_read_and_the_connection_is_not_used_again(
-    script: list[Part], certified: Path | None, run_anywhere: Run, *, is_streamed: bool
+    script: list[Part], reach: Reach, run_anywhere: Run, *, is_streamed: bool
 ) -> None:
-    asked = ask(script, certified, is_streamed=is_streamed)
+    asked = ask(script, reach, is_streamed=is_streamed)
     assert run_anywhere(asked) == (b"own", True, 2)
 
 
 @pytest.mark.parametrize(("script", "failure"), NO_ANSWER.values(), ids=NO_ANSWER)
 def test_what_is_no_answer_is_a_failure(
-    script: list[Part], failure: type[GatewayError], certified: Path | None, run: Run
+    script: list[Part], failure: type[GatewayError], reach: Reach, run: Run
 ) -> None:
-    assert run(ask(script, certified, is_streamed=False)) == (failure, False, 2)
+    assert run(ask(script, reach, is_streamed=False)) == (failure, False, 2)
 
 
 @pytest.mark.parametrize(("script", "failure"), BROKEN_OFF.values(), ids=BROKEN_OFF)
 def test_an_answer_that_breaks_off_is_a_failure(
-    script: list[Part], failure: type[GatewayError], certified: Path | None, run: Run
+    script: list[Part], failure: type[GatewayError], reach: Reach, run: Run
 ) -> None:
-    assert run(ask(script, certified, is_streamed=False)) == (failure, True, 2)
+    assert run(ask(script, reach, is_streamed=False)) == (failure, True, 2)
 
 
-def test_what_came_is_read_before_the_failure(certified: Path | None, run: Run) -> None:
+def test_what_came_is_read_before_the_failure(reach: Reach, run: Run) -> None:
     async def pieces() -> list[bytes]:
         script: list[Part] = [CHUNKED + b"2\r\now\r\n", 0.1, b"1\r\nn\r\n", 0.1, Then.CLOSE]
-        with scripted(script, certificate=certified) as server:
-            async with client(certified) as opened:
-                answered = await opened.send(request(server.port, certified))
+        with scripted(script, certificate=reach.certificate) as server:
+            async with client(reach) as opened:
+                answered = await opened.send(request(server.port, reach))
                 rest = answered.pieces()
                 came = [await anext(rest), await anext(rest)]
                 with pytest.raises(UpstreamFailed):
@@ -218,18 +217,16 @@ def test_what_came_is_read_before_the_failure(certified: Path | None, run: Run) 
     assert run(pieces()) == [b"ow", b"n"]
 
 
-def test_a_reader_that_takes_its_time_holds_the_provider_back(
-    certified: Path | None, run: Run
-) -> None:
+def test_a_reader_that_takes_its_time_holds_the_provider_back(reach: Reach, run: Run) -> None:
     """And is not told that the provider is late."""
     megabytes = 32
 
     async def read_slowly() -> tuple[int, int]:
         head = OK + b"content-length: %d\r\n\r\n" % (megabytes << 20)
         script: list[Part] = [head, *([b"x" * (1 << 20)] * megabytes)]
-        with scripted(script, certificate=certified) as server:
-            async with client(certified) as opened:
-                answered = await opened.send(request(server.port, certified))
+        with scripted(script, certificate=reach.certificate) as server:
+            async with client(reach) as opened:
+                answered = await opened.send(request(server.port, reach))
                 await asyncio.sleep(BORED.idle_s * 2)
                 held = answered.buffered_bytes
                 assert not server.has_said_all.is_set()
@@ -247,8 +244,8 @@ def test_a_large_request_waits_for_a_provider_that_reads_slowly(run: Run) -> Non
     async def early() -> tuple[int, bytes, int]:
         script: list[Part] = [b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nown", Then.HANG]
         with scripted(script, NEXT, is_deaf=True) as server:
-            async with client(None) as opened:
-                asked = request(server.port, None)
+            async with client(Reach()) as opened:
+                asked = request(server.port, Reach())
                 large = UpstreamRequest(asked.url, {}, body)
                 answered = await opened.send(large)
                 came = answered.status, await answered.read()
@@ -259,12 +256,12 @@ def test_a_large_request_waits_for_a_provider_that_reads_slowly(run: Run) -> Non
     assert run(early()) == (413, b"own", 2)
 
 
-def test_a_reader_that_leaves_ends_the_connection(certified: Path | None, run: Run) -> None:
+def test_a_reader_that_leaves_ends_the_connection(reach: Reach, run: Run) -> None:
     async def leave() -> float:
         script: list[Part] = [CHUNKED + b"3\r\nown\r\n", *DRIPPING]
-        with scripted(script, certificate=certified) as server:
-            async with client(certified) as opened:
-                answered = await opened.send(request(server.port, certified))
+        with scripted(script, certificate=reach.certificate) as server:
+            async with client(reach) as opened:
+                answered = await opened.send(request(server.port, reach))
                 async for _ in answered.pieces():
                     break
                 answered.close()
@@ -278,11 +275,11 @@ def test_a_reader_that_leaves_ends_the_connection(certified: Path | None, run: R
     assert run(leave()) < 4
 
 
-def test_a_caller_that_is_cancelled_leaves_no_connection(certified: Path | None, run: Run) -> None:
+def test_a_caller_that_is_cancelled_leaves_no_connection(reach: Reach, run: Run) -> None:
     async def cancelled() -> int:
-        with scripted([Then.HANG], NEXT, certificate=certified) as server:
-            async with client(certified) as opened:
-                asked = request(server.port, certified)
+        with scripted([Then.HANG], NEXT, certificate=reach.certificate) as server:
+            async with client(reach) as opened:
+                asked = request(server.port, reach)
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.2):
                         await opened.send(asked)
@@ -294,7 +291,7 @@ def test_a_caller_that_is_cancelled_leaves_no_connection(certified: Path | None,
 
 def test_nobody_listens(run: Run) -> None:
     async def refused(url: str) -> str:
-        async with client(None) as opened:
+        async with client(Reach()) as opened:
             with pytest.raises(UpstreamFailed) as failure:
                 await opened.send(UpstreamRequest(url, {}, b"{}"))
             return failure.value.message
@@ -308,7 +305,7 @@ def test_nobody_listens(run: Run) -> None:
 @pytest.mark.parametrize("name", ["x\r\ny", "x: y\r\nz", "x\0"])
 def test_no_header_ends_before_its_value(name: str, run: Run) -> None:
     async def ask_for(headers: dict[str, str]) -> None:
-        async with client(None) as opened:
+        async with client(Reach()) as opened:
             with pytest.raises(UpstreamFailed):
                 await opened.send(UpstreamRequest(f"http://127.0.0.1:{port}/", headers, b"{}"))
 

@@ -7,9 +7,10 @@ import pytest
 
 from gateway.errors import UpstreamFailed
 from gateway.http.client.client import ProviderClient
+from gateway.http.client.tls import client_context
 from gateway.http.upstream import UpstreamRequest
 from tests.gateway.http.client.conftest import Run
-from tests.gateway.http.client.servers import (
+from tests.scripted_servers import (
     ScriptedServer,
     Then,
     answer,
@@ -19,8 +20,8 @@ from tests.gateway.http.client.servers import (
 )
 
 
-async def ask(server: ScriptedServer, roots: str | None, times: int = 1) -> list[bytes]:
-    client = ProviderClient(roots=roots)
+async def ask(server: ScriptedServer, roots: str, times: int = 1) -> list[bytes]:
+    client = ProviderClient(tls=client_context(roots))
     try:
         request = UpstreamRequest(f"https://127.0.0.1:{server.port}/", {}, b"{}")
         return [await (await client.send(request)).read() for _ in range(times)]
@@ -32,7 +33,7 @@ async def ask(server: ScriptedServer, roots: str | None, times: int = 1) -> list
 def test_a_certificate_of_nobody_we_know_is_not_believed(certificate: Path, run: Run) -> None:
     with scripted([answer(b"own")], certificate=certificate) as server:
         with pytest.raises(UpstreamFailed):
-            run(ask(server, None))
+            run(ask(server, ""))
         assert server.asked == []
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import re
 import socket
 import ssl
 import struct
@@ -38,7 +39,7 @@ def answer(words: bytes, head: bytes = b"") -> bytes:
 @dataclass
 class ScriptedServer:
     """Says the script of each connection in turn, the last one to all further ones, for each
-    request it reads to the end of its body `{}`.
+    request it reads.
     """
 
     scripts: list[list[Part]]
@@ -84,7 +85,7 @@ class ScriptedServer:
 
     def _hear(self, connection: socket.socket) -> bytes:
         asked = connection.recv(65_536)
-        while asked.startswith(b"POST") and not asked.endswith(b"{}"):
+        while asked and not _is_whole(asked):
             asked += connection.recv(65_536)
         self.asked.append(asked)
         return asked
@@ -109,6 +110,12 @@ class ScriptedServer:
                 case _:
                     time.sleep(part)
         return True
+
+
+def _is_whole(asked: bytes) -> bool:
+    head, end, body = asked.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    return bool(end) and len(body) >= (0 if length is None else int(length[1]))
 
 
 @contextmanager
