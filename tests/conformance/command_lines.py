@@ -54,9 +54,11 @@ def claude(place: Place, prompt: str) -> Turn:
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_TELEMETRY": "1",
+        "MAX_THINKING_TOKENS": "4000",
         **dict.fromkeys(models, place.model),
     }
     command = [_native("claude", "claude"), "-p", prompt, "--output-format", "json"]
+    command += ["--permission-mode", "acceptEdits"]
     done = node_clients.run(command, home=place.home, environment=environment)
     told = json.loads(done.stdout)
     assert not told["is_error"], told

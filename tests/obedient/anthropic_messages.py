@@ -37,6 +37,7 @@ class AnthropicMessages:
         asked = Asked(document, document.get("stream", False))
         asked.instructions = _text_of(document.get("system") or "")
         open_calls: Sequence[Call] = ()
+        _require_thoughts(document)
         for message in document["messages"]:
             blocks = _blocks(message["content"])
             results = [_result(block) for block in blocks if block["type"] == "tool_result"]
@@ -136,6 +137,23 @@ def _require_sealed(blocks: Sequence[Mapping[str, Any]]) -> None:
     for block in blocks:
         if block["type"] == "thinking":
             require(block["signature"].startswith(_SIGNATURE), "a thought signed by another")
+
+
+def _require_thoughts(document: Mapping[str, Any]) -> None:
+    """While it thinks, the turns of a task that goes on begin with what it thought."""
+    if (document.get("thinking") or {}).get("type") not in ("enabled", "adaptive"):
+        return
+    otherwise = (
+        "Expected `thinking` or `redacted_thinking`, but found `{}`. When `thinking` is enabled, a "
+        "final `assistant` message must start with a thinking block."
+    )
+    for message in reversed(document["messages"]):
+        blocks = _blocks(message["content"])
+        if message["role"] == "user" and blocks[0]["type"] != "tool_result":
+            return
+        if message["role"] == "assistant":
+            found = blocks[0]["type"]
+            require(found in ("thinking", "redacted_thinking"), otherwise.format(found))
 
 
 def _require_room_for_thoughts(document: Mapping[str, Any]) -> None:

@@ -1,4 +1,8 @@
-"""A model that does what it is told: `CALL name {arguments}` calls a tool, and so on."""
+"""A model that does what it is told: `CALL name {arguments}` calls a tool, and so on.
+
+`STEP number name {arguments}` is a call as well, of a task of several: what has one number is
+called at once, and the next number once all of that was answered.
+"""
 
 import json
 import re
@@ -10,6 +14,7 @@ TEXT = "a fine answer"
 THOUGHT = "let me see"
 LOOKING = "I look"
 
+_STEP = re.compile(r"^\s*STEP (\d+) (\S+) (\{.*\})\s*$", re.MULTILINE)
 _CALL = re.compile(r"^\s*CALL (\S+) (\{.*\})\s*$", re.MULTILINE)
 
 
@@ -29,21 +34,36 @@ def answer(asked: Asked, number: int) -> Said:
 
 
 def _told_to_call(asked: Asked, number: int) -> tuple[Call, ...]:
+    if any(_STEP.search(text) for text in asked.texts):
+        return _step(asked, number)
     if asked.results:
         return ()
     if asked.must_call:
         name = asked.forced or next(iter(asked.tools))
         return (Call(f"call_{number}_0", name, _example(asked.tools[name])),)
     told = [match for text in asked.texts for match in _CALL.finditer(text)]
+    return _calls([(match[1], match[2]) for match in told], asked, number)
+
+
+def _step(asked: Asked, number: int) -> tuple[Call, ...]:
+    """The calls of the step whose turn it is, by how many were made before."""
+    steps: dict[int, list[tuple[str, str]]] = {}
+    for text in asked.texts:
+        for match in _STEP.finditer(text):
+            steps.setdefault(int(match[1]), []).append((match[2], match[3]))
+    made = len(asked.calls)
+    for step in sorted(steps):
+        if made <= 0:
+            return _calls(steps[step], asked, number)
+        made -= len(steps[step])
+    return ()
+
+
+def _calls(told: list[tuple[str, str]], asked: Asked, number: int) -> tuple[Call, ...]:
     return tuple(
-        Call(
-            f"call_{number}_{index}",
-            match[1],
-            json.loads(match[2]),
-            is_custom=match[1] in asked.customs,
-        )
-        for index, match in enumerate(told)
-        if match[1] in asked.tools
+        Call(f"call_{number}_{index}", name, json.loads(words), is_custom=name in asked.customs)
+        for index, (name, words) in enumerate(told)
+        if name in asked.tools
     )
 
 

@@ -40,6 +40,7 @@ class OpenAIResponses:
         items = document["input"]
         if isinstance(items, str):
             items = [{"role": "user", "content": items}]
+        _require_followed(items)
         for item in items:
             if item.get("type") == "item_reference":
                 require(item["id"] in self._kept, f"no such item: {item['id']}")
@@ -134,6 +135,16 @@ def _read_item(item: Mapping[str, Any], asked: Asked) -> None:
             require(encrypted.startswith("sealed-"), "a thought that was sealed by another")
         case _:
             pass  # its shape has been checked, and there is nothing to answer to it
+
+
+def _require_followed(items: list[dict[str, Any]]) -> None:
+    """What was thought stands before what came of it."""
+    for item, following in zip(items, [*items[1:], {}], strict=True):
+        if item.get("type") == "reasoning":
+            kinds = ("reasoning", "function_call", "custom_tool_call", "message", "item_reference")
+            is_own = following.get("type", "message") in kinds and following.get("role") != "user"
+            otherwise = f"Item '{item.get('id')}' of type 'reasoning' was provided without its"
+            require(bool(following) and is_own, f"{otherwise} required following item.")
 
 
 def _text_of(content: Any) -> str:  # noqa: ANN401 - JSON
