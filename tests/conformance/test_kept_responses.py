@@ -96,6 +96,15 @@ def test_a_conversation_goes_on_where_it_began(sdk: OpenAI, provider: FakeProvid
         assert received.json()["model"] == "up"
 
 
+def test_c19_a_response_is_gone_on_from_without_anything_new(
+    sdk: OpenAI, provider: FakeProvider
+) -> None:
+    made(sdk, provider, "resp_before")
+    answers(provider, response("resp_after"))
+    assert sdk.responses.create(model=OWN, previous_response_id="resp_before").id == "resp_after"
+    assert "input" not in provider.received[-1].json()
+
+
 def test_a_hold_covers_what_the_provider_reads_again(
     gateway: InProcess, sdk: OpenAI, provider: FakeProvider
 ) -> None:

@@ -18,11 +18,21 @@ def refuse(param: str, must: str) -> NoReturn:
 
 
 def integer(value: object, param: str, *, least: int, most: int) -> int | None:
-    """An integer within `least`..`most`; 5.0 is not one."""
+    """An integer within `least`..`most`; 5.0 is not one. What is beyond is told as OpenAI does."""
     if value is None:
         return None
-    if type(value) is not int or not least <= value <= most:
+    if type(value) is not int:
         refuse(param, f"an integer from {least} to {most}")
+    if value < least:
+        told = f"below minimum value. Expected a value >= {least}, but got {value} instead."
+        raise InvalidRequest(
+            f"Invalid '{param}': integer {told}", param=param, code="integer_below_min_value"
+        )
+    if value > most:
+        told = f"above maximum value. Expected a value <= {most}, but got {value} instead."
+        raise InvalidRequest(
+            f"Invalid '{param}': integer {told}", param=param, code="integer_above_max_value"
+        )
     return value
 
 

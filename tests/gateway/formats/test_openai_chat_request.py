@@ -47,6 +47,20 @@ def test_an_output_limit_that_is_no_sane_integer_is_refused(name: str, value: ob
     assert refused(**{name: value}) == name
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "n"])
+def test_c19_what_is_beyond_is_told_as_openai_does(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(**{name: 0})
+    told = (
+        f"Invalid '{name}': integer below minimum value. Expected a value >= 1, but got 0 instead."
+    )
+    error = caught.value
+    assert (error.message, error.param, error.code) == (told, name, "integer_below_min_value")
+    with pytest.raises(InvalidRequest) as caught:
+        read(**{name: 10**8})
+    assert caught.value.code == "integer_above_max_value"
+
+
 def test_null_is_absence() -> None:
     names = ["max_tokens", "max_completion_tokens", "n", "stop", "stream", "stream_options"]
     names += ["temperature", "top_p", "tools", "user", "metadata", "logit_bias", "tool_choice"]
@@ -109,6 +123,8 @@ def test_stream_is_a_boolean(value: object) -> None:
 def test_stream_options_need_a_stream() -> None:
     assert refused(stream_options={"include_usage": True}) == "stream_options"
     assert refused(stream=False, stream_options={}) == "stream_options"
+    with pytest.raises(InvalidRequest, match="parameter is only allowed when 'stream' is enabled"):
+        read(stream_options={"include_usage": True})  # C19
     assert refused(stream=True, stream_options={"include_usage": 1}) == (
         "stream_options.include_usage"
     )

@@ -160,6 +160,24 @@ def test_a_malformed_request_is_refused_by_its_parameter(members: dict[str, obje
     assert (refusal.value.param or "").startswith(next(iter(members)))
 
 
+def test_c19_what_only_the_provider_knows_is_refused_with_the_reason() -> None:
+    for name, value in (("prompt", {"id": "pmpt_1", "version": "2"}), ("conversation", "conv_1")):
+        for given in ({}, {"input": None}):
+            with pytest.raises(InvalidRequest) as refusal:
+                call(**{name: value}, **given)
+            assert (refusal.value.param, refusal.value.code) == (name, "unsupported_parameter")
+            assert refusal.value.message.startswith(f"'{name}' is not supported here: ")
+
+
+def test_c19_nothing_new_may_be_asked_where_a_response_is_gone_on_from() -> None:
+    assert call(input=None, previous_response_id="resp_1").continues == "resp_1"
+    with pytest.raises(InvalidRequest) as refusal:
+        call(input=None)
+    assert (refusal.value.param, refusal.value.code) == ("input", "missing_required_parameter")
+    with pytest.raises(InvalidRequest):
+        call(input=[], previous_response_id="resp_1")
+
+
 def test_the_body_passes_but_for_the_model_and_what_is_stripped() -> None:
     body = b'{"model":"m","input":"x", "api_key": "k","odd":1e0}'
     one = RESPONSES.read_request(json.loads(body), body)

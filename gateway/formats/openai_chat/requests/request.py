@@ -82,7 +82,8 @@ def _wants_usage(document: dict[str, Any], stream: bool) -> bool:
         return False
     if not stream:
         raise InvalidRequest(
-            "'stream_options' is only allowed when 'stream' is true.", param="stream_options"
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            param="stream_options",
         )
     return boolean(options.get("include_usage"), "stream_options.include_usage") or False
 

@@ -32,13 +32,20 @@ TEXT_MAX_BYTES = 1 << 40
 STRIPPED_FIELDS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
 """By these some gateways let a request say where it goes; never forwarded."""
 
-_KEPT_ELSEWHERE = ("conversation", "prompt")
+_KEPT_ELSEWHERE = {
+    "conversation": "it lies in the provider's account, which many share, and its id would open "
+    "it to all of them. Send what is meant in 'input', or go on by 'previous_response_id'.",
+    "prompt": "what it says, and costs, is known to the provider alone before it is paid. Send "
+    "what is meant in 'instructions' and 'input'.",
+}
+"""What the provider keeps, and why it cannot be asked for by its id."""
 _LABELS = ("user", "safety_identifier", "prompt_cache_key", "service_tier", "truncation")
 
 
 def read_request(document: dict[str, Any], body: bytes) -> ChatCall:
     """The call that `document` asks for. Raises InvalidRequest, naming the parameter."""
-    _check_input(document.get("input"))
+    _refuse_what_is_kept(document)
+    _check_given(document)
     return _read(document, body)
 
 
@@ -47,8 +54,8 @@ def read_compaction(document: dict[str, Any], body: bytes, variant: str) -> Chat
 
     Raises InvalidRequest, naming the parameter.
     """
-    if document.get("input") is not None or document.get("previous_response_id") is None:
-        _check_input(document.get("input"))
+    _refuse_what_is_kept(document)
+    _check_given(document)
     call = _read(document, body)
     return replace(call, stream=False, keeps=False, keeps_here=False, variant=variant)
 
@@ -59,7 +66,6 @@ def _read(document: dict[str, Any], body: bytes) -> ChatCall:
     )
     if model is None:
         refuse("model", "given")
-    _refuse_what_is_kept(document)
     text(document.get("instructions"), "instructions", most_bytes=TEXT_MAX_BYTES)
     _check_options(document)
     _check_tools(document)
@@ -106,10 +112,10 @@ def _referred_to(given: object) -> tuple[str, ...]:
 
 
 def _refuse_what_is_kept(document: dict[str, Any]) -> None:
-    for name in _KEPT_ELSEWHERE:
+    for name, reason in _KEPT_ELSEWHERE.items():
         if document.get(name) is not None:
             raise InvalidRequest(
-                f"'{name}' is not supported here: send what is meant in 'input'.",
+                f"'{name}' is not supported here: {reason}",
                 param=name,
                 code="unsupported_parameter",
             )
@@ -119,13 +125,21 @@ def _refuse_what_is_kept(document: dict[str, Any]) -> None:
         )
 
 
-def _check_input(given: object) -> None:
-    if type(given) is str:
-        return
-    items = array(given, "input", least=1, most=ITEMS_MAX)
-    if items is None:
-        refuse("input", "given")
-    for position, item in enumerate(items):
+def _check_given(document: dict[str, Any]) -> None:
+    """What is asked; nothing new where a kept response is gone on from."""
+    given = document.get("input")
+    if given is None and document.get("previous_response_id") is None:
+        raise InvalidRequest(
+            "One of 'input' or 'previous_response_id' must be provided.",
+            param="input",
+            code="missing_required_parameter",
+        )
+    if type(given) is not str:
+        _check_items(given)
+
+
+def _check_items(given: object) -> None:
+    for position, item in enumerate(array(given, "input", least=1, most=ITEMS_MAX) or ()):
         param = f"input[{position}]"
         if type(item) is not dict:
             refuse(param, "an object")
