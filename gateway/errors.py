@@ -16,11 +16,22 @@ GatewayError
 ├── InsufficientQuota         429  not covered; names scope, available and needed; never retried
 ├── Overloaded                503  shed, draining, or the ledger cannot be reached; retry later
 ├── UpstreamFailed            502  every candidate failed
-│   ├── UpstreamRateLimited   429  the last candidate asked is rate limited
+│   ├── UpstreamRateLimited   429  the last candidate asked is rate limited, or all of them are
+│   ├── ProviderUnavailable   503  no key is left that a provider takes: ours to mend, not theirs
 │   ├── UpstreamTimeout       504
 │   └── UpstreamRefused       4xx  the provider says the client's request is wrong: told as it is
 └── InternalError             500
 """
+
+from typing import NamedTuple
+
+
+class ProviderWords(NamedTuple):
+    """What a provider said of its failure, as it said it: nothing that clients may be told."""
+
+    status: int
+    code: str
+    message: str
 
 
 class GatewayError(Exception):
@@ -176,6 +187,9 @@ class UpstreamFailed(GatewayError):
     status = 502
     kind = "server_error"
     code = "upstream_error"
+    upstream_status = 0
+    """Of the provider's HTTP answer, where that says that it failed."""
+    words: ProviderWords | None = None
 
 
 class StreamBrokenOff(UpstreamFailed):
@@ -195,6 +209,18 @@ class UpstreamRateLimited(UpstreamFailed):
     status = 429
     kind = "rate_limit_error"
     code = "rate_limit_exceeded"
+
+
+class ProviderUnavailable(UpstreamFailed):
+    """No channel has a key left that its provider takes: they are refused, or out of money. Told as
+    a fault of this place, for the customer's own key and balance are in order.
+    """
+
+    status = 503
+    code = "provider_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("No provider of this model can be asked at present.")
 
 
 class UpstreamTimeout(UpstreamFailed):

@@ -28,6 +28,12 @@ log = structlog.get_logger()
 SHRINKS_HOLDS_SETTING = "calls.shrink_holds"
 """Whether a call that sets no limit of its own is sent with one that its account can pay for."""
 
+ATTEMPTS_SETTING = "calls.attempts"
+"""How often one call is sent to providers at most, whatever channels and keys there are."""
+
+ATTEMPTS_WITHIN_SETTING = "calls.attempts_within_seconds"
+"""For how long after its beginning a call may be sent to another."""
+
 POLL_S = 0.25
 _READ_WITHIN_S = 0.9
 _LOOKED_EVERY_S = 0.01
@@ -118,6 +124,11 @@ class Configuration:
         """What SHRINKS_HOLDS_SETTING says; yes where nobody set it."""
         setting = self.held.settings.get(SHRINKS_HOLDS_SETTING)
         return setting is None or setting.value != "no"
+
+    def number(self, name: str, default: int) -> int:
+        """What a setting says that is a whole number."""
+        setting = self.held.settings.get(name)
+        return int(setting.value) if setting is not None and setting.value.isdigit() else default
 
     async def caller(self, secret: str) -> Caller | None:
         """Who presents this key; None where no such key was issued. A key may be presented without

@@ -21,7 +21,7 @@ from ledger.ids import entity_id, key_digest
 from ledger.pricing import Multiplier, Price
 from ledger.store.reader import RECORDED_COLUMNS, Balance, Recorded, read_balance, recorded
 from ledger.streams import account, api_key, channel, credit, group, price
-from ledger.streams.channel import Shaping
+from ledger.streams.channel import KeyChoice, Shaping
 from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
 from ledger.streams.contract import Stream
 from ledger.vault import Place
@@ -151,6 +151,7 @@ class Books:
         type_: str = "echo",
         base_url: str = "",
         keys: Sequence[str] = (),
+        key_choice: KeyChoice = "random",
         groups: tuple[str, ...] = ("default",),
         priority: int = 0,
         weight: int = 1,
@@ -176,6 +177,7 @@ class Books:
             priority=priority,
             weight=weight,
             key_ids=key_ids,
+            key_choice=key_choice,
             settings=dict(settings or {}),
             shaping=shaping,
         )

@@ -69,6 +69,7 @@ class Front:
     deadlines: Deadlines
     refusals: Refusals
     upstreams: ProviderClients
+    keys: ChannelKeys
     egress: Egress
     tokenizer: Tokenizer
     owned: OwnedTasks
@@ -132,7 +133,9 @@ def build_front(given: Assignment, core: Core) -> Front:
         lease=lease,
         tasks=owned,
         vault=ChannelVault(
-            ChannelKeys(core.vault, core.pool), texts, ChannelWays(upstreams, texts)
+            ChannelKeys(core.vault, core.pool, KeyRefused(core.ledger, lease.node, owned)),
+            texts,
+            ChannelWays(upstreams, texts),
         ),
         tokenizer=Tokenizer(),
         providers=PROVIDERS,
@@ -140,7 +143,6 @@ def build_front(given: Assignment, core: Core) -> Front:
         refusals=refusals,
         deadlines=deadlines,
         stored_responses=StoredResponses(core.pool, core.vault),
-        key_refused=KeyRefused(core.ledger, lease.node, owned),
         egress=Egress(_egress_limits(given)),
     )
     proxies = tuple(ipaddress.ip_network(network) for network in given.trusted_proxies)
@@ -170,6 +172,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         deadlines=deadlines,
         refusals=refusals,
         upstreams=upstreams,
+        keys=parts.vault.keys,
         egress=parts.egress,
         tokenizer=parts.tokenizer,
         owned=owned,

@@ -26,7 +26,7 @@ from admin_api.in_turn import Step, in_turn
 from ledger import ids, vault
 from ledger.errors import NotFound
 from ledger.streams import channel
-from ledger.streams.channel import Channel, Route
+from ledger.streams.channel import KEY_CHOICES, Channel, Route
 from ledger.vault import Place
 
 KEYS_MAX = 100
@@ -51,6 +51,7 @@ class ChannelInput:
     type: str | None = None
     base_url: str | None = None
     keys: Sequence[str] | None = field(default=None, repr=False)
+    key_choice: str | None = None
     models: Mapping[str, str] | None = None
     groups: Sequence[str] | None = None
     priority: int | None = None
@@ -258,9 +259,8 @@ def _names(field_name: str, given: Sequence[str]) -> tuple[str, ...]:
 
 def _fields(given: ChannelInput) -> dict[str, Any]:
     """The fields of Route that are given, checked; all but what lies in the vault."""
-    fields: dict[str, Any] = {}
-    if given.type is not None:
-        fields["type"] = given.type
+    plain = {name: getattr(given, name) for name in ("type", "priority", "weight")}
+    fields: dict[str, Any] = {name: value for name, value in plain.items() if value is not None}
     if given.base_url is not None:
         empty = given.base_url == ""
         fields["base_url"] = "" if empty else inputs.base_url("base_url", given.base_url)
@@ -275,15 +275,19 @@ def _fields(given: ChannelInput) -> dict[str, Any]:
             raise InvalidInput("groups", f"must name 1 to {GROUPS_MAX} groups")
         groups = (inputs.group("groups", group) for group in given.groups)
         fields["groups"] = tuple(dict.fromkeys(groups))
-    if given.priority is not None:
-        fields["priority"] = given.priority
-    if given.weight is not None:
-        fields["weight"] = given.weight
+    if given.key_choice is not None:
+        fields["key_choice"] = _key_choice(given.key_choice)
     if given.settings is not None:
         if len(given.settings) > SETTINGS_MAX:
             raise InvalidInput("settings", f"must not be more than {SETTINGS_MAX}")
         fields["settings"] = dict(sorted(given.settings.items()))
     return fields
+
+
+def _key_choice(given: str) -> str:
+    if given not in KEY_CHOICES:
+        raise InvalidInput("key_choice", f"must be one of {', '.join(KEY_CHOICES)}")
+    return given
 
 
 async def _put_secrets(desk: Desk, channel_id: UUID, name: str | None, told: _Told) -> None:

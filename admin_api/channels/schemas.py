@@ -18,6 +18,7 @@ from admin_api.channels.ways import ROOTS_MAX, TIMEOUT_MS_MAX
 from admin_api.errors import InvalidInput
 from admin_api.fields.bodies import GroupName, Input, ModelName, Name, Output
 from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
+from ledger.streams.channel import KeyChoice
 
 
 class ModelMapping(Input):
@@ -33,6 +34,10 @@ Type = Annotated[
 ]
 BaseUrl = Annotated[str, Field(max_length=URL_MAX, description="Empty: the provider's own.")]
 Keys = Annotated[list[ProviderKey], Field(max_length=KEYS_MAX)]
+ChosenBy = Annotated[
+    KeyChoice,
+    Field(description="Which key a call is sent with; in_order: the first that may be asked."),
+]
 Models = Annotated[list[ModelName | ModelMapping], Field(min_length=1, max_length=LIST_MAX)]
 Groups = Annotated[list[GroupName], Field(min_length=1, max_length=GROUPS_MAX)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Highest first.")]
@@ -90,6 +95,7 @@ class NewChannel(Input):
     type: Type
     base_url: BaseUrl | None = None
     keys: Keys | None = None
+    key_choice: ChosenBy | None = None
     models: Models
     groups: Groups | None = None
     priority: Priority | None = None
@@ -119,6 +125,7 @@ class ChannelChange(Input):
     type: Type | None = None
     base_url: BaseUrl | None = None
     keys: Keys | None = None
+    key_choice: ChosenBy | None = None
     models: Models | None = None
     groups: Groups | None = None
     priority: Priority | None = None
@@ -159,6 +166,7 @@ class ChannelOutput(Output):
     type: str
     base_url: str
     keys: list[ProviderKeyOutput]
+    key_choice: KeyChoice
     models: list[ModelMappingOutput]
     groups: list[str]
     priority: int
@@ -193,6 +201,7 @@ class ChannelOutput(Output):
                 ProviderKeyOutput(id=key, state="unusable" if key in unusable else "usable")
                 for key in route.key_ids
             ],
+            key_choice=route.key_choice,
             models=[
                 ModelMappingOutput(client=c, upstream=u) for c, u in sorted(route.models.items())
             ],
@@ -283,6 +292,7 @@ def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
         type=given.type,
         base_url=given.base_url,
         keys=None if given.keys is None else [key.get_secret_value() for key in given.keys],
+        key_choice=given.key_choice,
         models=None if given.models is None else _mapping(given.models),
         groups=given.groups,
         priority=given.priority,

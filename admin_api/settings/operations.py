@@ -11,7 +11,11 @@ from ledger.errors import InvalidAmount, NotFound
 from ledger.money import parse_usd
 from ledger.streams import setting
 from ledger.streams.setting import ChangeSetting
-from projections.configuration import SHRINKS_HOLDS_SETTING
+from projections.configuration import (
+    ATTEMPTS_SETTING,
+    ATTEMPTS_WITHIN_SETTING,
+    SHRINKS_HOLDS_SETTING,
+)
 
 ALONE_UP_TO_SETTING = "credits.alone_up_to"
 """USD: a credit above it is a proposal, which another operator approves."""
@@ -55,6 +59,15 @@ def _yes_or_no(value: str) -> None:
         raise InvalidInput("value", f"must be {YES} or {NO}")
 
 
+def _number(most: int) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        is_number = value.isascii() and value.isdigit() and len(value) <= len(str(most))
+        if not is_number or not 1 <= int(value) <= most:
+            raise InvalidInput("value", f"must be a whole number from 1 to {most}")
+
+    return check
+
+
 def _amount(value: str) -> None:
     try:
         parse_usd(value)
@@ -63,6 +76,18 @@ def _amount(value: str) -> None:
 
 
 SETTINGS: Mapping[str, Known] = {
+    ATTEMPTS_SETTING: Known(
+        "how often one call is sent to providers at most, before its first byte; every channel "
+        "gets its turn, and more keys of one are asked while attempts are left for the others",
+        "16",
+        _number(100),
+    ),
+    ATTEMPTS_WITHIN_SETTING: Known(
+        "for how many seconds after its beginning a call may be sent to another channel or key; a "
+        "provider that says nothing is given two minutes",
+        "180",
+        _number(3_600),
+    ),
     ALONE_UP_TO_SETTING: Known(
         "USD: one operator alone credits up to this; more is a proposal, which another approves",
         "100",

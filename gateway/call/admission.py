@@ -13,8 +13,21 @@ from gateway.call.charges.windows import windows
 from gateway.call.failover import Failover
 from gateway.call.parts import Parts
 from gateway.call.smaller_hold import OUTPUT_TOKENS_LEAST, affordable_tokens, worst_nanos
-from gateway.channels.routing import Candidate, candidates, named_candidate, only_at, suffixed
-from gateway.errors import InvalidRequest, KeyNotAllowed, ServiceNotPriced, UnknownModel
+from gateway.channels.routing import (
+    Candidate,
+    candidates,
+    is_listed,
+    named_candidate,
+    only_at,
+    suffixed,
+)
+from gateway.errors import (
+    InvalidRequest,
+    KeyNotAllowed,
+    ProviderUnavailable,
+    ServiceNotPriced,
+    UnknownModel,
+)
 from gateway.formats.contract import Format
 from gateway.formats.values import ChatCall, Prompt
 from gateway.http.raw_members import edited
@@ -71,7 +84,8 @@ class Admissions:
     async def admit(self, caller: Caller, call: ChatCall) -> Admission:
         """Choose who may serve the call, freeze its price, and bound what it can cost.
 
-        Raises UnknownModel, KeyNotAllowed, ServiceNotPriced, InvalidRequest.
+        Raises UnknownModel, KeyNotAllowed, ServiceNotPriced, InvalidRequest; and
+        ProviderUnavailable or UpstreamRateLimited where no channel has a key that may be asked now.
         """
         sold_as, options = self._options_for(caller, call.model)
         allowed = caller.terms.models
@@ -83,9 +97,14 @@ class Admissions:
         history = prices.get(priced_as)
         priced = history.at(now_us) if history else None
         if not options or history is None or priced is None:
+            if priced is not None and self._is_served(caller.group, call.model):
+                raise ProviderUnavailable  # by channels whose keys no provider takes now
             raise UnknownModel(f"the model {call.model!r} does not exist or is not available here")
         if call.continues or call.refers_to:
             call, options = await self._continued(caller, call, options)
+        unavailable = self._failover.unavailable(options)
+        if unavailable is not None:
+            raise unavailable  # before anything is held for a call that nobody can take
         call = self._with_room(call, options)
         version, event = priced
         terms = Terms(
@@ -130,7 +149,9 @@ class Admissions:
         is_free = admission.is_limited_here or call.max_output_tokens is None
         if not is_free or call.variant or not self._configuration.shrinks_holds:
             return None
-        least = max(OUTPUT_TOKENS_LEAST, self._failover.output_tokens_least(admission.options))
+        least = max(
+            OUTPUT_TOKENS_LEAST, self._failover.requests.output_tokens_least(admission.options)
+        )
         tokens = affordable_tokens(reserve, admission.price, available_nanos, least * call.choices)
         if tokens is None:
             return None
@@ -181,7 +202,7 @@ class Admissions:
         limit = call.max_output_tokens
         if limit is None:
             return call
-        least = self._failover.output_tokens_least(options)
+        least = self._failover.requests.output_tokens_least(options)
         return call if limit >= least else replace(call, max_output_tokens=least)
 
     async def _most_added_tokens(self, model: str, options: Sequence[Candidate]) -> int:
@@ -192,7 +213,7 @@ class Admissions:
             return 0
         counted = [
             await self._tokenizer.count_bounded(model, Prompt((words,), _ADDED_MESSAGE_TOKENS))
-            for words in await self._failover.own_words(options)
+            for words in await self._failover.requests.own_words(options)
         ]
         return max(counted, default=0)
 
@@ -237,11 +258,15 @@ class Admissions:
             thinking = tuple(
                 each
                 for each in ended
-                if self._failover.own_model(each) == each.upstream_model.removesuffix(ending)
+                if self._failover.requests.own_model(each)
+                == each.upstream_model.removesuffix(ending)
             )
             if thinking:
                 return name, thinking
         return model, ()
+
+    def _is_served(self, group: str, model: str) -> bool:
+        return is_listed(self._configuration.held.channels.values(), group, model)
 
     def _needs_key(self, provider: str) -> bool:
         known = self._providers.get(provider)

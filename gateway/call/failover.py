@@ -1,4 +1,4 @@
-"""Asking one channel after the other until one answers; none is asked twice.
+"""Asking one channel after the other, key by key, until one answers (`asking/tries.py`).
 
 A candidate has answered once there is something to give to the client: a whole answer that can be
 read, or the first content of a stream. Until then its failure costs the client nothing.
@@ -6,52 +6,55 @@ read, or the first content of a stream. Until then its failure costs the client 
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import structlog
-from msgspec.structs import replace
 
+from gateway.call.asking.requests import CandidateRequests, WrittenRequest
+from gateway.call.asking.tries import Tries, Try, TryBounds
 from gateway.call.deadlines import Deadline
 from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.call.opened import Opened, Unanswered, elapsed_ms
 from gateway.call.opening import open_answer
-from gateway.channels.key_refusals import KeyRefused
+from gateway.channels.key_failures import (
+    NOTHING_SAID,
+    KeyFinding,
+    finding_in_answer,
+    finding_in_failure,
+)
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.channels.ways import ChannelWays
-from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
 from gateway.errors import (
     GatewayError,
     InternalError,
     InvalidRequest,
     MediaUnavailable,
     Overloaded,
+    ProviderUnavailable,
     UpstreamFailed,
+    UpstreamRateLimited,
     UpstreamRefused,
     UpstreamTimeout,
 )
-from gateway.formats.shared.vendors.other_format import format_for
-from gateway.formats.translator import Asking, Outgoing, Translator, Translators
+from gateway.formats.translator import Translators
 from gateway.formats.values import ChatCall, CountTokens
 from gateway.http.lenient_json import UnreadableAnswer
 from gateway.http.upstream import UpstreamAnswer
-from gateway.media.addressed import MediaNeeded
 from gateway.media.egress import Egress
 from gateway.media.fetch import MediaFetch
 from gateway.providers.contract import Attempt as ProviderAttempt
 from gateway.providers.contract import Keeper, Provider
 from ledger import clock
-from ledger.streams.channel import Shaping
 from ledger.streams.charge.events import Attempt
 
 log = structlog.get_logger()
 
 _FAILURE_BYTES_MAX = 64 * 1024
 _FAILURE_WITHIN_S = 10.0
-_KNOWN_MAX = 10_000
-_UNSHAPED = Shaping()
 
 
 class ChannelVault(NamedTuple):
@@ -62,24 +65,18 @@ class ChannelVault(NamedTuple):
     ways: ChannelWays
 
 
-class _ChosenFormat(NamedTuple):
-    """A candidate, the format in which it is asked (the client's own if it speaks that), and what
-    its name for the model says; `spoken`: all that it speaks.
-    """
+@dataclass(slots=True)
+class _Round:
+    """A call on its way from one to the other: what was tried, and what came of the last."""
 
-    candidate: Candidate
-    format: str
-    suffix: Suffix
-    spoken: Sequence[str]
-
-
-class _Written(NamedTuple):
-    """A request as it is sent: in which format, by which translator, for what, and what."""
-
-    format: str
-    translator: Translator
-    asking: Asking
-    outgoing: Outgoing
+    call: ChatCall
+    count_tokens: CountTokens
+    deadline: Deadline
+    media: MediaFetch
+    attempts: list[Attempt] = field(default_factory=list)
+    written: WrittenRequest | None = None
+    opened: Opened | None = None
+    spent: Opened | None = None
 
 
 class Failover:
@@ -91,18 +88,16 @@ class Failover:
         translators: Translators,
         providers: Mapping[str, Provider],
         vault: ChannelVault,
-        key_refused: KeyRefused,
         egress: Egress,
         costs: ProviderCosts,
+        bounds: Callable[[], TryBounds],
     ) -> None:
-        self._own_format = own_format
-        self._translators = translators
+        self.requests = CandidateRequests(own_format, translators, providers, vault.texts)
         self._providers = providers
         self._vault = vault
-        self._key_refused = key_refused
         self._egress = egress
         self._costs = costs
-        self._known: dict[int, _ChosenFormat] = {}
+        self._bounds = bounds
 
     async def first_answer(
         self,
@@ -112,104 +107,97 @@ class Failover:
         deadline: Deadline,
     ) -> Opened:
         """The first candidate that answers. Raises Unanswered."""
-        attempts: list[Attempt] = []
-        error: GatewayError = UpstreamFailed("no channel can take this call")
-        spent: Opened | None = None
-        media = MediaFetch(self._egress)
-        for candidate in order:
+        tries = Tries(order, self._vault.keys, self._bounds)
+        asking = _Round(call, count_tokens, deadline, MediaFetch(self._egress))
+        error: GatewayError | None = None
+        while (one := tries.next()) is not None:
             started_s = clock.monotonic_s()
-            opened: Opened | None = None
+            asking.opened = None
             try:
-                async with deadline.guard():
-                    written = await self._written(call, candidate, media)
-                    opened = await self._ask(call, candidate, written)
-                    await self._begin(opened, call, count_tokens)
-            except TimeoutError as reached:
-                attempts.append(self._costs.cut_short(candidate, started_s, opened, call.service))
-                raise Unanswered(deadline.error, attempts) from reached
+                opened = await self._tried(asking, one)
             except MediaUnavailable as unavailable:
                 error = unavailable  # nobody was asked; another may fetch it by itself
                 continue
-            except Overloaded as ours:
-                raise Unanswered(ours, attempts) from ours  # no provider did anything wrong
             except GatewayError as failure:
-                error = failure
-            except Exception as fault:
-                log.exception("failover.failed_here", channel=str(candidate.channel_id))
-                raise Unanswered(InternalError("something went wrong here"), attempts) from fault
+                error = self._learned(asking, one, failure, started_s)
             else:
-                opened.attempts = tuple(attempts)
+                if one.key_id is not None:
+                    self._vault.keys.answered(one.key_id, started_s)
+                opened.attempts = tuple(asking.attempts)
                 return opened
-            spent = opened if opened is not None and opened.is_spent else None
-            if spent is not None:
-                spent.attempts, spent.failure = tuple(attempts), error
-            failed = self._costs.failed(candidate, error, started_s, opened, call.service)
-            attempts.append(failed)
             if isinstance(error, UpstreamRefused):
                 break
-        raise Unanswered(error, attempts, spent)
+            if asking.written is not None:
+                _go_on(tries, one.candidate, asking.opened, error)
+        raise Unanswered(self._told(error, order), asking.attempts, asking.spent)
 
-    def own_model(self, option: Candidate) -> str:
-        """The provider's name for the model, without an ending that says how to think."""
-        return self._chosen_format(option).suffix.model
-
-    def output_tokens_least(self, options: Sequence[Candidate]) -> int:
-        """The room an answer needs at one of the candidates, by what their models' names say."""
-        return max(self._chosen_format(option).suffix.output_tokens_least for option in options)
-
-    async def own_words(self, options: Sequence[Candidate]) -> list[str]:
-        """The system prompts that candidates may add to a call; one that cannot be read now keeps
-        its channel from answering.
+    async def _tried(self, asking: _Round, one: Try) -> Opened:
+        """What one candidate answers to one key. Raises its failure, and Unanswered where nobody
+        else is to be asked.
         """
-        words: list[str] = []
-        for option in options:
-            with contextlib.suppress(UpstreamFailed):
-                words.append(await self._vault.texts.read(option) or "")
-        return [each for each in words if each]
-
-    def _chosen_format(self, candidate: Candidate) -> "_ChosenFormat":
-        """How it is asked; found out once, for candidates are the same call after call."""
-        known = self._known.get(id(candidate))
-        if known is not None and known.candidate is candidate:
-            return known
-        provider, model = self._providers[candidate.type], candidate.upstream_model
-        spoken = provider.formats(candidate.base_url, model, candidate.settings)
-        chosen = self._own_format if self._own_format in spoken else spoken[0]
-        kept = candidate.shaping.keeps_suffix
-        suffix = read_suffix(model, chosen, provider.habits.suffixes, kept)
-        if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()
-        found = self._known[id(candidate)] = _ChosenFormat(candidate, chosen, suffix, spoken)
-        return found
-
-    async def _written(self, call: ChatCall, candidate: Candidate, media: MediaFetch) -> "_Written":
-        """The request for a candidate, with media put in that it does not fetch by itself."""
-        _, chosen, suffix, spoken = self._chosen_format(candidate)
-        spoken_here = format_for(call, candidate.type, suffix, chosen, spoken)
-        shaping = candidate.shaping
-        # What a variant answers is no turn: nothing of it could be written anew.
-        translator = self._translators.to(spoken_here, _UNSHAPED if call.variant else shaping)
-        words = await self._vault.texts.read(candidate) or ""
-        asking = Asking(
-            suffix,
-            words,
-            shaping.system_prompt_leads,
-            takes_addresses=self._providers[candidate.type].habits.fetches_media,
-            vendor=candidate.type,
-        )
+        call, candidate, started_s = asking.call, one.candidate, clock.monotonic_s()
         try:
-            outgoing = translator.outgoing(call, asking)
-        except MediaNeeded as needed:
-            await media.get(needed.media)
-            outgoing = translator.outgoing(replace(call, fetched=media.fetched), asking)
-        return _Written(spoken_here, translator, asking, outgoing)
+            async with asking.deadline.guard():
+                written = asking.written
+                if written is None or written.candidate is not candidate:
+                    asking.written = None
+                    written = await self.requests.written(call, candidate, asking.media)
+                    asking.written = written
+                opened = asking.opened = await self._ask(call, one, written)
+                await self._begin(opened, call, asking.count_tokens)
+        except TimeoutError as reached:
+            cut = self._costs.cut_short(candidate, started_s, asking.opened, call.service)
+            raise Unanswered(asking.deadline.error, [*asking.attempts, cut]) from reached
+        except Overloaded as ours:
+            raise Unanswered(ours, asking.attempts) from ours  # no provider did anything wrong
+        except GatewayError:
+            raise
+        except Exception as fault:
+            log.exception("failover.failed_here", channel=str(candidate.channel_id))
+            error = InternalError("something went wrong here")
+            raise Unanswered(error, asking.attempts) from fault
+        return opened
 
-    async def _ask(self, call: ChatCall, candidate: Candidate, written: "_Written") -> Opened:
+    def unavailable(self, options: Sequence[Candidate]) -> GatewayError | None:
+        """What to tell where none of these channels has a key that may be asked now; else None."""
+        return self._vault.keys.exhausted(options)
+
+    def _learned(
+        self, asking: _Round, one: Try, error: GatewayError, started_s: float
+    ) -> GatewayError:
+        """Book the failure, and note what it says of the key. As our client is told it: a key of
+        ours that is not taken is no fault of the client's, nor of its balance.
+        """
+        opened = asking.opened
+        if one.key_id is not None:
+            found = _said_of_key(opened, error)
+            told = self._vault.keys.failed(one.candidate, one.key_id, found, started_s)
+            if told is not None:
+                told.upstream_status = getattr(error, "upstream_status", 0)
+                error = told
+        asking.spent = opened if opened is not None and opened.is_spent else None
+        if asking.spent is not None:
+            asking.spent.attempts, asking.spent.failure = tuple(asking.attempts), error
+        asking.attempts.append(
+            self._costs.failed(one.candidate, error, started_s, opened, asking.call.service)
+        )
+        return error
+
+    def _told(self, error: GatewayError | None, order: Sequence[Candidate]) -> GatewayError:
+        """What the client is told when nobody is left: what the last said, and where that was about
+        its key, when one may be asked again.
+        """
+        if error is None or isinstance(error, ProviderUnavailable | UpstreamRateLimited):
+            none_left = self._vault.keys.exhausted(order)
+            return none_left or error or UpstreamFailed("no channel can take this call")
+        return error
+
+    async def _ask(self, call: ChatCall, one: Try, written: WrittenRequest) -> Opened:
         """What the candidate begins to answer."""
         started_s = clock.monotonic_s()
+        candidate, spoken_here, translator, asking, outgoing = written
         provider = self._providers[candidate.type]
-        spoken_here, translator, asking, outgoing = written
-        key_id, key = await self._vault.keys.pick(candidate)
+        key = "" if one.key_id is None else await self._vault.keys.unsealed(one.key_id)
         upstream = await self._vault.ways.upstream(candidate)
         answer = await provider.open(
             ProviderAttempt(
@@ -229,7 +217,7 @@ class Failover:
         opened = Opened(
             candidate, translator, answer, (), started_s, elapsed_ms(started_s), asking, spoken_here
         )
-        opened.key_id, opened.losses = key_id, outgoing.losses
+        opened.key_id, opened.losses = one.key_id, outgoing.losses
         opened.patience_s = upstream.idle_s
         return opened
 
@@ -253,12 +241,14 @@ class Failover:
         answer = opened.upstream
         body = await _beginning(answer)
         answer.close()
-        if answer.status == 401 and opened.key_id is not None:
-            self._key_refused(opened.candidate, opened.key_id)
+        if opened.key_id is not None:
+            opened.said_of_key = finding_in_failure(answer.status, answer.headers, body)
         with contextlib.suppress(UnreadableAnswer):
             opened.failed_answer = opened.translator.read_answer(body)
         failure = opened.translator.classify_failure(answer.status, answer.headers, body)
-        raise _with_status(failure, answer.status)
+        if isinstance(failure, UpstreamFailed):
+            failure.upstream_status = answer.status
+        raise failure
 
 
 async def _beginning(answer: UpstreamAnswer) -> bytes:
@@ -282,9 +272,20 @@ def _known_variant(call: ChatCall, provider: Provider) -> str:
     return call.variant
 
 
-def _with_status(error: GatewayError, status: int) -> GatewayError:
-    error.upstream_status = status  # type: ignore[attr-defined]
-    return error
+def _said_of_key(opened: Opened | None, error: GatewayError) -> KeyFinding:
+    """Nothing where nobody answered: what keeps us from a provider is no fault of a key."""
+    if opened is None or opened.upstream.status != 200:
+        return NOTHING_SAID if opened is None else opened.said_of_key
+    words = error.words if isinstance(error, UpstreamFailed) else None
+    return NOTHING_SAID if words is None else finding_in_answer(words)
+
+
+def _go_on(tries: Tries, candidate: Candidate, opened: Opened | None, error: GatewayError) -> None:
+    """With the channel's next key where it answered; else other channels come first."""
+    if opened is None or isinstance(error, UpstreamTimeout):
+        tries.way_failed(candidate)
+    else:
+        tries.key_failed(candidate)
 
 
 def _told_of(fault: Exception, opened: Opened) -> GatewayError:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from gateway.channels.key_failures import NOTHING_SAID, KeyFinding
 from gateway.channels.routing import Candidate
 from gateway.errors import GatewayError, StreamBrokenOff
 from gateway.formats.contract import StreamReader
@@ -53,6 +54,8 @@ class Opened:
     key_id: UUID | None = None
     patience_s: float = 0.0
     """How long its stream may be silent."""
+    said_of_key: KeyFinding = NOTHING_SAID
+    """What a status other than 200 says of the key."""
     losses: tuple[str, ...] = ()
     whole: Whole | None = None
     reader: StreamReader | None = None

@@ -9,7 +9,6 @@ from gateway.call.deadlines import Deadlines
 from gateway.call.failover import ChannelVault
 from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.refusals import Refusals
-from gateway.channels.key_refusals import KeyRefused
 from gateway.formats.contract import ProviderFormat
 from gateway.media.egress import Egress
 from gateway.owned_tasks import OwnedTasks
@@ -33,5 +32,4 @@ class Parts:
     refusals: Refusals
     deadlines: Deadlines
     stored_responses: StoredResponses
-    key_refused: KeyRefused
     egress: Egress

@@ -7,6 +7,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.call.admission import Admission, Admissions
+from gateway.call.asking.tries import TryBounds
 from gateway.call.callers import Caller, identify
 from gateway.call.charges.charge_book import PricesOutdated
 from gateway.call.charges.open_charge import OpenCharge
@@ -27,6 +28,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.strict_json import parse_off_loop
 from ledger import clock
 from ledger.networks import Network
+from projections.configuration import ATTEMPTS_SETTING, ATTEMPTS_WITHIN_SETTING, Configuration
 
 _PRICED_TIMES_MAX = 3
 _SMALLER_TIMES_MAX = 4
@@ -80,9 +82,9 @@ class Relay:
             translators,
             parts.providers,
             parts.vault,
-            parts.key_refused,
             parts.egress,
             costs,
+            partial(_try_bounds, parts.configuration),
         )
         self._admissions = Admissions(client_format, parts, self._failover)
         self._delivery = Delivery(
@@ -215,3 +217,12 @@ class Relay:
     async def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
         status, headers, body = self._format.error_body(error, exchange.request_id)
         await exchange.respond(status, headers, body)
+
+
+def _try_bounds(configuration: Configuration) -> TryBounds:
+    """As they are set."""
+    usual = TryBounds()
+    return TryBounds(
+        configuration.number(ATTEMPTS_SETTING, usual.attempts),
+        configuration.number(ATTEMPTS_WITHIN_SETTING, int(usual.within_s)),
+    )

@@ -6,6 +6,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from gateway.channels.key_failures import KeyFinding
 from gateway.channels.routing import Candidate
 from gateway.owned_tasks import OwnedTasks
 from ledger.application import Ledger
@@ -23,13 +24,18 @@ class KeyRefused:
         self._actor = f"node:{node}"
         self._tasks = tasks
 
-    def __call__(self, candidate: Candidate, key_id: UUID) -> None:
-        """Never waits: the call at hand asks the next channel meanwhile."""
-        log.warning("channel.key_refused", channel_id=str(candidate.channel_id))
-        self._tasks.start(self._record(candidate, key_id))
+    def __call__(self, candidate: Candidate, key_id: UUID, found: KeyFinding) -> None:
+        """Never waits: the call at hand asks the next key meanwhile."""
+        log.warning(
+            "channel.key_refused",
+            channel_id=str(candidate.channel_id),
+            key_id=str(key_id),
+            reason=found.reason,
+        )
+        self._tasks.start(self._record(candidate, key_id, found))
 
-    async def _record(self, candidate: Candidate, key_id: UUID) -> None:
-        mark = channel.MarkKey(key_id, "unusable", self._actor, "provider_status_401")
+    async def _record(self, candidate: Candidate, key_id: UUID, found: KeyFinding) -> None:
+        mark = channel.MarkKey(key_id, "unusable", self._actor, found.reason)
         try:
             await self._ledger.handle(channel.STREAM, candidate.channel_id, mark)
         except (LedgerError, psycopg.Error, PoolTimeout) as error:

@@ -1,7 +1,11 @@
-"""The providers' keys of each channel, unsealed once and kept in this process's memory only."""
+"""The providers' keys of each channel: which one is asked next, what it is in clear (unsealed once,
+and kept in this process's memory only), and what became of it.
+"""
 
 import asyncio
+import math
 import random
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,41 +13,142 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from gateway.channels.cooling import CoolingKeys
+from gateway.channels.key_failures import KeyFinding, KeyVerdict
+from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.routing import Candidate
-from gateway.errors import UpstreamFailed
-from ledger import vault
+from gateway.errors import (
+    GatewayError,
+    ProviderUnavailable,
+    UpstreamFailed,
+    UpstreamRateLimited,
+)
+from ledger import clock, vault
 from ledger.errors import VaultRefused
 from ledger.vault import Vault
 
 log = structlog.get_logger()
 
 _WITHIN_S = 1.0
+_RECORDED_WITHIN_S = 60.0
+"""For how long a key is left alone here before all know that it is refused."""
 
 
 class ChannelKeys:
-    """Picks one of a channel's usable keys at random."""
+    """Of one process."""
 
-    def __init__(self, sealed: Vault, pool: AsyncConnectionPool[Any]) -> None:
+    def __init__(self, sealed: Vault, pool: AsyncConnectionPool[Any], refused: KeyRefused) -> None:
         self._vault = sealed
         self._pool = pool
+        self._refused = refused
         self._known: dict[UUID, str] = {}
+        self._turns: dict[UUID, int] = {}
+        self.cooling = CoolingKeys()
 
-    async def pick(self, candidate: Candidate) -> tuple[UUID | None, str]:
-        """A key's id and the key in clear; None and empty for a channel that needs none.
-
-        A key id never changes its key, so what is known stays true. Raises UpstreamFailed.
+    def choose(self, candidate: Candidate, tried: Collection[UUID] = ()) -> UUID | None:
+        """The channel's next key: not tried, and not left alone; None: there is none.
+        As long as all are well this costs no look at any of them.
         """
-        if not candidate.key_ids:
-            return None, ""
-        key_id = random.choice(candidate.key_ids)  # noqa: S311 - load balancing, not a secret
-        if key_id not in self._known:
-            try:
-                async with asyncio.timeout(_WITHIN_S), self._pool.connection() as connection:
-                    found = await vault.get(connection, self._vault, "channel_key", key_id, "key")
-            except (psycopg.Error, PoolTimeout, OSError, VaultRefused) as error:
-                log.warning("channel.key_not_read", key_id=str(key_id), error=str(error))
-                raise UpstreamFailed("a channel's key cannot be read") from error
-            if found is None:
-                raise UpstreamFailed("a channel has lost its key")
-            self._known[key_id] = found
-        return key_id, self._known[key_id]
+        usable: Sequence[UUID] = candidate.key_ids
+        if tried:
+            usable = [key for key in usable if key not in tried]
+        if self.cooling:
+            now_s = clock.monotonic_s()
+            usable = self.cooling.rested(usable, now_s)
+            if not usable:
+                return None
+            chosen = self._chosen(candidate, usable)
+            self.cooling.begin_trial(chosen, now_s)
+            return chosen
+        return self._chosen(candidate, usable) if usable else None
+
+    def _chosen(self, candidate: Candidate, usable: Sequence[UUID]) -> UUID:
+        if len(usable) == 1 or candidate.key_choice == "in_order":
+            return usable[0]
+        if candidate.key_choice == "in_turn":
+            # Beginning anywhere, so that workers do not go through the keys side by side.
+            keys, channel_id = candidate.key_ids, candidate.channel_id
+            turn = self._turns.get(channel_id)
+            turn = random.randrange(len(keys)) if turn is None else turn + 1  # noqa: S311
+            while keys[turn % len(keys)] not in usable:
+                turn += 1
+            self._turns[channel_id] = turn % len(keys)
+            return keys[turn % len(keys)]
+        return random.choice(usable)  # noqa: S311 - load balancing, not a secret
+
+    async def unsealed(self, key_id: UUID) -> str:
+        """A key in clear. Its id never changes its key, so what is known stays true.
+
+        Raises UpstreamFailed, which says nothing of the key: the vault is ours.
+        """
+        known = self._known.get(key_id)
+        if known is not None:
+            return known
+        try:
+            async with asyncio.timeout(_WITHIN_S), self._pool.connection() as connection:
+                found = await vault.get(connection, self._vault, "channel_key", key_id, "key")
+        except (psycopg.Error, PoolTimeout, OSError, VaultRefused) as error:
+            log.warning("channel.key_not_read", key_id=str(key_id), error=str(error))
+            raise UpstreamFailed("a channel's key cannot be read") from error
+        if found is None:
+            raise UpstreamFailed("a channel has lost its key")
+        self._known[key_id] = found
+        return found
+
+    def answered(self, key_id: UUID, asked_s: float) -> None:
+        """A key that was asked at that moment works."""
+        if self.cooling:
+            self.cooling.answered(key_id, asked_s)
+
+    def failed(
+        self, candidate: Candidate, key_id: UUID, found: KeyFinding, asked_s: float
+    ) -> UpstreamFailed | None:
+        """A key that was asked at that moment failed, and what that says of it. Never waits.
+
+        What a client may be told of it; None where the key is not to blame.
+        """
+        if found.verdict is KeyVerdict.NOTHING:
+            self.cooling.end_trial(key_id)
+            return None
+        now_s = clock.monotonic_s()
+        if found.verdict is KeyVerdict.COOLING:
+            cooling = self.cooling.failed(key_id, found.wait_s, found.reason, asked_s, now_s)
+            log.info(
+                "channel.key_cooling",
+                channel_id=str(candidate.channel_id),
+                key_id=str(key_id),
+                reason=found.reason,
+                seconds=round(cooling.until_s - now_s, 1),
+            )
+            return _rate_limited(cooling.until_s - now_s)
+        self.cooling.withdraw(key_id, found.reason, _RECORDED_WITHIN_S, now_s)
+        self._refused(candidate, key_id, found)
+        return ProviderUnavailable()
+
+    def exhausted(self, options: Iterable[Candidate]) -> GatewayError | None:
+        """What to tell where no key of these channels may be asked now; None where one may.
+
+        Its retry-after is the soonest moment at which one may be asked.
+        """
+        if not self.cooling:
+            return None
+        now_s = clock.monotonic_s()
+        soonest_s = math.inf
+        for candidate in options:
+            if not candidate.key_ids or self.cooling.rested(candidate.key_ids, now_s):
+                return None
+            for key_id in candidate.key_ids:
+                cooling = self.cooling.get(key_id)
+                if cooling is not None and not cooling.is_fact:
+                    soonest_s = min(soonest_s, max(cooling.until_s, cooling.tried_until_s) - now_s)
+        if soonest_s == math.inf:
+            return ProviderUnavailable()
+        return _rate_limited(soonest_s)
+
+
+def _rate_limited(wait_s: float) -> UpstreamRateLimited:
+    """`wait_s`: for how long nobody is to be asked."""
+    return UpstreamRateLimited(
+        "The provider's rate limit is reached; try again later.",
+        retry_after_s=max(1, math.ceil(wait_s)),
+    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from ledger.streams.channel import Channel, Shaping, Way
+from ledger.streams.channel import Channel, KeyChoice, Shaping, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Candidate:
     priority: int
     weight: int
     key_ids: tuple[UUID, ...]
+    key_choice: KeyChoice = "random"
     settings: Mapping[str, str] = field(default_factory=dict)
     shaping: Shaping = Shaping()
     way: Way = Way()
@@ -118,6 +119,12 @@ def in_order(
     return [option for option, _ in drawn]
 
 
+def is_listed(channels: Iterable[Channel], group: str, model: str) -> bool:
+    """Whether some channel serves the model to this group, whatever its keys are worth now."""
+    served = models_served(channels, group)
+    return any(model == name or model.startswith(f"{name}-") for name in served)
+
+
 def models_served(channels: Iterable[Channel], group: str) -> set[str]:
     """Every model some channel serves to this group now."""
     return {
@@ -144,6 +151,7 @@ def _candidate(
         priority=route.priority,
         weight=route.weight,
         key_ids=key_ids,
+        key_choice=route.key_choice,
         settings=route.settings,
         shaping=route.shaping,
         way=route.way,

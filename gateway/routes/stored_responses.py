@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.call.callers import identify
 from gateway.call.parts import Parts
+from gateway.channels.key_failures import NOTHING_SAID, KeyFinding, finding_in_failure
 from gateway.channels.routing import Candidate, candidate_of
 from gateway.errors import (
     GatewayError,
@@ -31,6 +32,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.upstream import UpstreamAnswer
 from gateway.providers.contract import Keeper, Visit
 from gateway.stored_responses.store import StoredResponse
+from ledger import clock
 from ledger.networks import Network
 
 RESPONSES = "/v1/responses/"
@@ -131,7 +133,13 @@ class StoredResponseRoutes:
                 "The provider that made this response does not show it again.",
                 code="unsupported_operation",
             )
-        key_id, key = await self._parts.vault.keys.pick(place)
+        keys = self._parts.vault.keys
+        key_id = keys.choose(place)
+        unavailable = keys.exhausted((place,)) if key_id is None else None
+        if unavailable is not None:
+            raise unavailable
+        key = "" if key_id is None else await keys.unsealed(key_id)
+        asked_s = clock.monotonic_s()
         path = "/".join(filter(None, asked))
         visit = Visit(
             exchange.method, place.base_url or provider.base_url, key, path, _on(exchange)
@@ -139,9 +147,11 @@ class StoredResponseRoutes:
         answer = await provider.visit(visit, await self._parts.vault.ways.upstream(place))
         try:
             if not 200 <= answer.status < 300:
-                if answer.status == 401 and key_id is not None:
-                    self._parts.key_refused(place, key_id)
-                raise await self._failure(asked, answer)
+                error, found = await self._failure(asked, answer)
+                told = key_id and keys.failed(place, key_id, found, asked_s)
+                raise told or error
+            if key_id is not None:
+                keys.answered(key_id, asked_s)
             if exchange.method == "DELETE":  # on record before anybody is told
                 await self._parts.stored_responses.forget(kept.account_id, kept.response_id)
             await self._pass_on(exchange, answer)
@@ -172,15 +182,19 @@ class StoredResponseRoutes:
             last = self._format.stream_error(error)
         await exchange.end(last)
 
-    async def _failure(self, asked: _StoredResponsePath, answer: UpstreamAnswer) -> GatewayError:
+    async def _failure(
+        self, asked: _StoredResponsePath, answer: UpstreamAnswer
+    ) -> tuple[GatewayError, KeyFinding]:
+        """What went wrong, and what that says of the key."""
         if answer.status == 404:
-            return _unknown(asked.response_id)
+            return _unknown(asked.response_id), NOTHING_SAID
         body = b""
         async for piece in answer.pieces():
             body += piece
             if len(body) > _FAILURE_BYTES_MAX:
                 break
-        return self._format.classify_failure(answer.status, answer.headers, body)
+        found = finding_in_failure(answer.status, answer.headers, body)
+        return self._format.classify_failure(answer.status, answer.headers, body), found
 
     async def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
         if exchange.has_started:  # a stream that was cut: what came is all there is

@@ -1,7 +1,7 @@
 """A channel: one way to a provider. Its name and its provider keys live in the vault."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, assert_never
+from typing import ClassVar, Literal, assert_never, get_args
 from uuid import UUID
 
 import msgspec
@@ -10,6 +10,8 @@ from ledger.errors import NotAllowedNow, NotFound
 from ledger.streams.contract import Event, Stream
 
 KeyState = Literal["usable", "unusable"]
+KeyChoice = Literal["random", "in_turn", "in_order"]
+KEY_CHOICES: tuple[KeyChoice, ...] = get_args(KeyChoice)
 
 
 class Shaping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,6 +48,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a channel leads, and for whom. `models` maps the client's name to the provider's.
     `settings` are what its kind of provider needs to know besides: a region, a version, ...
+    `key_choice`: which of its keys a call is sent with; in order: the first that may be asked.
     """
 
     type: str
@@ -55,6 +58,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     weight: int = 1
     key_ids: tuple[UUID, ...] = ()
+    key_choice: KeyChoice = "random"
     settings: dict[str, str] = {}
     shaping: Shaping = Shaping()
     way: Way = Way()

@@ -443,11 +443,16 @@ def test_each_refusal_raises_the_exception_the_sdk_has_for_it(
     gateway: InProcess, payer: Payer, provider: FakeProvider
 ) -> None:
     books = gateway.books
-    # Their keys are refused, and taken out of use.
-    books.channel({"own-locked": "m"}, type_="anthropic", base_url=root(provider, "o"), keys=["k"])
-    books.channel({"chat-locked": "m"}, type_="openai", base_url=root(provider, "c"), keys=["k"])
-    for model in ("own-locked", "chat-locked"):
-        books.price(model, input=3, output=15)
+    of_keys = ("locked", "limited", "busy")  # which are taken out of use, or left alone
+    for name in of_keys:
+        for prefix, type_ in (("own", "anthropic"), ("chat", "openai")):
+            books.channel(
+                {f"{prefix}-{name}": "m"},
+                type_=type_,
+                base_url=root(provider, prefix[0]),
+                keys=["k"],
+            )
+            books.price(f"{prefix}-{name}", input=3, output=15)
     provider.scripts |= {
         "o/locked": whole(told("authentication_error", "bad sk-ant-api03-abc"), status=401),
         "c/locked": whole(error("bad sk-abc"), status=401),
@@ -478,18 +483,15 @@ def test_each_refusal_raises_the_exception_the_sdk_has_for_it(
         "absent": anthropic.NotFoundError,
         "limited": anthropic.RateLimitError,
         "broken": anthropic.InternalServerError,
-        "busy": anthropic.InternalServerError,
+        "busy": anthropic.RateLimitError,
+        "locked": anthropic.InternalServerError,
         "html": anthropic.InternalServerError,
         "empty": anthropic.InternalServerError,
     }
     rows += [
         (payer.key, {"model": model, "metadata": {"script": name}}, exception)
         for name, exception in expected.items()
-        for model in (OWN, CHAT)
-    ]
-    rows += [
-        (payer.key, {"model": model, "metadata": {"script": "locked"}}, expected["broken"])
-        for model in ("own-locked", "chat-locked")
+        for model in ((f"own-{name}", f"chat-{name}") if name in of_keys else (OWN, CHAT))
     ]
     for key, fields, exception in rows:
         with sdk_of(gateway, key) as sdk, pytest.raises(exception) as caught:

@@ -24,11 +24,11 @@ from tests.running import InProcess
 
 STATUS_TOLD = {
     "400": 400,
-    "401": 502,  # it is our key that is refused
+    "401": 503,  # it is our key that is refused
     "404": 404,
     "429": 429,
     "500": 502,
-    "529": 502,
+    "529": 429,  # nobody there takes a call for a while
     "html-page": 502,
     "html-200": 502,
     "empty-200": 502,
@@ -39,13 +39,23 @@ SDK_ERRORS: Mapping[int, tuple[str, str]] = {
     404: ("NotFoundError", "ClientError"),
     429: ("RateLimitError", "ClientError"),
     502: ("InternalServerError", "ServerError"),
+    503: ("InternalServerError", "ServerError"),
 }
 """By status: the exception of the SDKs of OpenAI and Anthropic, and of Google's."""
 
 
+def is_of_key(format_name: str, failure: str) -> bool:
+    """Whether the key that is asked is out of use then, or left alone for a while: there is one
+    for each SDK.
+    """
+    is_overload = (format_name, failure) == ("anthropic_messages", "error-inside")
+    return is_overload or failure in ("401", "429", "529")
+
+
 def model_of(format_name: str, failure: str, sdk: str) -> str:
-    """Its provider speaks that format; a key that is refused is out of use: one for each SDK."""
-    return f"{format_name}.{sdk}.401" if failure == "401" else f"{format_name}.{failure}"
+    """Its provider speaks that format."""
+    name = f"{format_name}.{failure}"
+    return f"{name}.{sdk}" if is_of_key(format_name, failure) else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +218,7 @@ def told_to_node(
         {"model": model_of(format_name, failure, ""), "isStream": failure in STREAMED}
         for format_name in CHANNELS
         for failure in (*WHOLE, *STREAMED)
-        if failure != "401"
+        if not is_of_key(format_name, failure)
     ]
     given = {
         "baseUrl": failing.gateway.base_url,

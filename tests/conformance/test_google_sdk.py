@@ -186,16 +186,25 @@ def test_models_and_tokens_are_told_in_the_format(sdk: genai.Client) -> None:
         (400, {"error": {"code": 400, "message": "bad at 10.0.0.1", "status": "X"}}, 400),
         (429, {"error": {"message": "slow down"}}, 429),
         (500, "<html>", 502),
-        (401, {"error": {"message": "API key not valid: AIzaSecret"}}, 502),  # and never again
+        (401, {"error": {"message": "API key not valid: AIzaSecret"}}, 503),
     ],
 )
 def test_failures_of_the_provider_raise_the_sdks_errors(
-    sdk: genai.Client, provider: FakeProvider, status: int, body: object, code: int
+    gateway: InProcess,
+    sdk: genai.Client,
+    provider: FakeProvider,
+    status: int,
+    body: object,
+    code: int,
 ) -> None:
+    model = f"failing-{status}"  # with a key of its own, which may be taken out of use
+    base_url = provider.base_url("go").removesuffix("/v1")
+    gateway.books.channel({model: "up"}, type_="gemini", base_url=base_url, keys=["k"])
+    gateway.books.price(model, input=1, output=2)
     told_body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     provider.scripts["go/fine"] = whole(told_body, status=status)
     with pytest.raises(errors.APIError) as failure:
-        sdk.models.generate_content(model=OWN, contents="x")
+        sdk.models.generate_content(model=model, contents="x")
     assert failure.value.code == code
     assert "10.0.0.1" not in str(failure.value)
     assert "AIza" not in str(failure.value)

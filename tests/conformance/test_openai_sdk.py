@@ -182,6 +182,9 @@ def test_each_refusal_raises_the_exception_the_sdk_has_for_it(
     provider.scripts["broken"] = whole(error(), status=500)
     provider.scripts["limited"] = whole(error(), status=429, headers={"retry-after": "7"})
     provider.scripts["unwell"] = whole(error("no such thing", param="messages"), status=400)
+    books.channel(["limited"], type_="openai", base_url=provider.base_url(), keys=["k"])
+    books.price("limited", input=1, output=2)
+    limited_model = scripted("limited") | {"model": "limited"}
     poor = books.payer(0.000_001)
     limited = books.key(payer.account_id, api_key.KeyTerms(models=(FREE,)))
     elsewhere = books.key(payer.account_id, api_key.KeyTerms(allowed_ips=("192.0.2.0/24",)))
@@ -193,7 +196,7 @@ def test_each_refusal_raises_the_exception_the_sdk_has_for_it(
         (limited, {}, openai.PermissionDeniedError, "model_not_allowed"),
         (elsewhere, {}, openai.PermissionDeniedError, "ip_not_allowed"),
         (payer.key, scripted("broken"), openai.InternalServerError, "upstream_error"),
-        (payer.key, scripted("limited"), openai.RateLimitError, "rate_limit_exceeded"),
+        (payer.key, limited_model, openai.RateLimitError, "rate_limit_exceeded"),
         (payer.key, scripted("unwell"), openai.BadRequestError, "invalid_value"),
     ]
     for key, fields, exception, code in rows:

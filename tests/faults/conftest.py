@@ -1,5 +1,6 @@
 """A gateway that is easily bored, with a real provider behind it; one for a module's tests."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,10 +35,22 @@ class Stage:
     owner_dsn: str
     sold: set[str] = field(default_factory=set)
     """Models that a module's tests have added."""
+    models: "itertools.count[int]" = field(default_factory=itertools.count)
 
     @property
     def books(self) -> Books:
         return self.gateway.books
+
+    def new_model(self) -> str:
+        """A model like `MODEL`, with a channel and a key of its own: a failure that takes the key
+        away concerns no other test.
+        """
+        model = f"{MODEL}-{next(self.models)}"
+        self.books.channel(
+            [model], type_="openai", base_url=self.provider.base_url(), keys=[PROVIDER_KEY]
+        )
+        self.books.price(model, input=1, output=2)
+        return model
 
     @property
     def client(self) -> Client:

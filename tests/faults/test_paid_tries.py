@@ -285,10 +285,10 @@ def test_a2_a_bug_of_ours_at_the_next_channel_forgets_no_cost(
 ) -> None:
     ask_channel = Failover._ask
 
-    async def stumbling(failover: Failover, call: Any, candidate: Any, written: Any) -> Any:  # noqa: ANN401
-        if candidate.channel_id == pair.channels[1]:
+    async def stumbling(failover: Failover, call: Any, one: Any, written: Any) -> Any:  # noqa: ANN401
+        if one.candidate.channel_id == pair.channels[1]:
             raise RuntimeError("a bug")
-        return await ask_channel(failover, call, candidate, written)
+        return await ask_channel(failover, call, one, written)
 
     monkeypatch.setattr(Failover, "_ask", stumbling)
     answer = pair.asked(whole(SPENT, status=500), whole(), is_stream=False)

@@ -134,13 +134,13 @@ WHOLE_ROWS: dict[str, Failed | Passed] = {
     "B-109 redirected": Failed(
         whole(status=302, headers={"location": "http://169.254.169.254/latest/meta-data"})
     ),
-    "B-110 our key is forbidden": Failed(whole(error(), status=403)),
+    "B-110 our key is forbidden": Failed(whole(error(), status=403), 503, "provider_unavailable"),
     "B-111 rate limited": Failed(
-        whole(error(), status=429, headers={"retry-after": "3600"}), 429, "rate_limit_exceeded"
+        whole(error(), status=429, headers={"retry-after": "60"}), 429, "rate_limit_exceeded"
     ),
     "B-112 500": Failed(whole(error(), status=500)),
     "B-112 503": Failed(whole(error(), status=503)),
-    "B-112 529": Failed(whole(error(), status=529)),
+    "B-112 529": Failed(whole(error(), status=529), 429, "rate_limit_exceeded"),
     "B-113 204": Failed((head(204, {}),)),
     "B-113 304": Failed((head(304, {}),)),
     "B-113 418": Failed(whole(error(), status=418)),
@@ -265,7 +265,7 @@ def test_a_whole_answer(stage: Stage, name: str) -> None:
     row = WHOLE_ROWS[name]
     stage.provider.scripts["row"] = row.script
     calls_before = len(stage.provider.received)
-    answer = stage.client.chat(MODEL, metadata={"script": "row"})
+    answer = stage.client.chat(stage.new_model(), metadata={"script": "row"})
     story = stage.books.story(answer.request_id)
     if isinstance(row, Failed):
         check_failed(answer, story, row)
@@ -282,7 +282,7 @@ def test_a_stream(stage: Stage, name: str) -> None:
     row = STREAM_ROWS[name]
     stage.provider.scripts["row"] = row.script
     answer = stage.client.chat(
-        MODEL,
+        stage.new_model(),
         stream=True,
         stream_options={"include_usage": True},
         metadata={"script": "row"},

@@ -9,7 +9,7 @@ from uuid import UUID
 from gateway.call.metering.meter import used_by_failure
 from gateway.call.opened import Opened, elapsed_ms
 from gateway.channels.routing import Candidate
-from gateway.errors import GatewayError, UpstreamRefused, UpstreamTimeout
+from gateway.errors import GatewayError, UpstreamFailed, UpstreamRefused, UpstreamTimeout
 from ledger import clock
 from ledger.pricing import STANDARD, cost_nanos
 from ledger.streams.charge.events import Attempt, Cost
@@ -59,7 +59,7 @@ class ProviderCosts:
             outcome = "timeout"
         else:
             outcome = "failed"
-        status = getattr(failure, "upstream_status", 0)
+        status = failure.upstream_status if isinstance(failure, UpstreamFailed) else 0
         return self._tried(candidate, outcome, status, started_s, opened, service)
 
     def cut_short(

@@ -8,7 +8,7 @@ import math
 import re
 
 from gateway.errors import (
-    GatewayError,
+    ProviderWords,
     UpstreamFailed,
     UpstreamRateLimited,
     UpstreamRefused,
@@ -76,8 +76,20 @@ def failure(
     code: str | None = None,
     param: str | None = None,
     retry_after: str | None = None,
-) -> GatewayError:
+) -> UpstreamFailed:
     """What our client is told for a provider's `status` and its words, given unscrubbed."""
+    error = _failure(status, message, code, param, retry_after)
+    error.words = ProviderWords(status, code or "", message or "")
+    return error
+
+
+def _failure(
+    status: int,
+    message: str | None,
+    code: str | None,
+    param: str | None,
+    retry_after: str | None,
+) -> UpstreamFailed:
     if status == _RATE_LIMITED:
         return UpstreamRateLimited(
             "The provider's rate limit is reached; try again later.",

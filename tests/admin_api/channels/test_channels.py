@@ -36,6 +36,7 @@ UNSHAPED: dict[str, Any] = {
     "connect_timeout_ms": 0,
     "first_byte_timeout_ms": 0,
     "idle_timeout_ms": 0,
+    "key_choice": "random",
 }
 
 
@@ -120,7 +121,7 @@ def test_any_other_change_keeps_the_keys(servers: Servers) -> None:
         added = (await desk.post("/channels", json=CHANNEL)).json()
         change = {
             "name": "other", "weight": 0, "priority": -1, "models": ["m"], "groups": ["x"],
-            "is_paused": True, "base_url": CHANNEL["base_url"] + "/",
+            "is_paused": True, "key_choice": "in_turn", "base_url": CHANNEL["base_url"] + "/",
         }  # fmt: skip
         changed = (await desk.ask("PATCH", f"/channels/{added['id']}", json=change)).json()
         assert changed == {
@@ -305,6 +306,8 @@ NOT_CHANNELS: tuple[tuple[str, object], ...] = (
     ("keys", ["a\nb"]),
     ("keys", ["caf\u00e9"]),
     ("keys", "a"),
+    ("key_choice", "round_robin"),
+    ("key_choice", ""),
     ("models", []),
     ("models", ["m", "m"]),
     ("models", [{"client": "m"}]),

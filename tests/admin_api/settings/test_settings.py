@@ -15,6 +15,8 @@ def test_d5_the_time_zone_of_the_books_is_changed_and_listed(servers: Servers) -
         assert [(one["name"], one["value"]) for one in listed] == [
             ("approvals.one_operator", "no"),
             ("book.time_zone", "Asia/Kathmandu"),
+            ("calls.attempts", "16"),
+            ("calls.attempts_within_seconds", "180"),
             ("calls.shrink_holds", "yes"),
             ("credits.alone_up_to", "100"),
         ]
@@ -29,6 +31,18 @@ def test_d5_a_setting_that_there_is_not_and_a_value_that_is_none(servers: Server
         for value in ("Mars/Olympus", "", "../UTC", 1, None):
             answer = await desk.put("/settings/book.time_zone", json={"value": value})
             assert answer.status_code == 422
+
+    at_desk(servers, check)
+
+
+def test_c3_how_often_a_call_is_sent_is_a_whole_number(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        for value in ("0", "101", "-1", "1.5", "\u0661", "many"):
+            answer = await desk.put("/settings/calls.attempts", json={"value": value})
+            assert answer.status_code == 422, value
+        for value in ("1", "100"):
+            answer = await desk.put("/settings/calls.attempts", json={"value": value})
+            assert (answer.status_code, answer.json()["value"]) == (200, value)
 
     at_desk(servers, check)
 

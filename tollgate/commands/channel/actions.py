@@ -19,6 +19,7 @@ def add(arguments: argparse.Namespace) -> int:
         type=arguments.type,
         base_url=arguments.base_url,
         keys=_keys() if arguments.keys else None,
+        key_choice=arguments.key_choice,
         models=_models(arguments.model),
         groups=arguments.group,
         priority=arguments.priority,

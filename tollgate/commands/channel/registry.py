@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ledger.streams.channel import KEY_CHOICES
 from tollgate.commands.arguments import DATA_DIR
 from tollgate.commands.contract import Action, argument
 
@@ -18,6 +19,11 @@ _NEW_CHANNEL = (
         help="serves it, under the provider's name for it; repeat for more",
     ),
     argument("--keys", action="store_true", help="read the provider's keys from standard input"),
+    argument(
+        "--key-choice",
+        choices=KEY_CHOICES,
+        help="which key a call is sent with; in_order: the first that may be asked",
+    ),
     argument("--group", action="append", help="serves this price group; repeat for more"),
     argument("--priority", type=int),
     argument("--weight", type=int),

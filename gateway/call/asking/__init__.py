@@ -1,0 +1,1 @@
+"""Whom a call asks, in which order, and with what words."""

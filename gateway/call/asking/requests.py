@@ -1,0 +1,119 @@
+"""A call as a channel is asked it: in which format, and in what words."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from gateway.channels.routing import Candidate
+from gateway.channels.system_prompts import ChannelTexts
+from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
+from gateway.errors import UpstreamFailed
+from gateway.formats.shared.vendors.other_format import format_for
+from gateway.formats.translator import Asking, Outgoing, Translator, Translators
+from gateway.formats.values import ChatCall
+from gateway.media.addressed import MediaNeeded
+from gateway.media.fetch import MediaFetch
+from gateway.providers.contract import Provider
+from ledger.streams.channel import Shaping
+
+_KNOWN_MAX = 10_000
+_UNSHAPED = Shaping()
+
+
+class _ChosenFormat(NamedTuple):
+    """A candidate, the format in which it is asked (the client's own if it speaks that), and what
+    its name for the model says; `spoken`: all that it speaks.
+    """
+
+    candidate: Candidate
+    format: str
+    suffix: Suffix
+    spoken: Sequence[str]
+
+
+class WrittenRequest(NamedTuple):
+    """A request as it is sent: to whom, in which format, by which translator, for what, and what.
+    It is the same for all keys of a channel.
+    """
+
+    candidate: Candidate
+    format: str
+    translator: Translator
+    asking: Asking
+    outgoing: Outgoing
+
+
+class CandidateRequests:
+    """Of one client format."""
+
+    def __init__(
+        self,
+        own_format: str,
+        translators: Translators,
+        providers: Mapping[str, Provider],
+        texts: ChannelTexts,
+    ) -> None:
+        self._own_format = own_format
+        self._translators = translators
+        self._providers = providers
+        self._texts = texts
+        self._known: dict[int, _ChosenFormat] = {}
+
+    def own_model(self, option: Candidate) -> str:
+        """The provider's name for the model, without an ending that says how to think."""
+        return self._chosen_format(option).suffix.model
+
+    def output_tokens_least(self, options: Sequence[Candidate]) -> int:
+        """The room an answer needs at one of the candidates, by what their models' names say."""
+        return max(self._chosen_format(option).suffix.output_tokens_least for option in options)
+
+    async def own_words(self, options: Sequence[Candidate]) -> list[str]:
+        """The system prompts that candidates may add to a call; one that cannot be read now keeps
+        its channel from answering.
+        """
+        words: list[str] = []
+        for option in options:
+            with contextlib.suppress(UpstreamFailed):
+                words.append(await self._texts.read(option) or "")
+        return [each for each in words if each]
+
+    async def written(
+        self, call: ChatCall, candidate: Candidate, media: MediaFetch
+    ) -> WrittenRequest:
+        """The request for a candidate, with media put in that it does not fetch by itself."""
+        _, chosen, suffix, spoken = self._chosen_format(candidate)
+        spoken_here = format_for(call, candidate.type, suffix, chosen, spoken)
+        shaping = candidate.shaping
+        # What a variant answers is no turn: nothing of it could be written anew.
+        translator = self._translators.to(spoken_here, _UNSHAPED if call.variant else shaping)
+        words = await self._texts.read(candidate) or ""
+        asking = Asking(
+            suffix,
+            words,
+            shaping.system_prompt_leads,
+            takes_addresses=self._providers[candidate.type].habits.fetches_media,
+            vendor=candidate.type,
+        )
+        try:
+            outgoing = translator.outgoing(call, asking)
+        except MediaNeeded as needed:
+            await media.get(needed.media)
+            outgoing = translator.outgoing(replace(call, fetched=media.fetched), asking)
+        return WrittenRequest(candidate, spoken_here, translator, asking, outgoing)
+
+    def _chosen_format(self, candidate: Candidate) -> _ChosenFormat:
+        """How it is asked; found out once, for candidates are the same call after call."""
+        known = self._known.get(id(candidate))
+        if known is not None and known.candidate is candidate:
+            return known
+        provider, model = self._providers[candidate.type], candidate.upstream_model
+        spoken = provider.formats(candidate.base_url, model, candidate.settings)
+        chosen = self._own_format if self._own_format in spoken else spoken[0]
+        kept = candidate.shaping.keeps_suffix
+        suffix = read_suffix(model, chosen, provider.habits.suffixes, kept)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        found = self._known[id(candidate)] = _ChosenFormat(candidate, chosen, suffix, spoken)
+        return found

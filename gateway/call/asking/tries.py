@@ -1,0 +1,88 @@
+"""Which channel a call asks next, and with which key; within one bound of attempts and of time.
+
+A key that failed costs the call nothing: the channel's next key is asked before another channel is.
+Where the channel itself did not answer, other keys lead to the same place, so that the other
+channels come first and they last. No key is asked twice, nor is a channel that needs none.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from gateway.channels.keys import ChannelKeys
+from gateway.channels.routing import Candidate
+from ledger import clock
+
+
+class TryBounds(NamedTuple):
+    """How often one call is sent to providers at most, and for how long after its beginning it may
+    be sent once more; the last one may take what every call may.
+
+    Sixteen: ten accounts of one vendor may all have been refused since the last call, and there are
+    still some for the vendors beside it. Three minutes: a provider that says nothing is given two,
+    and then another one is asked.
+    """
+
+    attempts: int = 16
+    within_s: float = 180.0
+
+
+class Try(NamedTuple):
+    """Whom to ask; `key_id` None: a channel that needs no key."""
+
+    candidate: Candidate
+    key_id: UUID | None
+
+
+class Tries:
+    """Of one call: `next` as often as one has failed, and told how by `failed`."""
+
+    def __init__(
+        self, order: Sequence[Candidate], keys: ChannelKeys, bounds: Callable[[], TryBounds]
+    ) -> None:
+        self._unasked = list(reversed(order))
+        self._postponed: list[Candidate] = []
+        self._again: Candidate | None = None
+        self._keys = keys
+        self._bounds = bounds
+        self._tried: set[UUID] = set()
+        self._begun_s = clock.monotonic_s()
+        self._count = 0
+
+    def next(self) -> Try | None:
+        """The next one; None: it is enough, or there is no other."""
+        if self._count:
+            bounds = self._bounds()
+            is_late = clock.monotonic_s() - self._begun_s > bounds.within_s
+            if self._count >= bounds.attempts or is_late:
+                return None
+            # Every channel gets its turn, however many keys the ones before it have.
+            if self._count + len(self._unasked) >= bounds.attempts:
+                self._again = None
+        while (candidate := self._next_candidate()) is not None:
+            if not candidate.key_ids:
+                self._count += 1
+                return Try(candidate, None)
+            key_id = self._keys.choose(candidate, self._tried)
+            if key_id is not None:
+                self._count += 1
+                self._tried.add(key_id)
+                return Try(candidate, key_id)
+        return None
+
+    def key_failed(self, candidate: Candidate) -> None:
+        """It answered that it will not, or something that is no answer: another key may do."""
+        self._again = candidate if candidate.key_ids else None
+
+    def way_failed(self, candidate: Candidate) -> None:
+        """Nobody answered."""
+        if candidate.key_ids:
+            self._postponed.append(candidate)
+
+    def _next_candidate(self) -> Candidate | None:
+        again, self._again = self._again, None
+        if again is not None:
+            return again
+        if self._unasked:
+            return self._unasked.pop()
+        return self._postponed.pop(0) if self._postponed else None
