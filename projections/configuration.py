@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -79,6 +80,8 @@ class Held:
     """By book and model: prices that nobody is charged by."""
     groups: dict[str, group.Group] = field(default_factory=dict)
     settings: dict[str, setting.Setting] = field(default_factory=dict)
+    keys_changed_at: dict[UUID, datetime] = field(default_factory=dict)
+    """When the state of a channel's key was last changed, by the database's clock."""
     users: dict[UUID, user.User] = field(default_factory=dict)
 
 
@@ -281,6 +284,8 @@ class Configuration:
         match stream:
             case "channel":
                 _fold(channel.STREAM, held.channels, one.stream_id, one)
+                if isinstance(event, channel.ChannelKeyStateChanged):
+                    held.keys_changed_at[event.key_id] = one.recorded_at
             case "price":
                 price_set = cast("price.PriceSet", event)
                 if price_set.book == price.SALE:

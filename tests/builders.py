@@ -465,9 +465,11 @@ def _channel_life(route: channel.Route) -> list[Any]:
     return [
         channel.Pause("root", "maintenance"),
         channel.Resume("root"),
-        channel.MarkKey(route.key_ids[0], "unusable", "health", "401"),
-        channel.MarkKey(route.key_ids[1], "unusable", "health", "401"),
+        channel.MarkKey(route.key_ids[0], "refused", "health", "401"),
+        channel.MarkKey(route.key_ids[1], "out_of_money", "health", "402"),
         channel.MarkKey(route.key_ids[0], "usable", "health"),
+        channel.PauseKey(route.key_ids[0], "root", "rotated soon"),
+        channel.ResumeKey(route.key_ids[0], "root"),
         channel.Change(changed, "root"),
     ]
 

@@ -21,8 +21,8 @@ from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.parts import Parts
 from gateway.call.refusals import Refusals
 from gateway.call.relay import Relay, RelayLimits
-from gateway.channels.key_refusals import KeyRefused
 from gateway.channels.keys import ChannelKeys
+from gateway.channels.keys_out_of_use import KeysOutOfUse
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.channels.ways import ChannelWays
 from gateway.formats.anthropic_messages.requests import request as anthropic_messages
@@ -133,7 +133,7 @@ def build_front(given: Assignment, core: Core) -> Front:
         lease=lease,
         tasks=owned,
         vault=ChannelVault(
-            ChannelKeys(core.vault, core.pool, KeyRefused(core.ledger, lease.node, owned)),
+            ChannelKeys(core.vault, core.pool, KeysOutOfUse(core.ledger, lease.node, owned)),
             texts,
             ChannelWays(upstreams, texts),
         ),

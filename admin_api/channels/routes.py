@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
-from admin_api.channels import operations
+from admin_api.channels import operations, provider_keys
 from admin_api.channels.schemas import (
     ChannelChange,
     ChannelList,
@@ -17,8 +17,11 @@ from admin_api.channels.schemas import (
     ChannelTypeList,
     ChannelTypeOutput,
     NewChannel,
+    ProviderKeyDetails,
+    ProviderKeyList,
     channel_input,
 )
+from admin_api.fields.bodies import Because
 from admin_api.http.strict_route import StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["channels"])
@@ -63,6 +66,35 @@ async def change_channel(
 async def remove_channel(desk: TheDesk, operator: Writer, channel_id: UUID) -> None:
     """Remove a channel and its provider keys for ever."""
     await desk.commands.finish(operations.remove_channel(desk, channel_id, actor=operator.actor))
+
+
+@router.get("/channels/{channel_id}/keys")
+async def list_keys(desk: TheDesk, _operator: Reader, channel_id: UUID) -> ProviderKeyList:
+    """Every key of a channel, and what is known of it; never the key itself."""
+    views = await provider_keys.list_keys(desk, channel_id)
+    return ProviderKeyList(keys=[ProviderKeyDetails.of(view) for view in views])
+
+
+@router.post("/channels/{channel_id}/keys/{key_id}/pause")
+async def pause_key(
+    desk: TheDesk, operator: Writer, channel_id: UUID, key_id: UUID, given: Because
+) -> ProviderKeyDetails:
+    """Send no calls with a key, until it is resumed."""
+    command = provider_keys.pause_key(
+        desk, channel_id, key_id, actor=operator.actor, reason=given.reason or ""
+    )
+    return ProviderKeyDetails.of(await desk.commands.finish(command))
+
+
+@router.post("/channels/{channel_id}/keys/{key_id}/resume")
+async def resume_key(
+    desk: TheDesk, operator: Writer, channel_id: UUID, key_id: UUID, given: Because
+) -> ProviderKeyDetails:
+    """Send calls with a key again, whatever was wrong with it: paused, refused, out of money."""
+    command = provider_keys.resume_key(
+        desk, channel_id, key_id, actor=operator.actor, reason=given.reason or ""
+    )
+    return ProviderKeyDetails.of(await desk.commands.finish(command))
 
 
 @router.get("/channel-types")

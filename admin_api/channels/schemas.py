@@ -13,12 +13,13 @@ from admin_api.channels.operations import (
     ChannelInput,
     ChannelView,
 )
+from admin_api.channels.provider_keys import KeyView
 from admin_api.channels.types import ChannelType
 from admin_api.channels.ways import ROOTS_MAX, TIMEOUT_MS_MAX
 from admin_api.errors import InvalidInput
-from admin_api.fields.bodies import GroupName, Input, ModelName, Name, Output
-from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
-from ledger.streams.channel import KeyChoice
+from admin_api.fields.bodies import GroupName, Input, ModelName, Moment, Name, Output
+from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX, format_moment
+from ledger.streams.channel import KeyChoice, KeyState
 
 
 class ModelMapping(Input):
@@ -144,11 +145,40 @@ class ChannelChange(Input):
     is_paused: bool | None = None
 
 
+ProviderKeyState = Literal["usable", "refused", "out_of_money", "paused"]
+
+
 class ProviderKeyOutput(Output):
-    """A provider's key: that it exists, and whether the provider accepts it."""
+    """A provider's key: that it exists, and whether calls are sent with it."""
 
     id: UUID
-    state: Literal["usable", "unusable"]
+    state: ProviderKeyState
+
+
+class ProviderKeyDetails(ProviderKeyOutput):
+    """A provider's key, and why it is in its state: `reason` is a code.
+
+    `since`: when its state was last changed; null: never.
+    """
+
+    reason: str
+    since: Moment | None
+
+    @classmethod
+    def of(cls, view: KeyView) -> Self:
+        """As it is told."""
+        return cls(
+            id=view.key_id,
+            state=_state(view.state),
+            reason=view.reason,
+            since=None if view.since is None else format_moment(view.since),
+        )
+
+
+class ProviderKeyList(Output):
+    """Every key of a channel, in the order in which it has them."""
+
+    keys: list[ProviderKeyDetails]
 
 
 class ModelMappingOutput(Output):
@@ -191,14 +221,13 @@ class ChannelOutput(Output):
         """As it is told."""
         route = view.state.route
         shaping = route.shaping
-        unusable = view.state.unusable_keys
         return cls(
             id=view.channel_id,
             name=view.name,
             type=route.type,
             base_url=route.base_url,
             keys=[
-                ProviderKeyOutput(id=key, state="unusable" if key in unusable else "usable")
+                ProviderKeyOutput(id=key, state=_state(view.state.key_state(key)))
                 for key in route.key_ids
             ],
             key_choice=route.key_choice,
@@ -310,6 +339,10 @@ def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
         idle_timeout_ms=given.idle_timeout_ms,
         is_paused=given.is_paused if isinstance(given, ChannelChange) else None,
     )
+
+
+def _state(state: KeyState) -> ProviderKeyState:
+    return "refused" if state == "unusable" else state
 
 
 def _mapping(models: list[ModelName | ModelMapping]) -> dict[str, str]:

@@ -60,7 +60,7 @@ async def read_channel(
     await desk.wait_for_position(at_least)
     state, known, resolved = await operations.channel_as_of(desk, channel_id, as_of)
     route = state.route
-    unusable = len(state.unusable_keys & set(route.key_ids))
+    usable = len(state.usable_keys)
     return ChannelAsOfOutput(
         id=channel_id,
         as_of=as_of_output(resolved),
@@ -74,8 +74,8 @@ async def read_channel(
         weight=route.weight,
         is_paused=state.is_paused,
         is_removed=state.is_removed,
-        usable_keys=len(route.key_ids) - unusable,
-        unusable_keys=unusable,
+        usable_keys=usable,
+        unusable_keys=len(route.key_ids) - usable,
     )
 
 

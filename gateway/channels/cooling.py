@@ -81,6 +81,8 @@ class CoolingKeys:
         before it was left alone count as one failure.
         """
         known = self._of.get(key_id)
+        if known is not None and known.is_fact and known.until_s > now_s:
+            return known
         failures = 1 if known is None else known.failures + (asked_s >= known.until_s)
         until_s = now_s + cooling_s(wait_s, failures)
         if known is not None and asked_s < known.until_s:
@@ -90,6 +92,11 @@ class CoolingKeys:
             self._forget_old(now_s)
         self._of[key_id] = cooling
         return cooling
+
+    def is_withdrawn(self, key_id: UUID, now_s: float) -> bool:
+        """Whether somebody here is telling the ledger of it already."""
+        known = self._of.get(key_id)
+        return known is not None and known.is_fact and known.until_s > now_s
 
     def withdraw(self, key_id: UUID, reason: str, within_s: float, now_s: float) -> None:
         """Leave the key alone until everybody knows what the ledger says of it."""

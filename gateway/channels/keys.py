@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.channels.cooling import CoolingKeys
 from gateway.channels.key_failures import KeyFinding, KeyVerdict
-from gateway.channels.key_refusals import KeyRefused
+from gateway.channels.keys_out_of_use import KeysOutOfUse
 from gateway.channels.routing import Candidate
 from gateway.errors import (
     GatewayError,
@@ -31,16 +31,20 @@ log = structlog.get_logger()
 
 _WITHIN_S = 1.0
 _RECORDED_WITHIN_S = 60.0
-"""For how long a key is left alone here before all know that it is refused."""
+"""For how long a key is left alone here while the ledger cannot be told what is wrong with it."""
+_KNOWN_WITHIN_S = 2.0
+"""How soon after that every process knows."""
 
 
 class ChannelKeys:
     """Of one process."""
 
-    def __init__(self, sealed: Vault, pool: AsyncConnectionPool[Any], refused: KeyRefused) -> None:
+    def __init__(
+        self, sealed: Vault, pool: AsyncConnectionPool[Any], out_of_use: KeysOutOfUse
+    ) -> None:
         self._vault = sealed
         self._pool = pool
-        self._refused = refused
+        self._out_of_use = out_of_use
         self._known: dict[UUID, str] = {}
         self._turns: dict[UUID, int] = {}
         self.cooling = CoolingKeys()
@@ -121,9 +125,14 @@ class ChannelKeys:
                 seconds=round(cooling.until_s - now_s, 1),
             )
             return _rate_limited(cooling.until_s - now_s)
-        self.cooling.withdraw(key_id, found.reason, _RECORDED_WITHIN_S, now_s)
-        self._refused(candidate, key_id, found)
+        if not self.cooling.is_withdrawn(key_id, now_s):
+            self.cooling.withdraw(key_id, found.reason, _RECORDED_WITHIN_S, now_s)
+            self._out_of_use.note(candidate, key_id, found, lambda: self._recorded(key_id, found))
         return ProviderUnavailable()
+
+    def _recorded(self, key_id: UUID, found: KeyFinding) -> None:
+        """From now on it is for the ledger to say whether the key is used."""
+        self.cooling.withdraw(key_id, found.reason, _KNOWN_WITHIN_S, clock.monotonic_s())
 
     def exhausted(self, options: Iterable[Candidate]) -> GatewayError | None:
         """What to tell where no key of these channels may be asked now; None where one may.

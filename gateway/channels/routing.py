@@ -77,7 +77,7 @@ def named_candidate(
     """
     if channel.is_paused or channel.is_removed:
         return None
-    usable = _usable_keys(channel)
+    usable = channel.usable_keys
     if not usable and needs_key(channel.route.type):
         return None
     return _candidate(channel_id, channel, model, usable)
@@ -87,7 +87,7 @@ def candidate_of(
     channel_id: UUID, channel: Channel, model: str, key_id: UUID | None
 ) -> Candidate | None:
     """One channel with one of its keys, whatever else it has; None where that key does not work."""
-    if key_id is not None and key_id not in _usable_keys(channel):
+    if key_id is not None and key_id not in channel.usable_keys:
         return None
     return _candidate(channel_id, channel, model, () if key_id is None else (key_id,))
 
@@ -133,10 +133,6 @@ def models_served(channels: Iterable[Channel], group: str) -> set[str]:
         if group in channel.route.groups and not (channel.is_paused or channel.is_removed)
         for model in channel.route.models
     }
-
-
-def _usable_keys(channel: Channel) -> tuple[UUID, ...]:
-    return tuple(key for key in channel.route.key_ids if key not in channel.unusable_keys)
 
 
 def _candidate(

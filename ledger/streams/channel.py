@@ -1,7 +1,8 @@
 """A channel: one way to a provider. Its name and its provider keys live in the vault."""
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, assert_never, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, NamedTuple, assert_never, get_args
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from ledger.errors import NotAllowedNow, NotFound
 from ledger.streams.contract import Event, Stream
 
-KeyState = Literal["usable", "unusable"]
+KeyState = Literal["usable", "unusable", "refused", "out_of_money", "paused"]
+"""`unusable` is what releases up to 0.3.0 wrote; it is read as `refused`."""
+OutOfUse = Literal["refused", "out_of_money", "paused"]
 KeyChoice = Literal["random", "in_turn", "in_order"]
 KEY_CHOICES: tuple[KeyChoice, ...] = get_args(KeyChoice)
 
@@ -106,7 +109,9 @@ class ChannelResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ChannelKeyStateChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """One of its keys was refused by the provider, or works again."""
+    """One of its keys was refused by the provider, has no money left there, was paused by hand, or
+    may be used again. The reason is a code where a node tells it, and a person's own word else.
+    """
 
     TOPIC: ClassVar[str] = "channel.ChannelKeyStateChanged.v1"
 
@@ -163,10 +168,31 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class MarkKey:
-    """Note whether the provider accepts a key."""
+    """Note what the provider says of a key. Changes nothing where the key is not in the state
+    `expected` any more, nor where somebody paused it.
+    """
 
     key_id: UUID
-    state: KeyState
+    state: Literal["usable", "refused", "out_of_money"]
+    actor: str
+    reason: str = ""
+    expected: KeyState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PauseKey:
+    """By hand: ask nobody with it, until somebody resumes it."""
+
+    key_id: UUID
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeKey:
+    """By hand: use it again, whatever was wrong with it."""
+
+    key_id: UUID
     actor: str
     reason: str = ""
 
@@ -179,7 +205,8 @@ class Remove:
     reason: str = ""
 
 
-Command = Add | Change | Pause | Resume | MarkKey | Remove
+KeyCommand = MarkKey | PauseKey | ResumeKey
+Command = Add | Change | Pause | Resume | MarkKey | PauseKey | ResumeKey | Remove
 AnyEvent = (
     ChannelAdded
     | ChannelChanged
@@ -190,16 +217,33 @@ AnyEvent = (
 )
 
 
+class KeyCondition(NamedTuple):
+    """Why a key is out of use."""
+
+    state: OutOfUse
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The fold of one channel stream."""
+    """The fold of one channel stream. `out_of_use`: its keys that nobody is asked with."""
 
     version: int = 0
     channel_id: UUID | None = None
     route: Route = Route(type="")
-    unusable_keys: frozenset[UUID] = frozenset()
+    out_of_use: Mapping[UUID, KeyCondition] = field(default_factory=dict)
     is_paused: bool = False
     is_removed: bool = False
+
+    @property
+    def usable_keys(self) -> tuple[UUID, ...]:
+        """The keys that calls may be sent with, in their order."""
+        return tuple(key for key in self.route.key_ids if key not in self.out_of_use)
+
+    def key_state(self, key_id: UUID) -> KeyState:
+        """What is on record of one of its keys."""
+        condition = self.out_of_use.get(key_id)
+        return "usable" if condition is None else condition.state
 
 
 def decide(state: Channel, command: Command) -> tuple[Event, ...]:
@@ -215,11 +259,13 @@ def decide(state: Channel, command: Command) -> tuple[Event, ...]:
         )
     if state.channel_id is None or state.is_removed:
         raise NotFound("no such channel")
+    if isinstance(command, KeyCommand):
+        return _key_changed(state, state.channel_id, command)
     return _changed(state, state.channel_id, command)
 
 
 def _changed(
-    state: Channel, channel_id: UUID, command: Change | Pause | Resume | MarkKey | Remove
+    state: Channel, channel_id: UUID, command: Change | Pause | Resume | Remove
 ) -> tuple[Event, ...]:
     actor, reason = command.actor, command.reason
     match command:
@@ -234,19 +280,40 @@ def _changed(
         case Resume():
             changed = state.is_paused
             event = ChannelResumed(channel_id=channel_id, actor=actor, reason=reason)
-        case MarkKey(key_id=key_id, state=key_state):
-            if key_id not in state.route.key_ids:
-                raise NotFound("no such key on this channel")
-            changed = (key_id in state.unusable_keys) != (key_state == "unusable")
-            event = ChannelKeyStateChanged(
-                channel_id=channel_id, key_id=key_id, state=key_state, actor=actor, reason=reason
-            )
         case Remove():
             changed = True
             event = ChannelRemoved(channel_id=channel_id, actor=actor, reason=reason)
         case _:
             assert_never(command)
     return (event,) if changed else ()
+
+
+def _key_changed(state: Channel, channel_id: UUID, command: KeyCommand) -> tuple[Event, ...]:
+    key_id = command.key_id
+    if key_id not in state.route.key_ids:
+        raise NotFound("no such key on this channel")
+    before = state.key_state(key_id)
+    after: KeyState
+    match command:
+        case PauseKey():
+            after = "paused"
+        case ResumeKey():
+            after = "usable"
+        case MarkKey(state=after, expected=expected):
+            if before == "paused" or expected not in (None, before):
+                return ()
+        case _:
+            assert_never(command)
+    if before == after:
+        return ()
+    changed = ChannelKeyStateChanged(
+        channel_id=channel_id,
+        key_id=key_id,
+        state=after,
+        actor=command.actor,
+        reason=command.reason,
+    )
+    return (changed,)
 
 
 def evolve(state: Channel, event: AnyEvent) -> Channel:
@@ -256,16 +323,18 @@ def evolve(state: Channel, event: AnyEvent) -> Channel:
         case ChannelAdded(channel_id=channel_id, route=route):
             return replace(state, channel_id=channel_id, route=route)
         case ChannelChanged(route=route):
-            kept = state.unusable_keys & frozenset(route.key_ids)
-            return replace(state, route=route, unusable_keys=kept)
+            kept = {key: one for key, one in state.out_of_use.items() if key in route.key_ids}
+            return replace(state, route=route, out_of_use=kept)
         case ChannelPaused():
             return replace(state, is_paused=True)
         case ChannelResumed():
             return replace(state, is_paused=False)
-        case ChannelKeyStateChanged(key_id=key_id, state="unusable"):
-            return replace(state, unusable_keys=state.unusable_keys | {key_id})
-        case ChannelKeyStateChanged(key_id=key_id):
-            return replace(state, unusable_keys=state.unusable_keys - {key_id})
+        case ChannelKeyStateChanged(key_id=key_id, state=key_state, reason=reason):
+            others = {key: one for key, one in state.out_of_use.items() if key != key_id}
+            if key_state == "usable":
+                return replace(state, out_of_use=others)
+            known = "refused" if key_state == "unusable" else key_state
+            return replace(state, out_of_use={**others, key_id: KeyCondition(known, reason)})
         case ChannelRemoved():
             return replace(state, is_removed=True)
         case _:

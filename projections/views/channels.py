@@ -116,7 +116,7 @@ def _configured(row: ChannelRow, event: Recorded) -> dict[str, Any]:
             return {"state": "removed", "reason": reason}
         case ChannelKeyStateChanged(key_id=key_id, state=state):
             unusable = set(_KEY_IDS.decode(row.unusable_key_ids)) - {str(key_id)}
-            if state == "unusable":
+            if state != "usable":
                 unusable.add(str(key_id))
             return {"unusable_key_ids": document(sorted(unusable))}
         case _:

@@ -183,7 +183,7 @@ def test_a_key_that_gets_no_token_is_not_used_again_and_its_secret_is_told_to_no
     assert b"s3cret" not in answer.body
     assert provider.calls_of("no-azure") == []
     held = gateway.core.configuration.held.channels
-    until(lambda: held[channel_id].unusable_keys, 5, "the key is marked")
+    until(lambda: held[channel_id].out_of_use, 5, "the key is marked")
     printed = capsys.readouterr()
     assert "s3cret" not in printed.out + printed.err
 

@@ -5,13 +5,14 @@ is told, and what is booked.
 import itertools
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
 
 from gateway.channels.keys import ChannelKeys
-from ledger.streams import setting
+from ledger.streams import channel, setting
 from ledger.streams.channel import ChannelKeyStateChanged, KeyChoice
 from projections.configuration import ATTEMPTS_SETTING
 from tests.bookkeeping import ACTOR
@@ -76,6 +77,9 @@ class Keys:
             for index, keys in enumerate(groups)
         ]
         stage.books.price(self.model, input=1, output=2)
+
+    def command(self, command: object) -> None:
+        self.stage.books.command(channel.STREAM, self.channels[0], command, seen=True)
 
     def ask(self) -> Answer:
         return self.stage.client.chat(self.model)
@@ -212,7 +216,8 @@ def test_c5_all_keys_fail(
     assert all(one.usage is None and one.cost is None for one in story.refunded.attempts)
     if row.is_fact:
         until(lambda: len(keys.events()) == 4, 5, "all are on record")
-        assert {reason for _, reason in keys.events()} == {row.reason}
+        state = "out_of_money" if "402" in name or "money" in name else "refused"
+        assert set(keys.events()) == {(state, row.reason)}
     else:
         assert keys.resting() == [row.reason] * 4
         assert keys.events() == []
@@ -220,7 +225,7 @@ def test_c5_all_keys_fail(
         return
     if row.is_fact:
         held = stage.gateway.core.configuration.held.channels
-        until(lambda: sum(len(held[one].unusable_keys) for one in keys.channels) == 4)
+        until(lambda: sum(len(held[one].out_of_use) for one in keys.channels) == 4)
     again = keys.ask()
     assert (again.status, again.code) == (row.status, row.code), "and holds nothing"
     assert stage.books.story(again.request_id).events == ()
@@ -403,3 +408,38 @@ def test_c5_one_healthy_key_among_four_broken_ones_answers_every_call(
     before = sum(keys.asked())
     assert [keys.ask().status for _ in range(100)] == [200] * 100
     assert sum(keys.asked()) - before <= 103
+
+
+def test_c5_a_key_that_is_paused_by_hand_is_asked_no_more_until_it_is_resumed(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    keys = Keys(stage, vendor, [FINE, FINE])
+    first, second = keys.key_ids
+    assert keys.ask().status == 200
+    keys.command(channel.PauseKey(first, ACTOR, "rotated"))
+    assert [keys.ask().status for _ in range(3)] == [200] * 3
+    assert keys.asked() == [1, 3]
+    keys.command(channel.PauseKey(second, ACTOR, "rotated"))
+    answer = keys.ask()
+    assert (answer.status, answer.code) == UNAVAILABLE
+    keys.command(channel.ResumeKey(first, ACTOR))
+    assert keys.ask().status == 200
+    assert keys.asked() == [2, 3]
+
+
+def test_c5_many_calls_that_find_a_key_refused_at_once_put_it_on_record_once(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    keys = Keys(stage, vendor, [(0.2, *whole(error(), status=401)), FINE])
+    with ThreadPoolExecutor(12) as callers:
+        answers = list(callers.map(lambda _: keys.ask().status, range(12)))
+    assert answers == [200] * 12
+    assert keys.asked() == [12, 12]
+    until(lambda: keys.events() == [("refused", "provider_status_401")], 5)
+    assert keys.ask().status == 200
+    assert keys.asked() == [12, 13]
+    (refused, _) = keys.key_ids
+    keys.command(channel.ResumeKey(refused, ACTOR))
+    vendor.of_key[keys.keys[0]] = FINE
+    until(lambda: keys.ask().status == 200 and keys.asked()[0] == 13, 5, "it is asked again")
+    assert keys.events() == [("refused", "provider_status_401"), ("usable", "")]

@@ -135,7 +135,7 @@ def test_a_key_the_provider_refuses_is_not_used_again(stage: Stage) -> None:
     held = stage.gateway.core.configuration.held
     for _ in range(3):
         assert stage.client.chat(tiers.model, metadata={"script": "row"}).status == 200
-        until(lambda: held.channels[tiers.channels[0]].unusable_keys, 5, "the key is marked")
+        until(lambda: held.channels[tiers.channels[0]].out_of_use, 5, "the key is marked")
     assert tiers.asked() == [1, 3]
     topics = [one.topic for one in stage.books.log() if one.stream_id == tiers.channels[0]]
     assert topics == ["channel.ChannelAdded.v1", "channel.ChannelKeyStateChanged.v1"]

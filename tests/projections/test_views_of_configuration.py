@@ -82,7 +82,7 @@ def test_a_channel_shows_its_route_its_state_and_how_its_attempts_went(books: Bo
         log.add(
             CHANNEL,
             ChannelKeyStateChanged(
-                channel_id=CHANNEL, key_id=key_id, state="unusable", actor="health"
+                channel_id=CHANNEL, key_id=key_id, state="refused", actor="health"
             ),
         )
     log.add(

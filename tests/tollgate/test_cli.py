@@ -111,6 +111,13 @@ def test_what_the_api_does_can_be_done_without_it(tool: Tool) -> None:
     channel_id = tool.ok("channel", "list").splitlines()[1].split()[0]
     tool.ok("channel", "pause", channel_id)
     assert "paused" in tool.ok("channel", "list")
+    key_id = tool.ok("channel", "keys", channel_id).splitlines()[1].split()[0]
+    assert " usable " in tool.said
+    tool.ok("channel", "pause-key", channel_id, key_id, "--reason", "rotated")
+    assert " paused " in tool.ok("channel", "keys", channel_id)
+    assert " rotated " in tool.said
+    assert " usable " in tool.ok("channel", "resume-key", channel_id, key_id)
+    assert tool.run("channel", "pause-key", channel_id, channel_id) == 1
     tool.ok("channel", "remove", channel_id)
     assert "Provider" not in tool.ok("channel", "list")
 
@@ -411,7 +418,7 @@ def refuse_keys_of(tool: Tool, channel_id: UUID) -> None:
     async def mark(desk: Desk) -> None:
         state: channel.Channel = await desk.ledger.state(channel.STREAM, channel_id)
         for key_id in state.route.key_ids:
-            command = channel.MarkKey(key_id, "unusable", "test")
+            command = channel.MarkKey(key_id, "refused", "test")
             await desk.ledger.handle(channel.STREAM, channel_id, command)
 
     settings = Settings.from_environment(argparse.Namespace(data_dir=str(tool.folder)))

@@ -106,7 +106,7 @@ async def _configured(desk: Desk) -> list[Finding]:
                     "remove it, or run the release that knows the type",
                 )
             )
-        elif kind.needs_key and not (kept & set(one.route.key_ids)) - one.unusable_keys:
+        elif kind.needs_key and kept.isdisjoint(one.usable_keys):
             findings.append(
                 Finding(
                     f"channel {one.channel_id} has no usable key of its provider",

@@ -58,6 +58,8 @@ ANSWERS: Mapping[str, str] = {
         "key_choice keys models name priority proxy settings system_prompt system_prompt_leads "
         "thinking_to_content trusted_certificates type weight"
     ),
+    "ProviderKeyDetails": "id reason since state",
+    "ProviderKeyList": "keys",
     "ChannelSettingOutput": "default description is_required name pattern",
     "ChannelTypeList": "channel_types",
     "ChannelTypeOutput": "base_url formats is_whole_url key_format name needs_key settings",

@@ -44,6 +44,15 @@ def test_c5_a_longer_word_of_the_provider_counts_among_calls_under_way() -> None
     assert keys.rested([A], 31.2) == [A]
 
 
+def test_c5_what_is_being_told_to_the_ledger_is_not_shortened_by_a_limit() -> None:
+    keys = CoolingKeys()
+    keys.withdraw(A, "provider_status_401", 60.0, now_s=1.0)
+    keys.failed(A, None, "rate_limit", asked_s=0.5, now_s=1.1)
+    assert keys.is_withdrawn(A, 60.9)
+    assert keys.rested([A], 60.9) == []
+    assert keys.rested([A], 61.0) == [A]
+
+
 def test_c5_a_key_that_always_fails_is_asked_ever_more_rarely() -> None:
     keys, now_s, asked = CoolingKeys(), 0.0, []
     while now_s < 3_600:

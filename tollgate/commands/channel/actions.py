@@ -3,11 +3,15 @@
 import argparse
 import json
 import sys
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from admin_api.channels import operations as channels
+from admin_api.channels import provider_keys
 from admin_api.channels.operations import ChannelInput, ChannelView
+from admin_api.channels.provider_keys import KeyView
 from admin_api.desk import Desk
+from admin_api.fields.inputs import format_moment
 from tollgate.commands.at_the_desk import ACTOR, identifier, pairs, perform, print_table
 from tollgate.commands.contract import OK, UsageRefused
 from tollgate.core import channel_types
@@ -155,6 +159,46 @@ def _set_paused(arguments: argparse.Namespace, *, is_paused: bool) -> int:
         lambda desk: channels.change_channel(desk, channel_id, given, actor=ACTOR),
     )
     return OK
+
+
+def list_keys(arguments: argparse.Namespace) -> int:
+    channel_id = identifier(arguments.channel)
+    views = perform(arguments, lambda desk: provider_keys.list_keys(desk, channel_id))
+    _print_keys(views)
+    return OK
+
+
+def pause_key(arguments: argparse.Namespace) -> int:
+    return _command_key(arguments, provider_keys.pause_key)
+
+
+def resume_key(arguments: argparse.Namespace) -> int:
+    return _command_key(arguments, provider_keys.resume_key)
+
+
+def _command_key(arguments: argparse.Namespace, command: Callable[..., Awaitable[KeyView]]) -> int:
+    channel_id, key_id = identifier(arguments.channel), identifier(arguments.key)
+    reason = arguments.reason or ""
+    view = perform(
+        arguments, lambda desk: command(desk, channel_id, key_id, actor=ACTOR, reason=reason)
+    )
+    _print_keys([view])
+    return OK
+
+
+def _print_keys(views: Iterable[KeyView]) -> None:
+    print_table(
+        ("ID", "STATE", "REASON", "SINCE"),
+        (
+            (
+                view.key_id,
+                view.state,
+                view.reason or "-",
+                "-" if view.since is None else format_moment(view.since),
+            )
+            for view in views
+        ),
+    )
 
 
 def remove(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,12 @@ from tollgate.commands.arguments import DATA_DIR
 from tollgate.commands.contract import Action, argument
 
 _CHANNEL = (argument("channel", metavar="CHANNEL", help="the channel's id"), DATA_DIR)
+_KEY = (
+    _CHANNEL[0],
+    argument("key", metavar="KEY", help="the key's id: see `tollgate channel keys CHANNEL`"),
+    argument("--reason", metavar="CODE", help="a code of your own, kept in the ledger for ever"),
+    DATA_DIR,
+)
 _NEW_CHANNEL = (
     argument("name"),
     argument("--type", required=True, help="the kind of provider: see `tollgate channel types`"),
@@ -88,6 +94,24 @@ ACTIONS = (
     Action("types", "list the kinds of providers", "tollgate.commands.channel.actions:list_types"),
     Action("pause", "send a channel no calls", "tollgate.commands.channel.actions:pause", _CHANNEL),
     Action("resume", "send it calls again", "tollgate.commands.channel.actions:resume", _CHANNEL),
+    Action(
+        "keys",
+        "list a channel's keys: whether calls are sent with each, and why not",
+        "tollgate.commands.channel.actions:list_keys",
+        _CHANNEL,
+    ),
+    Action(
+        "pause-key",
+        "send no calls with a key, until it is resumed",
+        "tollgate.commands.channel.actions:pause_key",
+        _KEY,
+    ),
+    Action(
+        "resume-key",
+        "send calls with a key again: paused, refused, or out of money",
+        "tollgate.commands.channel.actions:resume_key",
+        _KEY,
+    ),
     Action(
         "remove",
         "remove a channel for ever, and its keys",
