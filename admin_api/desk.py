@@ -21,6 +21,7 @@ from ledger.store.writer import Appended
 from ledger.streams.contract import Event, Stream
 from ledger.vault import Vault
 from projections.books.as_of import read_served_position
+from projections.cache.channel_keys import SharedChannelKeys
 from projections.configuration import Configuration
 from projections.reading import NotUpToDate, wait_for
 
@@ -86,6 +87,7 @@ class Desk:
     vault: Vault
     configuration: Configuration
     channel_types: Mapping[str, ChannelType]
+    channel_keys: SharedChannelKeys
     commands: Commands = field(default_factory=Commands)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -17,9 +17,10 @@ from ledger.store.writer import Writer
 from ledger.vault import Vault
 from projections.cache.balances import BalanceCache
 from projections.cache.breaker import Breaker
+from projections.cache.channel_keys import CHANNEL_KEY_SCRIPTS, SharedChannelKeys
 from projections.cache.connection import RedisConnection
 from projections.cache.guarded import GuardedRedis
-from projections.cache.scripts import PUBLISH, RESERVE
+from projections.cache.scripts import BALANCE_SCRIPTS
 from projections.configuration import Configuration
 
 POOL_WAIT_S = 1.0
@@ -39,10 +40,18 @@ class Core:
     ledger: Ledger
     vault: Vault
     configuration: Configuration
+    channel_keys: SharedChannelKeys
 
     def desk(self) -> Desk:
         """The desk over these parts."""
-        return Desk(self.pool, self.ledger, self.vault, self.configuration, channel_types())
+        return Desk(
+            self.pool,
+            self.ledger,
+            self.vault,
+            self.configuration,
+            channel_types(),
+            self.channel_keys,
+        )
 
     @contextlib.asynccontextmanager
     async def desk_alone(self) -> AsyncIterator[Desk]:
@@ -70,7 +79,8 @@ async def open_core(
 
     What the writer has queued is stored before this closes.
     """
-    redis = GuardedRedis(RedisConnection(redis_url, (RESERVE, PUBLISH)), Breaker())
+    scripts = (*BALANCE_SCRIPTS, *CHANNEL_KEY_SCRIPTS)
+    redis = GuardedRedis(RedisConnection(redis_url, scripts), Breaker())
     cache = BalanceCache(redis)
     writer = Writer(app_dsn, cache.publish)
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
@@ -94,6 +104,7 @@ async def open_core(
             Ledger(pool, writer),
             Vault(crypto_secret),
             Configuration(app_dsn, pool),
+            SharedChannelKeys(redis),
         )
     finally:
         await writer.close()

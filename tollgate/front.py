@@ -23,6 +23,7 @@ from gateway.call.refusals import Refusals
 from gateway.call.relay import Relay, RelayLimits
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.keys_out_of_use import KeysOutOfUse
+from gateway.channels.shared_keys import SharedKeys
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.channels.ways import ChannelWays
 from gateway.formats.anthropic_messages.requests import request as anthropic_messages
@@ -85,6 +86,7 @@ class Front:
             group.create_task(self.core.configuration.run())
             group.create_task(self.lease.run())
             group.create_task(self.refusals.run())
+            group.create_task(self.keys.shared.run())
 
     async def close(self) -> None:
         """After the last answer: settle what is left, then give the lease up."""
@@ -126,17 +128,12 @@ def build_front(given: Assignment, core: Core) -> Front:
         when_lapsed=lambda: deadlines.end_all("lease_lapsed"),
     )
     upstreams = ProviderClients(UpstreamTimeouts(idle_s=given.streaming_timeout_s))
-    texts = ChannelTexts(core.vault, core.pool)
     parts = Parts(
         configuration=core.configuration,
         book=ChargeBook(ChargeStore(core.writer, core.cache, core.pool, lease, owned)),
         lease=lease,
         tasks=owned,
-        vault=ChannelVault(
-            ChannelKeys(core.vault, core.pool, KeysOutOfUse(core.ledger, lease.node, owned)),
-            texts,
-            ChannelWays(upstreams, texts),
-        ),
+        vault=channel_vault(core, upstreams, lease.node, owned),
         tokenizer=Tokenizer(),
         providers=PROVIDERS,
         formats=PROVIDER_FORMATS,
@@ -178,6 +175,20 @@ def build_front(given: Assignment, core: Core) -> Front:
         owned=owned,
         trusted_proxies=proxies,
         ready_to_serve=asyncio.Event(),
+    )
+
+
+def channel_vault(
+    core: Core, upstreams: ProviderClients, node: str, tasks: OwnedTasks
+) -> ChannelVault:
+    """What channels keep sealed and how they are reached, for a process of this name."""
+    out_of_use = KeysOutOfUse(core.ledger, node, tasks)
+    shared = SharedKeys(core.channel_keys, tasks)
+    texts = ChannelTexts(core.vault, core.pool)
+    return ChannelVault(
+        ChannelKeys(core.vault, core.pool, out_of_use, shared),
+        texts,
+        ChannelWays(upstreams, texts),
     )
 
 

@@ -1,31 +1,52 @@
 """The keys of a channel, one by one: what is known of each, and taking it out of use by hand."""
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from admin_api.channels.operations import require_channel
 from admin_api.desk import Desk
+from ledger import clock
 from ledger.errors import NotFound
 from ledger.streams import channel
 from ledger.streams.channel import Channel, KeyState
+from projections.cache.channel_keys import SharedCooling
+from projections.cache.errors import CacheUnavailable
 
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key of a channel for people. `since`: when its state was last changed; None: never."""
+    """A key of a channel for people. `since`: when its state was last changed; None: never.
+
+    A key that rests is `cooling` until then, and usable by itself after; that and when it worked
+    last is what processes tell each other, None where they cannot.
+    """
 
     key_id: UUID
-    state: KeyState
+    state: KeyState | Literal["cooling"]
     reason: str
     since: datetime | None
+    cooling_until: datetime | None = None
+    answered_at: datetime | None = None
 
 
 async def list_keys(desk: Desk, channel_id: UUID) -> list[KeyView]:
     """Every key of a channel, in the order in which it has them. Raises NotFound, NotCaughtUp."""
     await desk.up_to_date()
-    return _views(await require_channel(desk, channel_id), desk.configuration.held.keys_changed_at)
+    views = _views(await require_channel(desk, channel_id), desk.configuration.held.keys_changed_at)
+    try:
+        cooling = await desk.channel_keys.cooling(channel_id)
+        answered_ago_s = await desk.channel_keys.answered_ago_s(channel_id)
+    except CacheUnavailable:
+        return views
+    now = datetime.fromtimestamp(clock.now_us() / 1_000_000, UTC)
+    return [
+        _with_health(view, cooling.get(view.key_id), answered_ago_s.get(view.key_id), now)
+        for view in views
+    ]
 
 
 async def pause_key(
@@ -38,7 +59,11 @@ async def pause_key(
 async def resume_key(
     desk: Desk, channel_id: UUID, key_id: UUID, *, actor: str, reason: str = ""
 ) -> KeyView:
-    """Send calls with a key again, whatever was wrong. Raises NotFound, StoreUnavailable."""
+    """Send calls with a key again, whatever was wrong: one that rests is asked at once, too, where
+    processes can be told. Raises NotFound, StoreUnavailable.
+    """
+    with contextlib.suppress(CacheUnavailable):
+        await desk.channel_keys.forgive(channel_id, key_id)
     return await _commanded(desk, channel_id, channel.ResumeKey(key_id, actor, reason))
 
 
@@ -51,6 +76,17 @@ async def _commanded(
         if view.key_id == command.key_id:
             return view
     raise NotFound("no such key on this channel")
+
+
+def _with_health(
+    view: KeyView, cooling: SharedCooling | None, answered_ago_s: float | None, now: datetime
+) -> KeyView:
+    if answered_ago_s is not None:
+        view = replace(view, answered_at=now - timedelta(seconds=answered_ago_s))
+    if view.state != "usable" or cooling is None or not cooling.left_s:
+        return view
+    until = now + timedelta(seconds=cooling.left_s)
+    return replace(view, state="cooling", reason=cooling.reason, cooling_until=until)
 
 
 def _views(state: Channel, changed_at: Mapping[UUID, datetime]) -> list[KeyView]:

@@ -1,5 +1,6 @@
 """What is said of channels and their types, and what a channel may be given."""
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -155,23 +156,30 @@ class ProviderKeyOutput(Output):
     state: ProviderKeyState
 
 
-class ProviderKeyDetails(ProviderKeyOutput):
+class ProviderKeyDetails(Output):
     """A provider's key, and why it is in its state: `reason` is a code.
 
-    `since`: when its state was last changed; null: never.
+    `since`: when its state was last changed; null: never. A key that is `cooling` is usable again
+    after `cooling_until`. `answered_at`: when it worked last, to some seconds.
     """
 
+    id: UUID
+    state: Literal["usable", "cooling", "refused", "out_of_money", "paused"]
     reason: str
     since: Moment | None
+    cooling_until: Moment | None
+    answered_at: Moment | None
 
     @classmethod
     def of(cls, view: KeyView) -> Self:
         """As it is told."""
         return cls(
             id=view.key_id,
-            state=_state(view.state),
+            state="cooling" if view.state == "cooling" else _state(view.state),
             reason=view.reason,
-            since=None if view.since is None else format_moment(view.since),
+            since=_moment(view.since),
+            cooling_until=_moment(view.cooling_until),
+            answered_at=_moment(view.answered_at),
         )
 
 
@@ -343,6 +351,10 @@ def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
 
 def _state(state: KeyState) -> ProviderKeyState:
     return "refused" if state == "unusable" else state
+
+
+def _moment(given: datetime | None) -> str | None:
+    return None if given is None else format_moment(given)
 
 
 def _mapping(models: list[ModelName | ModelMapping]) -> dict[str, str]:

@@ -122,7 +122,7 @@ class Failover:
                 error = self._learned(asking, one, failure, started_s)
             else:
                 if one.key_id is not None:
-                    self._vault.keys.answered(one.key_id, started_s)
+                    self._vault.keys.answered(one.candidate, one.key_id, started_s)
                 opened.attempts = tuple(asking.attempts)
                 return opened
             if isinstance(error, UpstreamRefused):

@@ -98,6 +98,18 @@ class CoolingKeys:
         known = self._of.get(key_id)
         return known is not None and known.is_fact and known.until_s > now_s
 
+    def take_over(self, key_id: UUID, told: Cooling) -> None:
+        """What another process has found out, where that is longer than what is known here."""
+        known = self._of.get(key_id)
+        if known is None or (not known.is_fact and known.until_s < told.until_s):
+            self._of[key_id] = told
+
+    def forget(self, key_id: UUID) -> None:
+        """Nothing is held against the key any more, but for what the ledger is being told."""
+        known = self._of.get(key_id)
+        if known is not None and not known.is_fact:
+            del self._of[key_id]
+
     def withdraw(self, key_id: UUID, reason: str, within_s: float, now_s: float) -> None:
         """Leave the key alone until everybody knows what the ledger says of it."""
         known = self._of.get(key_id)

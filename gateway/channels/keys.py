@@ -13,10 +13,10 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from gateway.channels.cooling import CoolingKeys
 from gateway.channels.key_failures import KeyFinding, KeyVerdict
 from gateway.channels.keys_out_of_use import KeysOutOfUse
 from gateway.channels.routing import Candidate
+from gateway.channels.shared_keys import SharedKeys
 from gateway.errors import (
     GatewayError,
     ProviderUnavailable,
@@ -40,14 +40,19 @@ class ChannelKeys:
     """Of one process."""
 
     def __init__(
-        self, sealed: Vault, pool: AsyncConnectionPool[Any], out_of_use: KeysOutOfUse
+        self,
+        sealed: Vault,
+        pool: AsyncConnectionPool[Any],
+        out_of_use: KeysOutOfUse,
+        shared: SharedKeys,
     ) -> None:
         self._vault = sealed
         self._pool = pool
         self._out_of_use = out_of_use
         self._known: dict[UUID, str] = {}
         self._turns: dict[UUID, int] = {}
-        self.cooling = CoolingKeys()
+        self.shared = shared
+        self.cooling = shared.cooling
 
     def choose(self, candidate: Candidate, tried: Collection[UUID] = ()) -> UUID | None:
         """The channel's next key: not tried, and not left alone; None: there is none.
@@ -99,10 +104,11 @@ class ChannelKeys:
         self._known[key_id] = found
         return found
 
-    def answered(self, key_id: UUID, asked_s: float) -> None:
+    def answered(self, candidate: Candidate, key_id: UUID, asked_s: float) -> None:
         """A key that was asked at that moment works."""
-        if self.cooling:
-            self.cooling.answered(key_id, asked_s)
+        self.shared.answered(candidate.channel_id, key_id, asked_s)
+        if self.cooling and self.cooling.answered(key_id, asked_s):
+            self.shared.forgive(candidate.channel_id, key_id)
 
     def failed(
         self, candidate: Candidate, key_id: UUID, found: KeyFinding, asked_s: float
@@ -122,8 +128,10 @@ class ChannelKeys:
                 channel_id=str(candidate.channel_id),
                 key_id=str(key_id),
                 reason=found.reason,
+                failures=cooling.failures,
                 seconds=round(cooling.until_s - now_s, 1),
             )
+            self.shared.cool(candidate.channel_id, key_id, cooling)
             return _rate_limited(cooling.until_s - now_s)
         if not self.cooling.is_withdrawn(key_id, now_s):
             self.cooling.withdraw(key_id, found.reason, _RECORDED_WITHIN_S, now_s)

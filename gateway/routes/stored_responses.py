@@ -151,7 +151,7 @@ class StoredResponseRoutes:
                 told = key_id and keys.failed(place, key_id, found, asked_s)
                 raise told or error
             if key_id is not None:
-                keys.answered(key_id, asked_s)
+                keys.answered(place, key_id, asked_s)
             if exchange.method == "DELETE":  # on record before anybody is told
                 await self._parts.stored_responses.forget(kept.account_id, kept.response_id)
             await self._pass_on(exchange, answer)

@@ -30,6 +30,7 @@ from ledger.usage import Usage
 from ledger.vault import Vault
 from projections.cache.balances import BalanceCache
 from projections.cache.breaker import Breaker
+from projections.cache.channel_keys import SharedChannelKeys
 from projections.cache.connection import RedisConnection
 from projections.cache.guarded import GuardedRedis
 from projections.cache.scripts import BALANCE_SCRIPTS
@@ -185,7 +186,8 @@ async def open_desk(servers: Servers) -> AsyncIterator[OpenDesk]:
         await configuration.load()
         following = asyncio.create_task(configuration.run())
         ledger = Ledger(pool, writer)
-        desk = Desk(pool, ledger, Vault(SECRET), configuration, CHANNEL_TYPES)
+        channel_keys = SharedChannelKeys(redis)
+        desk = Desk(pool, ledger, Vault(SECRET), configuration, CHANNEL_TYPES, channel_keys)
         await operators.open_root(desk, ROOT_TOKEN, actor="installation")
         app = build_desk(desk)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)

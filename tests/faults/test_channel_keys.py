@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
@@ -17,27 +17,13 @@ from ledger.streams.channel import ChannelKeyStateChanged, KeyChoice
 from projections.configuration import ATTEMPTS_SETTING
 from tests.bookkeeping import ACTOR
 from tests.calling import Answer
-from tests.fake_provider import HANG, FakeProvider, Script, completion, error, serving, whole
+from tests.fake_provider import HANG, Script, completion, error, serving, whole
 from tests.faults.conftest import IN_NANOS, OUT_NANOS, Stage
+from tests.faults.keyed_provider import KeyedProvider
 from tests.running import until
 
 MEASURED = 11 * IN_NANOS + 7 * OUT_NANOS
 numbers = itertools.count()
-
-
-@dataclass
-class KeyedProvider(FakeProvider):
-    """Answers each key with a script of its own."""
-
-    of_key: dict[str, Script] = field(default_factory=dict)
-
-    def named(self, path: str, body: bytes) -> Script:  # noqa: ARG002 - the key alone counts
-        return self.of_key[self.received[-1].headers["authorization"].removeprefix("Bearer ")]
-
-    def asked(self, keys: list[str]) -> list[int]:
-        """How often each key was asked with."""
-        sent = [one.headers["authorization"].removeprefix("Bearer ") for one in self.received]
-        return [sent.count(key) for key in keys]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """C5: the keys of a channel, one by one, over the desk's API."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,10 +16,12 @@ from ledger.streams.channel import (
     ResumeKey,
     Route,
 )
+from projections.cache.channel_keys import SharedCooling
 from tests.admin_api.desks import OpenDesk, Servers, at_desk
 
 CHANNEL, A, B = UUID(int=1), UUID(int=2), UUID(int=3)
-FRESH = {"state": "usable", "reason": "", "since": None}
+NOTHING_TOLD = {"cooling_until": None, "answered_at": None}
+FRESH = {"state": "usable", "reason": "", "since": None, **NOTHING_TOLD}
 
 
 async def added(desk: OpenDesk) -> tuple[str, list[str]]:
@@ -77,6 +80,28 @@ def test_c5_a_key_is_paused_and_brought_back_by_hand(servers: Servers) -> None:
         assert [state for state, _ in states] == ["paused", "usable", "refused", "usable"]
         assert states[2][1] == "node:a"
         assert states[3][1] != "node:a"
+
+    at_desk(servers, check)
+
+
+def test_c5_a_key_that_rests_is_told_until_when_and_brought_back(servers: Servers) -> None:
+    async def check(desk: OpenDesk) -> None:
+        path, keys = await added(desk)
+        channel_id, key_id = UUID(path.rpartition("/")[2]), UUID(keys[0])
+        shared = desk.desk.channel_keys
+        await shared.cool(channel_id, key_id, SharedCooling(300, 2, "overloaded"))
+        await shared.note_answered(channel_id, {key_id: 60.0})
+        key, other = (await desk.get(f"{path}/keys")).json()["keys"]
+        assert (key["state"], key["reason"], key["since"]) == ("cooling", "overloaded", None)
+        apart = datetime.fromisoformat(key["cooling_until"]) - datetime.now(UTC)
+        assert 290 < apart.total_seconds() <= 300
+        ago = datetime.now(UTC) - datetime.fromisoformat(key["answered_at"])
+        assert 59 < ago.total_seconds() < 70
+        assert other == {"id": keys[1], **FRESH}
+        paused = (await desk.post(f"{path}/keys/{key_id}/pause", json={})).json()
+        assert (paused["state"], paused["cooling_until"]) == ("paused", None)
+        resumed = (await desk.post(f"{path}/keys/{key_id}/resume", json={})).json()
+        assert (resumed["state"], resumed["reason"]) == ("usable", "")
 
     at_desk(servers, check)
 

@@ -188,13 +188,16 @@ def _command_key(arguments: argparse.Namespace, command: Callable[..., Awaitable
 
 def _print_keys(views: Iterable[KeyView]) -> None:
     print_table(
-        ("ID", "STATE", "REASON", "SINCE"),
+        ("ID", "STATE", "REASON", "SINCE", "UNTIL", "ANSWERED"),
         (
             (
                 view.key_id,
                 view.state,
                 view.reason or "-",
-                "-" if view.since is None else format_moment(view.since),
+                *(
+                    "-" if moment is None else format_moment(moment)
+                    for moment in (view.since, view.cooling_until, view.answered_at)
+                ),
             )
             for view in views
         ),
