@@ -13,6 +13,9 @@ from ledger.pricing import charge_nanos
 from ledger.streams.charge.events import ChargeAdjusted, RefundIssued, UsageSettled
 from ledger.streams.contract import Event
 
+KEY_PROBE = "key_probe"
+"""Why a charge is given back whole that was a question of our own, to a provider's key."""
+
 Stake = tuple[int, UUID | None]
 """How much money it is about, in nanodollars as far as the event says, and at which channel."""
 
@@ -70,7 +73,9 @@ def _doubted(anomaly: str) -> IsAlarm:
 
 
 def _paid_without_charge(told: UsageSettled | RefundIssued | ChargeAdjusted) -> Stake | None:
-    """With an amount of 0 where nobody told what it costs."""
+    """With an amount of 0 where nobody told what it costs. That a key is probed is meant to be."""
+    if isinstance(told, RefundIssued) and told.reason == KEY_PROBE:
+        return None
     used = [attempt for attempt in told.attempts if attempt.usage is not None]
     if not used:
         return None

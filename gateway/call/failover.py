@@ -50,6 +50,7 @@ from gateway.providers.contract import Attempt as ProviderAttempt
 from gateway.providers.contract import Keeper, Provider
 from ledger import clock
 from ledger.streams.charge.events import Attempt
+from ledger.usage import Usage
 
 log = structlog.get_logger()
 
@@ -158,6 +159,25 @@ class Failover:
             raise Unanswered(error, asking.attempts) from fault
         return opened
 
+    async def asked_once(
+        self, call: ChatCall, one: Try, deadline: Deadline, estimated: Usage
+    ) -> tuple[KeyFinding | None, Attempt]:
+        """What one key's answer to a whole call says of it (None: it works), and what it cost,
+        `estimated` where that is not told; nobody else is asked, and nothing is noted.
+
+        Raises Unanswered where it was not the provider that made it fail.
+        """
+        asking = _Round(call, _no_stream, deadline, MediaFetch(self._egress))
+        started_s = clock.monotonic_s()
+        try:
+            opened = await self._tried(asking, one)
+        except GatewayError as error:
+            failed = self._costs.failed(
+                one.candidate, error, started_s, asking.opened, call.service
+            )
+            return _said_of_key(asking.opened, error), failed
+        return None, self._costs.unsold(one.candidate, started_s, opened, estimated)
+
     def unavailable(self, options: Sequence[Candidate]) -> GatewayError | None:
         """What to tell where none of these channels has a key that may be asked now; else None."""
         return self._vault.keys.exhausted(options)
@@ -249,6 +269,10 @@ class Failover:
         if isinstance(failure, UpstreamFailed):
             failure.upstream_status = answer.status
         raise failure
+
+
+def _no_stream(_texts: Sequence[str]) -> int:
+    raise AssertionError("a whole answer counts no tokens of its own")
 
 
 async def _beginning(answer: UpstreamAnswer) -> bytes:

@@ -93,11 +93,15 @@ class SharedKeys:
                     key_id, Cooling(now_s, now_s + one.left_s, one.failures, one.reason)
                 )
 
+    async def tell(self, channel_id: UUID, key_id: UUID, told: SharedCooling | None) -> None:
+        """Tell all to leave a key alone, or (None) that it works. Raises CacheUnavailable."""
+        if told is None:
+            await self._shared.forgive(channel_id, key_id)
+        else:
+            await self._shared.cool(channel_id, key_id, told)
+
     async def _sent(self, channel_id: UUID, key_id: UUID, told: SharedCooling | None) -> None:
         try:
-            if told is None:
-                await self._shared.forgive(channel_id, key_id)
-            else:
-                await self._shared.cool(channel_id, key_id, told)
+            await self.tell(channel_id, key_id, told)
         except CacheUnavailable as error:
             log.info("channel.key_not_shared", key_id=str(key_id), reason=str(error))

@@ -27,6 +27,16 @@ class Anthropic:
         """Messages."""
         return self.spoken
 
+    def lists(self, base_url: str) -> bool:
+        """At its own address; others may list them to anybody."""
+        return not base_url or base_url == self.base_url
+
+    async def list_models(self, base_url: str, key: str, upstream: Upstream) -> UpstreamAnswer:
+        """https://docs.anthropic.com/en/api/models-list."""
+        url = f"{base_url}/v1/models?limit=1"
+        headers = {"anthropic-version": VERSION, "x-api-key": key}
+        return await upstream.send(UpstreamRequest(url, headers, method="GET"))
+
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""
         return await upstream.send(

@@ -153,6 +153,18 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class Lister(Provider, Protocol):
+    """A vendor that tells good keys, and these alone, for nothing which models they may use."""
+
+    def lists(self, base_url: str, /) -> bool:
+        """Whether it does at this address; empty: its own."""
+        ...
+
+    async def list_models(self, base_url: str, key: str, upstream: Upstream) -> UpstreamAnswer:
+        """Ask for them. Raises UpstreamFailed, UpstreamTimeout when no answer begins."""
+
+
+@runtime_checkable
 class Keeper(Provider, Protocol):
     """A vendor that shows again what it keeps, and knows the variants of its formats."""
 

@@ -26,6 +26,15 @@ class Gemini:
         """generateContent."""
         return self.spoken
 
+    def lists(self, base_url: str) -> bool:
+        """At its own address; others may list them to anybody."""
+        return not base_url or base_url == self.base_url
+
+    async def list_models(self, base_url: str, key: str, upstream: Upstream) -> UpstreamAnswer:
+        """https://ai.google.dev/api/models#method:-models.list."""
+        url = f"{base_url}/v1beta/models?pageSize=1"
+        return await upstream.send(UpstreamRequest(url, {"x-goog-api-key": key}, method="GET"))
+
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:
         """POST the body as it is."""
         action = "streamGenerateContent?alt=sse" if attempt.is_stream else "generateContent"

@@ -48,6 +48,15 @@ class OpenAI:
             )
         )
 
+    def lists(self, base_url: str) -> bool:
+        """At its own address; others may list them to anybody."""
+        return not base_url or base_url == self.base_url
+
+    async def list_models(self, base_url: str, key: str, upstream: Upstream) -> UpstreamAnswer:
+        """https://platform.openai.com/docs/api-reference/models/list."""
+        headers = {"authorization": f"Bearer {key}"}
+        return await upstream.send(UpstreamRequest(f"{base_url}/models", headers, method="GET"))
+
     async def visit(self, visit: Visit, upstream: Upstream) -> UpstreamAnswer:
         """Ask about a kept answer."""
         query = f"?{visit.query}" if visit.query else ""

@@ -4,6 +4,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
+
 from tests.calling import Answer
 from tests.fake_provider import error, serving, whole
 from tests.faults.keyed_provider import KeyedProvider
@@ -43,6 +45,32 @@ def test_c5_a_limit_that_one_worker_meets_is_known_to_all(program: Served) -> No
         time.sleep(1.0)
         assert call().status == 200
         assert vendor.asked([LIMITED]) == [2]
+        program.desk.call("DELETE", f"/channels/{channel['id']}")
+
+
+def test_c5_a_refused_key_is_found_to_work_again_without_anybody(program: Served) -> None:
+    """By the background process, which alone asks; what it learns holds for all workers."""
+    with serving(KeyedProvider()) as vendor:
+        vendor.of_key[LIMITED] = whole(error("bad key"), status=401)
+        vendor.of_key[FINE] = whole()
+        channel = added(program, vendor.base_url())
+        path = f"/channels/{channel['id']}/keys"
+        client = program.client(program.books.payer(5).key)
+        assert client.chat("of-workers").status == 200
+
+        def state() -> str:
+            told: str = program.desk.call("GET", path).json()["keys"][0]["state"]
+            return told
+
+        until(lambda: state() == "refused", 5)
+        vendor.of_key[LIMITED] = whole()
+        with psycopg.connect(program.owner_dsn, autocommit=True) as connection:
+            hurried = "update operations.key_probe set due_at = due_at - interval '1 minute'"
+            until(lambda: connection.execute(hurried).rowcount, 15, "it is to be probed")
+        until(lambda: state() == "usable", 15, "it was probed")
+        time.sleep(1.0)
+        assert [client.chat("of-workers").status for _ in range(4)] == [200] * 4
+        assert vendor.asked([LIMITED, FINE]) == [1 + 1 + 4, 1]
         program.desk.call("DELETE", f"/channels/{channel['id']}")
 
 

@@ -71,6 +71,7 @@ ALARMS: dict[str, tuple[Event, list[tuple[str, int, object]]]] = {
         refunded(50, PAID, UNKNOWN),
         [("paid_without_charge", 4, SPARE)],
     ),
+    "C5: a key was probed": (refused("key_probe", PAID), []),
     "A2: told after others had closed it": (
         adjusted(0, reason="late_usage", attempts=(PAID,)),
         [("paid_without_charge", 4, SPARE)],

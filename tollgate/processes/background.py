@@ -1,5 +1,6 @@
 """The background process: folds the log into read models, sweeps dead nodes' holds, tidies up,
-seals the log, watches the clock, and starts a process of their own for waiting jobs.
+seals the log, watches the clock, asks whether keys of channels work again, and starts a process of
+their own for waiting jobs.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from tollgate.processes import assignment
 from tollgate.processes.assignment import Assignment
 from tollgate.processes.clock_watching import watch_clock
 from tollgate.processes.job_children import JobChildren
+from tollgate.processes.key_probing import probe_keys
 from tollgate.processes.sealing import Sealing
 from tollgate.processes.upkeep import Upkeep
 
@@ -69,6 +71,7 @@ async def _work(given: Assignment, folding: threading.Thread) -> bool:
             asyncio.create_task(Upkeep(core.pool).run()),
             asyncio.create_task(watch_clock(ClockWatch(core.pool))),
             asyncio.create_task(JobChildren(given, core).run()),
+            asyncio.create_task(probe_keys(given, core)),
         ]
         try:
             while not asked.is_set() and folding.is_alive() and not any(t.done() for t in tasks):

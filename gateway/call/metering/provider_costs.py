@@ -6,6 +6,8 @@ By the book of costs in force when it becomes known what was used.
 from collections.abc import Callable
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from gateway.call.metering.meter import used_by_failure
 from gateway.call.opened import Opened, elapsed_ms
 from gateway.channels.routing import Candidate
@@ -61,6 +63,27 @@ class ProviderCosts:
             outcome = "failed"
         status = failure.upstream_status if isinstance(failure, UpstreamFailed) else 0
         return self._tried(candidate, outcome, status, started_s, opened, service)
+
+    def unsold(
+        self, candidate: Candidate, started_s: float, opened: Opened, estimated: Usage
+    ) -> Attempt:
+        """An answer that was asked for by nobody who pays. `estimated`: what it used, where its
+        provider does not say.
+        """
+        status = opened.upstream.status
+        tried = self._tried(candidate, "answered", status, started_s, opened, STANDARD)
+        if tried.usage is not None:
+            return tried
+        model = opened.upstream_model
+        cost, anomaly = self.of(candidate.channel_id, model, estimated, STANDARD)
+        return replace(
+            tried,
+            usage=estimated,
+            basis="estimated",
+            upstream_model=model,
+            cost=cost,
+            anomaly=anomaly,
+        )
 
     def cut_short(
         self, candidate: Candidate, started_s: float, opened: Opened | None, service: str
