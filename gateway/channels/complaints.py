@@ -13,6 +13,7 @@ from gateway.http.lenient_json import UnreadableAnswer, read_value
 _BODY_MAX_BYTES = 64 * 1024
 _MESSAGE_MAX_CHARACTERS = 400
 _DETAILS_MAX = 16
+_LIMITED = 429
 _AWS_KIND = "x-amzn-errortype"
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
@@ -51,7 +52,7 @@ def complaint(status: int, headers: Mapping[str, str], body: bytes, now_s: float
         status,
         frozenset(code.lower() for code in codes if code),
         message,
-        told_wait_s(headers, message, delay, now_s),
+        told_wait_s(headers, message, delay, now_s, is_limited=status == _LIMITED),
         is_told=bool(told),
     )
 

@@ -26,9 +26,9 @@ class Cooling:
     """Its state is being written to the ledger, and ends otherwise than by time."""
     tried_until_s: float = 0.0
 
-    def is_over(self, now_s: float) -> bool:
-        """Whether a call may ask the key."""
-        return self.until_s <= now_s and self.tried_until_s <= now_s
+    def is_over(self, now_s: float, *, joins: bool = False) -> bool:
+        """Whether a call may ask the key; one that `joins` also while another tries it."""
+        return self.until_s <= now_s and (joins or self.tried_until_s <= now_s)
 
 
 class CoolingKeys:
@@ -47,10 +47,10 @@ class CoolingKeys:
         """What is known of a key; None: nothing against it."""
         return self._of.get(key_id)
 
-    def rested(self, key_ids: Iterable[UUID], now_s: float) -> list[UUID]:
+    def rested(self, key_ids: Iterable[UUID], now_s: float, *, joins: bool = False) -> list[UUID]:
         """Those that may be asked now."""
         of = self._of
-        return [key for key in key_ids if key not in of or of[key].is_over(now_s)]
+        return [key for key in key_ids if key not in of or of[key].is_over(now_s, joins=joins)]
 
     def begin_trial(self, key_id: UUID, now_s: float) -> None:
         """A call asks the key: where it has failed before, others wait for what comes of it."""

@@ -54,16 +54,19 @@ class ChannelKeys:
         self.shared = shared
         self.cooling = shared.cooling
 
-    def choose(self, candidate: Candidate, tried: Collection[UUID] = ()) -> UUID | None:
-        """The channel's next key: not tried, and not left alone; None: there is none.
-        As long as all are well this costs no look at any of them.
+    def choose(
+        self, candidate: Candidate, tried: Collection[UUID] = (), *, joins: bool = False
+    ) -> UUID | None:
+        """The channel's next key: not tried, and not left alone; None: there is none. As long as
+        all are well this costs no look at any of them. `joins`: one will do whose rest is over and
+        which another call tries already.
         """
         usable: Sequence[UUID] = candidate.key_ids
         if tried:
             usable = [key for key in usable if key not in tried]
         if self.cooling:
             now_s = clock.monotonic_s()
-            usable = self.cooling.rested(usable, now_s)
+            usable = self.cooling.rested(usable, now_s, joins=joins)
             if not usable:
                 return None
             chosen = self._chosen(candidate, usable)
@@ -152,12 +155,12 @@ class ChannelKeys:
         now_s = clock.monotonic_s()
         soonest_s = math.inf
         for candidate in options:
-            if not candidate.key_ids or self.cooling.rested(candidate.key_ids, now_s):
+            if not candidate.key_ids or self.cooling.rested(candidate.key_ids, now_s, joins=True):
                 return None
             for key_id in candidate.key_ids:
                 cooling = self.cooling.get(key_id)
                 if cooling is not None and not cooling.is_fact:
-                    soonest_s = min(soonest_s, max(cooling.until_s, cooling.tried_until_s) - now_s)
+                    soonest_s = min(soonest_s, cooling.until_s - now_s)
         if soonest_s == math.inf:
             return ProviderUnavailable()
         return _rate_limited(soonest_s)

@@ -78,8 +78,8 @@ def named_candidate(
     if channel.is_paused or channel.is_removed:
         return None
     usable = channel.usable_keys
-    if not usable and needs_key(channel.route.type):
-        return None
+    if not usable and (channel.route.key_ids or needs_key(channel.route.type)):
+        return None  # nor is one asked without a key that has some
     return _candidate(channel_id, channel, model, usable)
 
 

@@ -34,19 +34,25 @@ _RESET = re.compile(r"(x-ratelimit-reset.*|(anthropic|x)-ratelimit-.+-reset)")
 
 
 def told_wait_s(
-    headers: Mapping[str, str], message: str, retry_delay: object, now_s: float
+    headers: Mapping[str, str],
+    message: str,
+    retry_delay: object,
+    now_s: float,
+    *,
+    is_limited: bool = True,
 ) -> float | None:
     """Seconds, at most WAIT_MAX_S; None where nothing is told, or nothing that can be believed.
 
     `headers` by lower-case name, `retry_delay` of a RetryInfo, `now_s` since 1970. A provider's
-    moments are taken by its own clock, where it tells what that is.
+    moments are taken by its own clock, where it tells what that is. `is_limited`: whether a limit
+    was met; resets stand beside every answer, and say nothing of another failure.
     """
     now_s = _moment_s(headers.get("date", "")) or now_s
     for wait_s in (
         _scaled(_number(headers.get("retry-after-ms", "")), 0.001),
         _value_s(headers.get("retry-after", ""), now_s),
         _value_s(retry_delay, now_s) if isinstance(retry_delay, str) else None,
-        _reset_s(headers, now_s),
+        _reset_s(headers, now_s) if is_limited else None,
         _words_s(message),
     ):
         if wait_s is not None and 0 < wait_s <= _BELIEVED_MAX_S:

@@ -4,6 +4,7 @@ is told, and what is booked.
 
 import itertools
 import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -83,6 +84,11 @@ class Keys:
         keys: ChannelKeys = self.stage.gateway.front.keys
         found = [keys.cooling.get(key) for key in self.key_ids]
         return ["" if one is None else one.reason for one in found]
+
+    def cooled(self) -> list[bool]:
+        """Of each key whether it rests no more."""
+        found = [self.stage.gateway.front.keys.cooling.get(key) for key in self.key_ids]
+        return [one is None or one.until_s <= time.monotonic() for one in found]
 
     def events(self) -> list[tuple[str, str]]:
         """State and reason of every change of a key that is on record."""
@@ -429,3 +435,45 @@ def test_c5_many_calls_that_find_a_key_refused_at_once_put_it_on_record_once(
     vendor.of_key[keys.keys[0]] = FINE
     until(lambda: keys.ask().status == 200 and keys.asked()[0] == 13, 5, "it is asked again")
     assert keys.events() == [("refused", "provider_status_401"), ("usable", "")]
+
+
+def test_c5_a_key_that_is_tried_again_by_one_slow_call_keeps_nobody_else_waiting(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    keys = Keys(stage, vendor, [whole(error(), status=429), FINE])
+    assert keys.ask().status == 200
+    keys.command(channel.PauseKey(keys.key_ids[1], ACTOR))
+    vendor.of_key[keys.keys[0]] = (0.5, *FINE)
+    until(lambda: keys.cooled() == [True, True], 5, "its rest is over")
+    with ThreadPoolExecutor(8) as callers:
+        assert list(callers.map(lambda _: keys.ask().status, range(8))) == [200] * 8
+    assert keys.asked() == [1 + 8, 1]
+
+
+def test_c5_where_there_is_another_key_one_call_alone_tries_the_one_that_failed(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    keys = Keys(stage, vendor, [whole(error(), status=529), FINE])
+    assert keys.ask().status == 200
+    vendor.of_key[keys.keys[0]] = (0.3, *whole(error(), status=529))
+    until(lambda: keys.cooled() == [True, True], 5, "its rest is over")
+    with ThreadPoolExecutor(8) as callers:
+        assert list(callers.map(lambda _: keys.ask().status, range(8))) == [200] * 8
+    assert keys.asked() == [1 + 1, 1 + 8]
+
+
+def test_c5_a_channel_with_keys_is_not_asked_without_one(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    """Though its type could do without."""
+    model = f"keyless-{next(numbers)}"
+    base_url = vendor.base_url()
+    channel_id = stage.books.channel([model], type_="ollama", base_url=base_url, keys=["k"])
+    stage.books.price(model, input=1, output=2)
+    (key_id,) = stage.gateway.core.configuration.held.channels[channel_id].route.key_ids
+    pause = channel.PauseKey(key_id, ACTOR)
+    stage.books.command(channel.STREAM, channel_id, pause, seen=True)
+    before = len(vendor.received)
+    answer = stage.client.chat(model)
+    assert (answer.status, answer.code) == UNAVAILABLE
+    assert len(vendor.received) == before

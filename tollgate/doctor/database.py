@@ -110,7 +110,9 @@ async def _configured(desk: Desk) -> list[Finding]:
             findings.append(
                 Finding(
                     f"channel {one.channel_id} has no usable key of its provider",
-                    "give it one by PATCH /api/v1/channels/{id}, or remove it",
+                    "see why by `tollgate channel keys ID`; bring one back by "
+                    "`tollgate channel resume-key`, give it another by PATCH "
+                    "/api/v1/channels/{id}, or remove it",
                 )
             )
     now_us = clock.now_us()

@@ -2,7 +2,8 @@
 
 A key that failed costs the call nothing: the channel's next key is asked before another channel is.
 Where the channel itself did not answer, other keys lead to the same place, so that the other
-channels come first and they last. No key is asked twice, nor is a channel that needs none.
+channels come first and they last. A key whose rest is over is tried by one call alone, as long as
+the others have another one. No key is asked twice, nor is a channel that needs none.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +41,9 @@ class Tries:
     def __init__(
         self, order: Sequence[Candidate], keys: ChannelKeys, bounds: Callable[[], TryBounds]
     ) -> None:
+        self._order = order
         self._unasked = list(reversed(order))
+        self._joins = False
         self._postponed: list[Candidate] = []
         self._again: Candidate | None = None
         self._keys = keys
@@ -63,7 +66,7 @@ class Tries:
             if not candidate.key_ids:
                 self._count += 1
                 return Try(candidate, None)
-            key_id = self._keys.choose(candidate, self._tried)
+            key_id = self._keys.choose(candidate, self._tried, joins=self._joins)
             if key_id is not None:
                 self._count += 1
                 self._tried.add(key_id)
@@ -83,6 +86,9 @@ class Tries:
         again, self._again = self._again, None
         if again is not None:
             return again
+        if not (self._unasked or self._postponed or self._joins):
+            self._joins = True
+            self._postponed = [candidate for candidate in self._order if candidate.key_ids]
         if self._unasked:
             return self._unasked.pop()
         return self._postponed.pop(0) if self._postponed else None

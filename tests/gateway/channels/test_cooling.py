@@ -14,6 +14,7 @@ def test_c5_a_key_rests_as_long_as_it_was_told_and_then_one_call_tries_it() -> N
     assert keys.rested([A, B], 11.0) == [A, B]
     keys.begin_trial(A, 11.0)
     assert keys.rested([A, B], 11.5) == [B], "others wait for what comes of it"
+    assert keys.rested([A], 11.5, joins=True) == [A], "unless there is nobody else"
     assert keys.rested([A, B], 11.0 + TRIED_WITHIN_S) == [A, B], "but not for ever"
     keys.end_trial(A)
     assert keys.rested([A, B], 11.6) == [A, B]

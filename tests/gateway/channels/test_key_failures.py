@@ -265,6 +265,10 @@ def test_c5_waits_are_told_with_limits_alone() -> None:
     assert finding_in_failure(503, {"retry-after": "9"}, b"").verdict is COOLING
     assert finding_in_failure(500, {"retry-after": "9"}, b"").verdict is NOTHING
     assert finding_in_failure(401, {"retry-after": "9"}, b"").wait_s is None
+    resets = {"x-ratelimit-reset-requests": "6m0s", "x-ratelimit-remaining-requests": "0"}
+    assert finding_in_failure(429, resets, b"").wait_s == 360
+    assert finding_in_failure(503, resets, b"").verdict is NOTHING, "they stand beside every answer"
+    assert finding_in_failure(529, resets, b"").wait_s is None
     kind = {"x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/"}
     assert finding_in_failure(400, kind, b"{}").verdict is COOLING
 

@@ -133,7 +133,7 @@ def list_channels(arguments: argparse.Namespace) -> int:
                 view.name or "-",
                 view.state.route.type,
                 "paused" if view.state.is_paused else "active",
-                len(view.state.route.key_ids),
+                f"{len(view.state.usable_keys)}/{len(view.state.route.key_ids)}",
                 view.state.route.base_url or "-",
                 ",".join(view.state.route.models),
             )
