@@ -1,6 +1,6 @@
 """Keys that are left alone for a while, as this process knows it: no fact, and no event. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -36,12 +36,8 @@ class CoolingKeys:
 
     def __init__(self) -> None:
         self._of: dict[UUID, Cooling] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._of)
-
-    def __contains__(self, key_id: object) -> bool:
-        return key_id in self._of
+        self.known: Mapping[UUID, Cooling] = self._of
+        """For a look that costs nothing: as long as it is empty, all keys are well."""
 
     def get(self, key_id: UUID) -> Cooling | None:
         """What is known of a key; None: nothing against it."""
@@ -117,6 +113,6 @@ class CoolingKeys:
         self._of[key_id] = Cooling(now_s, now_s + within_s, failures, reason, is_fact=True)
 
     def _forget_old(self, now_s: float) -> None:
-        self._of = {
-            key: one for key, one in self._of.items() if one.until_s + _FORGOTTEN_AFTER_S > now_s
-        }
+        for key, one in list(self._of.items()):
+            if one.until_s + _FORGOTTEN_AFTER_S <= now_s:
+                del self._of[key]

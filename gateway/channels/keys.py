@@ -53,6 +53,8 @@ class ChannelKeys:
         self._turns: dict[UUID, int] = {}
         self.shared = shared
         self.cooling = shared.cooling
+        self._cooling_known = shared.cooling.known
+        self._answered = shared.answered
 
     def choose(
         self, candidate: Candidate, tried: Collection[UUID] = (), *, joins: bool = False
@@ -62,9 +64,13 @@ class ChannelKeys:
         which another call tries already.
         """
         usable: Sequence[UUID] = candidate.key_ids
+        if not self._cooling_known and not tried:
+            if len(usable) > 1:
+                return self._chosen(candidate, usable)
+            return usable[0] if usable else None
         if tried:
             usable = [key for key in usable if key not in tried]
-        if self.cooling:
+        if self._cooling_known:
             now_s = clock.monotonic_s()
             usable = self.cooling.rested(usable, now_s, joins=joins)
             if not usable:
@@ -109,8 +115,8 @@ class ChannelKeys:
 
     def answered(self, candidate: Candidate, key_id: UUID, asked_s: float) -> None:
         """A key that was asked at that moment works."""
-        self.shared.answered(candidate.channel_id, key_id, asked_s)
-        if self.cooling and self.cooling.answered(key_id, asked_s):
+        self._answered[key_id] = (candidate.channel_id, asked_s)
+        if self._cooling_known and self.cooling.answered(key_id, asked_s):
             self.shared.forgive(candidate.channel_id, key_id)
 
     def failed(
@@ -150,7 +156,7 @@ class ChannelKeys:
 
         Its retry-after is the soonest moment at which one may be asked.
         """
-        if not self.cooling:
+        if not self._cooling_known:
             return None
         now_s = clock.monotonic_s()
         soonest_s = math.inf

@@ -33,12 +33,9 @@ class SharedKeys:
         self._tasks = tasks
         self._seen: dict[UUID, int] = {}
         self._newest = 0
-        self._answered: dict[UUID, tuple[UUID, float]] = {}
+        self.answered: dict[UUID, tuple[UUID, float]] = {}
+        """Keys that have worked since this was told last: of which channel, and when."""
         self._told_answered_s = 0.0
-
-    def answered(self, channel_id: UUID, key_id: UUID, at_s: float) -> None:
-        """A key worked; told to the others with the next look."""
-        self._answered[key_id] = (channel_id, at_s)
 
     def cool(self, channel_id: UUID, key_id: UUID, cooling: Cooling) -> None:
         """Tell the others to leave a key alone. Never waits."""
@@ -73,10 +70,11 @@ class SharedKeys:
     async def tell_answered(self) -> None:
         """Which keys have worked since this was told last. Raises CacheUnavailable."""
         now_s = clock.monotonic_s()
-        if not self._answered or now_s - self._told_answered_s < ANSWERED_EVERY_S:
+        if not self.answered or now_s - self._told_answered_s < ANSWERED_EVERY_S:
             return
         self._told_answered_s = now_s
-        answered, self._answered = self._answered, {}
+        answered = dict(self.answered)
+        self.answered.clear()
         by_channel: dict[UUID, dict[UUID, float]] = {}
         for key_id, (channel_id, at_s) in answered.items():
             by_channel.setdefault(channel_id, {})[key_id] = now_s - at_s

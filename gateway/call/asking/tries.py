@@ -36,32 +36,39 @@ class Try(NamedTuple):
 
 
 class Tries:
-    """Of one call: `next` as often as one has failed, and told how by `failed`."""
+    """Of one call: `next` as often as one has failed, and told how by `key_failed` and so on."""
+
+    __slots__ = (
+        "_again",
+        "_begun_s",
+        "_bounds",
+        "_count",
+        "_joins",
+        "_keys",
+        "_order",
+        "_postponed",
+        "_tried",
+        "_unasked_at",
+    )
 
     def __init__(
         self, order: Sequence[Candidate], keys: ChannelKeys, bounds: Callable[[], TryBounds]
     ) -> None:
         self._order = order
-        self._unasked = list(reversed(order))
-        self._joins = False
-        self._postponed: list[Candidate] = []
-        self._again: Candidate | None = None
         self._keys = keys
         self._bounds = bounds
-        self._tried: set[UUID] = set()
         self._begun_s = clock.monotonic_s()
+        self._unasked_at = 0
         self._count = 0
+        self._again: Candidate | None = None
+        self._postponed: list[Candidate] = []
+        self._joins = False
+        self._tried: tuple[UUID, ...] = ()
 
     def next(self) -> Try | None:
         """The next one; None: it is enough, or there is no other."""
-        if self._count:
-            bounds = self._bounds()
-            is_late = clock.monotonic_s() - self._begun_s > bounds.within_s
-            if self._count >= bounds.attempts or is_late:
-                return None
-            # Every channel gets its turn, however many keys the ones before it have.
-            if self._count + len(self._unasked) >= bounds.attempts:
-                self._again = None
+        if self._count and not self._is_allowed():
+            return None
         while (candidate := self._next_candidate()) is not None:
             if not candidate.key_ids:
                 self._count += 1
@@ -69,7 +76,7 @@ class Tries:
             key_id = self._keys.choose(candidate, self._tried, joins=self._joins)
             if key_id is not None:
                 self._count += 1
-                self._tried.add(key_id)
+                self._tried += (key_id,)
                 return Try(candidate, key_id)
         return None
 
@@ -82,13 +89,24 @@ class Tries:
         if candidate.key_ids:
             self._postponed.append(candidate)
 
+    def _is_allowed(self) -> bool:
+        bounds = self._bounds()
+        is_late = clock.monotonic_s() - self._begun_s > bounds.within_s
+        if self._count >= bounds.attempts or is_late:
+            return False
+        # Every channel gets its turn, however many keys the ones before it have.
+        if self._count + len(self._order) - self._unasked_at >= bounds.attempts:
+            self._again = None
+        return True
+
     def _next_candidate(self) -> Candidate | None:
-        again, self._again = self._again, None
-        if again is not None:
+        if self._again is not None:
+            again, self._again = self._again, None
             return again
-        if not (self._unasked or self._postponed or self._joins):
+        if self._unasked_at < len(self._order):
+            self._unasked_at += 1
+            return self._order[self._unasked_at - 1]
+        if not (self._postponed or self._joins):
             self._joins = True
             self._postponed = [candidate for candidate in self._order if candidate.key_ids]
-        if self._unasked:
-            return self._unasked.pop()
         return self._postponed.pop(0) if self._postponed else None

@@ -19,7 +19,7 @@ def test_c5_a_key_rests_as_long_as_it_was_told_and_then_one_call_tries_it() -> N
     keys.end_trial(A)
     assert keys.rested([A, B], 11.6) == [A, B]
     assert keys.answered(A, asked_s=11.0)
-    assert not keys
+    assert not keys.known
 
 
 def test_c5_calls_that_were_under_way_together_are_one_failure() -> None:

@@ -105,7 +105,7 @@ def test_c5_without_redis_a_process_knows_what_it_saw_itself(redis_url: str) -> 
         async with guarded_redis(redis_url) as redis:
             keys = SharedKeys(SharedChannelKeys(redis), tasks)
         fail(keys, 60)  # it is closed by now
-        keys.answered(CHANNEL, UUID(int=9), clock.monotonic_s())
+        keys.answered[UUID(int=9)] = (CHANNEL, clock.monotonic_s())
         assert await tasks.drain(5)
         with pytest.raises(CacheUnavailable):
             await keys.look()
@@ -123,10 +123,10 @@ def test_c5_when_a_key_worked_last_is_told_every_five_seconds(
         del tasks
         async with guarded_redis(redis_url) as redis:
             told = SharedChannelKeys(redis)
-            one.answered(CHANNEL, A, clock.monotonic_s() - 7)
+            one.answered[A] = (CHANNEL, clock.monotonic_s() - 7)
             await one.look()
             assert (await told.answered_ago_s(CHANNEL))[A] == pytest.approx(7, abs=2)
-            one.answered(CHANNEL, A, clock.monotonic_s())
+            one.answered[A] = (CHANNEL, clock.monotonic_s())
             await one.look()
             assert (await told.answered_ago_s(CHANNEL))[A] == pytest.approx(7, abs=2)
             await asyncio.sleep(0.25)
