@@ -21,8 +21,9 @@ from projections.cache.errors import CacheUnavailable
 class KeyView:
     """A key of a channel for people. `since`: when its state was last changed; None: never.
 
-    A key that rests is `cooling` until then, and usable by itself after; that and when it worked
-    last is what processes tell each other, None where they cannot.
+    A key that rests is `cooling` until then, and usable by itself after: for some of the provider's
+    models, none named: for all. That and when it worked last is what processes tell each other,
+    None where they cannot.
     """
 
     key_id: UUID
@@ -30,6 +31,7 @@ class KeyView:
     reason: str
     since: datetime | None
     cooling_until: datetime | None = None
+    cooling_models: tuple[str, ...] = ()
     answered_at: datetime | None = None
 
 
@@ -44,7 +46,12 @@ async def list_keys(desk: Desk, channel_id: UUID) -> list[KeyView]:
         return views
     now = datetime.fromtimestamp(clock.now_us() / 1_000_000, UTC)
     return [
-        _with_health(view, cooling.get(view.key_id), answered_ago_s.get(view.key_id), now)
+        _with_health(
+            view,
+            {model: one for (key, model), one in cooling.items() if key == view.key_id},
+            answered_ago_s.get(view.key_id),
+            now,
+        )
         for view in views
     ]
 
@@ -79,14 +86,24 @@ async def _commanded(
 
 
 def _with_health(
-    view: KeyView, cooling: SharedCooling | None, answered_ago_s: float | None, now: datetime
+    view: KeyView,
+    of_models: Mapping[str, SharedCooling],
+    answered_ago_s: float | None,
+    now: datetime,
 ) -> KeyView:
     if answered_ago_s is not None:
         view = replace(view, answered_at=now - timedelta(seconds=answered_ago_s))
-    if view.state != "usable" or cooling is None or not cooling.left_s:
+    resting = {model: one for model, one in of_models.items() if one.left_s}
+    if view.state != "usable" or not resting:
         return view
-    until = now + timedelta(seconds=cooling.left_s)
-    return replace(view, state="cooling", reason=cooling.reason, cooling_until=until)
+    longest = max(resting.values(), key=lambda one: one.left_s)
+    return replace(
+        view,
+        state="cooling",
+        reason=longest.reason,
+        cooling_until=now + timedelta(seconds=longest.left_s),
+        cooling_models=() if "" in resting else tuple(sorted(resting)),
+    )
 
 
 def _views(state: Channel, changed_at: Mapping[UUID, datetime]) -> list[KeyView]:

@@ -160,7 +160,8 @@ class ProviderKeyDetails(Output):
     """A provider's key, and why it is in its state: `reason` is a code.
 
     `since`: when its state was last changed; null: never. A key that is `cooling` is usable again
-    after `cooling_until`. `answered_at`: when it worked last, to some seconds.
+    after `cooling_until`, and before for other than the `cooling_models` (none named: for none).
+    `answered_at`: when it worked last, to some seconds.
     """
 
     id: UUID
@@ -168,6 +169,7 @@ class ProviderKeyDetails(Output):
     reason: str
     since: Moment | None
     cooling_until: Moment | None
+    cooling_models: list[str]
     answered_at: Moment | None
 
     @classmethod
@@ -179,6 +181,7 @@ class ProviderKeyDetails(Output):
             reason=view.reason,
             since=_moment(view.since),
             cooling_until=_moment(view.cooling_until),
+            cooling_models=list(view.cooling_models),
             answered_at=_moment(view.answered_at),
         )
 

@@ -25,6 +25,7 @@ from gateway.call.charges.own_charges import OwnCharges
 from gateway.call.deadlines import Deadlines
 from gateway.call.failover import Failover
 from gateway.call.opened import Unanswered
+from gateway.channels.cooling import ALL_MODELS
 from gateway.channels.key_failures import NOTHING_SAID, KeyFinding, KeyVerdict, finding_in_failure
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.probe_schedule import DueProbe, ProbeSchedule
@@ -135,7 +136,7 @@ class KeyProbes:
         shared = self._parts.keys.shared
         if outcome == "usable":
             with contextlib.suppress(CacheUnavailable):  # then each process finds out for itself
-                await shared.tell(due.channel_id, due.key_id, _rest(found))
+                await shared.tell(due.channel_id, due.key_id, ALL_MODELS, _rest(found))
         mark = channel.MarkKey(
             due.key_id, outcome, self._parts.actor, reason, expected=condition.state
         )

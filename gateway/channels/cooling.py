@@ -6,6 +6,8 @@ from uuid import UUID
 
 from gateway.channels.key_failures import cooling_s
 
+ALL_MODELS = ""
+"""In place of a model: what is said of a key whatever it is asked for."""
 TRIED_WITHIN_S = 30.0
 """For how long one call alone tries a key whose time is over, before another may."""
 _FORGOTTEN_AFTER_S = 86_400.0
@@ -32,53 +34,66 @@ class Cooling:
 
 
 class CoolingKeys:
-    """By key. What is over is kept until the key works, so that its next time is longer."""
+    """By key and model, by the provider's name for it: vendors limit models apart, and are busy
+    with one and not with another. What is over is kept until the key works, so that its next time
+    is longer.
+    """
 
     def __init__(self) -> None:
-        self._of: dict[UUID, Cooling] = {}
-        self.known: Mapping[UUID, Cooling] = self._of
+        self._of: dict[tuple[UUID, str], Cooling] = {}
+        self.known: Mapping[tuple[UUID, str], Cooling] = self._of
         """For a look that costs nothing: as long as it is empty, all keys are well."""
 
-    def get(self, key_id: UUID) -> Cooling | None:
-        """What is known of a key; None: nothing against it."""
-        return self._of.get(key_id)
+    def against(self, key_id: UUID, model: str) -> list[Cooling]:
+        """What is known against asking a key for a model."""
+        places = ((key_id, model), (key_id, ALL_MODELS))
+        return [self._of[place] for place in places if place in self._of]
 
-    def rested(self, key_ids: Iterable[UUID], now_s: float, *, joins: bool = False) -> list[UUID]:
-        """Those that may be asked now."""
-        of = self._of
-        return [key for key in key_ids if key not in of or of[key].is_over(now_s, joins=joins)]
+    def rested(
+        self, key_ids: Iterable[UUID], model: str, now_s: float, *, joins: bool = False
+    ) -> list[UUID]:
+        """Those that may be asked for the model now."""
+        return [
+            key
+            for key in key_ids
+            if all(one.is_over(now_s, joins=joins) for one in self.against(key, model))
+        ]
 
-    def begin_trial(self, key_id: UUID, now_s: float) -> None:
+    def begin_trial(self, key_id: UUID, model: str, now_s: float) -> None:
         """A call asks the key: where it has failed before, others wait for what comes of it."""
-        cooling = self._of.get(key_id)
-        if cooling is not None:
-            cooling.tried_until_s = now_s + TRIED_WITHIN_S
+        for one in self.against(key_id, model):
+            one.tried_until_s = now_s + TRIED_WITHIN_S
 
-    def end_trial(self, key_id: UUID) -> None:
+    def end_trial(self, key_id: UUID, model: str) -> None:
         """The key was asked, and nothing was found out about it."""
-        cooling = self._of.get(key_id)
-        if cooling is not None:
-            cooling.tried_until_s = 0.0
+        for one in self.against(key_id, model):
+            one.tried_until_s = 0.0
 
-    def answered(self, key_id: UUID, asked_s: float) -> bool:
-        """The key works; whether that is news. Calls that were under way when it failed say nothing
-        of how it is now.
+    def answered(self, key_id: UUID, model: str, asked_s: float) -> list[str]:
+        """The key works for the model: for what it is forgiven, where that is news. Calls that were
+        under way when it failed say nothing of how it is now.
         """
-        cooling = self._of.get(key_id)
-        if cooling is None or asked_s < cooling.until_s:
-            return False
-        del self._of[key_id]
-        return True
+        forgiven = []
+        for place in ((key_id, model), (key_id, ALL_MODELS)):
+            cooling = self._of.get(place)
+            if cooling is not None and asked_s >= cooling.until_s:
+                del self._of[place]
+                forgiven.append(place[1])
+        return forgiven
 
     def failed(
-        self, key_id: UUID, wait_s: float | None, reason: str, asked_s: float, now_s: float
+        self,
+        key_id: UUID,
+        model: str,
+        told: tuple[float | None, str],
+        asked_s: float,
+        now_s: float,
     ) -> Cooling:
         """Leave the key alone, for as long as its provider says or we think. Calls that were asked
-        before it was left alone count as one failure.
+        before it was left alone count as one failure. `told`: seconds and reason.
         """
-        known = self._of.get(key_id)
-        if known is not None and known.is_fact and known.until_s > now_s:
-            return known
+        wait_s, reason = told
+        known = self._of.get((key_id, model))
         failures = 1 if known is None else known.failures + (asked_s >= known.until_s)
         until_s = now_s + cooling_s(wait_s, failures)
         if known is not None and asked_s < known.until_s:
@@ -86,33 +101,40 @@ class CoolingKeys:
         cooling = Cooling(now_s, until_s, failures, reason)
         if len(self._of) >= _KNOWN_MAX:
             self._forget_old(now_s)
-        self._of[key_id] = cooling
+        self._of[key_id, model] = cooling
         return cooling
+
+    def take_over(self, key_id: UUID, model: str, told: Cooling) -> None:
+        """What another process has found out, where that is longer than what is known here."""
+        known = self._of.get((key_id, model))
+        if known is None or (not known.is_fact and known.until_s < told.until_s):
+            self._of[key_id, model] = told
+
+    def forget(self, key_id: UUID, model: str) -> None:
+        """Nothing is held against the key any more for the model, or for all: but for what the
+        ledger is being told.
+        """
+        forgotten = [
+            place
+            for place, one in self._of.items()
+            if place[0] == key_id and model in (place[1], ALL_MODELS) and not one.is_fact
+        ]
+        for place in forgotten:
+            del self._of[place]
 
     def is_withdrawn(self, key_id: UUID, now_s: float) -> bool:
         """Whether somebody here is telling the ledger of it already."""
-        known = self._of.get(key_id)
+        known = self._of.get((key_id, ALL_MODELS))
         return known is not None and known.is_fact and known.until_s > now_s
-
-    def take_over(self, key_id: UUID, told: Cooling) -> None:
-        """What another process has found out, where that is longer than what is known here."""
-        known = self._of.get(key_id)
-        if known is None or (not known.is_fact and known.until_s < told.until_s):
-            self._of[key_id] = told
-
-    def forget(self, key_id: UUID) -> None:
-        """Nothing is held against the key any more, but for what the ledger is being told."""
-        known = self._of.get(key_id)
-        if known is not None and not known.is_fact:
-            del self._of[key_id]
 
     def withdraw(self, key_id: UUID, reason: str, within_s: float, now_s: float) -> None:
         """Leave the key alone until everybody knows what the ledger says of it."""
-        known = self._of.get(key_id)
+        known = self._of.get((key_id, ALL_MODELS))
         failures = 1 if known is None else known.failures
-        self._of[key_id] = Cooling(now_s, now_s + within_s, failures, reason, is_fact=True)
+        fact = Cooling(now_s, now_s + within_s, failures, reason, is_fact=True)
+        self._of[key_id, ALL_MODELS] = fact
 
     def _forget_old(self, now_s: float) -> None:
-        for key, one in list(self._of.items()):
+        for place, one in list(self._of.items()):
             if one.until_s + _FORGOTTEN_AFTER_S <= now_s:
-                del self._of[key]
+                del self._of[place]

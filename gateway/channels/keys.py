@@ -72,11 +72,12 @@ class ChannelKeys:
             usable = [key for key in usable if key not in tried]
         if self._cooling_known:
             now_s = clock.monotonic_s()
-            usable = self.cooling.rested(usable, now_s, joins=joins)
+            model = candidate.upstream_model
+            usable = self.cooling.rested(usable, model, now_s, joins=joins)
             if not usable:
                 return None
             chosen = self._chosen(candidate, usable)
-            self.cooling.begin_trial(chosen, now_s)
+            self.cooling.begin_trial(chosen, model, now_s)
             return chosen
         return self._chosen(candidate, usable) if usable else None
 
@@ -116,8 +117,9 @@ class ChannelKeys:
     def answered(self, candidate: Candidate, key_id: UUID, asked_s: float) -> None:
         """A key that was asked at that moment works."""
         self._answered[key_id] = (candidate.channel_id, asked_s)
-        if self._cooling_known and self.cooling.answered(key_id, asked_s):
-            self.shared.forgive(candidate.channel_id, key_id)
+        if self._cooling_known:
+            for model in self.cooling.answered(key_id, candidate.upstream_model, asked_s):
+                self.shared.forgive(candidate.channel_id, key_id, model)
 
     def failed(
         self, candidate: Candidate, key_id: UUID, found: KeyFinding, asked_s: float
@@ -127,11 +129,12 @@ class ChannelKeys:
         What a client may be told of it; None where the key is not to blame.
         """
         if found.verdict is KeyVerdict.NOTHING:
-            self.cooling.end_trial(key_id)
+            self.cooling.end_trial(key_id, candidate.upstream_model)
             return None
         now_s = clock.monotonic_s()
         if found.verdict is KeyVerdict.COOLING:
-            cooling = self.cooling.failed(key_id, found.wait_s, found.reason, asked_s, now_s)
+            model, told = candidate.upstream_model, (found.wait_s, found.reason)
+            cooling = self.cooling.failed(key_id, model, told, asked_s, now_s)
             log.info(
                 "channel.key_cooling",
                 channel_id=str(candidate.channel_id),
@@ -140,7 +143,7 @@ class ChannelKeys:
                 failures=cooling.failures,
                 seconds=round(cooling.until_s - now_s, 1),
             )
-            self.shared.cool(candidate.channel_id, key_id, cooling)
+            self.shared.cool(candidate.channel_id, key_id, model, cooling)
             return _rate_limited(cooling.until_s - now_s)
         if not self.cooling.is_withdrawn(key_id, now_s):
             self.cooling.withdraw(key_id, found.reason, _RECORDED_WITHIN_S, now_s)
@@ -161,12 +164,14 @@ class ChannelKeys:
         now_s = clock.monotonic_s()
         soonest_s = math.inf
         for candidate in options:
-            if not candidate.key_ids or self.cooling.rested(candidate.key_ids, now_s, joins=True):
+            keys, model = candidate.key_ids, candidate.upstream_model
+            if not keys or self.cooling.rested(keys, model, now_s, joins=True):
                 return None
-            for key_id in candidate.key_ids:
-                cooling = self.cooling.get(key_id)
-                if cooling is not None and not cooling.is_fact:
-                    soonest_s = min(soonest_s, cooling.until_s - now_s)
+            for key_id in keys:
+                against = self.cooling.against(key_id, model)
+                if not any(one.is_fact and one.until_s > now_s for one in against):
+                    rested_s = max((one.until_s for one in against), default=now_s) - now_s
+                    soonest_s = min(soonest_s, rested_s)
         if soonest_s == math.inf:
             return ProviderUnavailable()
         return _rate_limited(soonest_s)

@@ -5,6 +5,7 @@ finds out is sent at once, and looked for twice a second.
 """
 
 import asyncio
+from collections.abc import Mapping
 from uuid import UUID
 
 import structlog
@@ -37,15 +38,15 @@ class SharedKeys:
         """Keys that have worked since this was told last: of which channel, and when."""
         self._told_answered_s = 0.0
 
-    def cool(self, channel_id: UUID, key_id: UUID, cooling: Cooling) -> None:
-        """Tell the others to leave a key alone. Never waits."""
+    def cool(self, channel_id: UUID, key_id: UUID, model: str, cooling: Cooling) -> None:
+        """Tell the others to leave a key alone for a model. Never waits."""
         left_s = cooling.until_s - clock.monotonic_s()
         told = SharedCooling(left_s, cooling.failures, cooling.reason)
-        self._tasks.start(self._sent(channel_id, key_id, told))
+        self._tasks.start(self._sent(channel_id, key_id, model, told))
 
-    def forgive(self, channel_id: UUID, key_id: UUID) -> None:
-        """Tell the others that a key works again. Never waits."""
-        self._tasks.start(self._sent(channel_id, key_id, None))
+    def forgive(self, channel_id: UUID, key_id: UUID, model: str) -> None:
+        """Tell the others that a key works again for a model. Never waits."""
+        self._tasks.start(self._sent(channel_id, key_id, model, None))
 
     async def run(self) -> None:
         """Look for ever; a Redis that is away is looked for by its own breaker."""
@@ -81,25 +82,33 @@ class SharedKeys:
         for channel_id, ago_s in by_channel.items():
             await self._shared.note_answered(channel_id, ago_s)
 
-    def _take_in(self, told: dict[UUID, SharedCooling]) -> None:
+    def _take_in(self, told: Mapping[tuple[UUID, str], SharedCooling]) -> None:
+        """What is forgiven first, for what was found out of a key since may be beside it."""
         now_s = clock.monotonic_s()
-        for key_id, one in told.items():
+        for (key_id, model), one in told.items():
             if not one.failures:
-                self.cooling.forget(key_id)
-            elif one.left_s:
-                self.cooling.take_over(
-                    key_id, Cooling(now_s, now_s + one.left_s, one.failures, one.reason)
-                )
+                self.cooling.forget(key_id, model)
+        for (key_id, model), one in told.items():
+            if one.failures and one.left_s:
+                known = Cooling(now_s, now_s + one.left_s, one.failures, one.reason)
+                self.cooling.take_over(key_id, model, known)
 
-    async def tell(self, channel_id: UUID, key_id: UUID, told: SharedCooling | None) -> None:
-        """Tell all to leave a key alone, or (None) that it works. Raises CacheUnavailable."""
+    async def tell(
+        self, channel_id: UUID, key_id: UUID, model: str, told: SharedCooling | None
+    ) -> None:
+        """Tell all to leave a key alone for a model (empty: for all), or (None) that it works.
+
+        Raises CacheUnavailable.
+        """
         if told is None:
-            await self._shared.forgive(channel_id, key_id)
+            await self._shared.forgive(channel_id, key_id, model)
         else:
-            await self._shared.cool(channel_id, key_id, told)
+            await self._shared.cool(channel_id, key_id, model, told)
 
-    async def _sent(self, channel_id: UUID, key_id: UUID, told: SharedCooling | None) -> None:
+    async def _sent(
+        self, channel_id: UUID, key_id: UUID, model: str, told: SharedCooling | None
+    ) -> None:
         try:
-            await self.tell(channel_id, key_id, told)
+            await self.tell(channel_id, key_id, model, told)
         except CacheUnavailable as error:
             log.info("channel.key_not_shared", key_id=str(key_id), reason=str(error))

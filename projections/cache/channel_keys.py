@@ -4,7 +4,8 @@ alone until when, and when each worked last. Without Redis each process knows wh
 One small key for each channel, under a tag of its own, so that a Redis Cluster may hold them; and
 one that says which channels have changed, so that nobody looks at the others:
 
-    tollgate:{channel:ID}:cooling   hash; key id -> "until_ms failures reason", 0: forgiven
+    tollgate:{channel:ID}:cooling   hash; "key id model" (no model: all) -> "until_ms failures
+                                    reason", 0 of both: forgiven
     tollgate:{channel:ID}:answered  hash; key id -> the millisecond in which it worked last
     tollgate:{channel-keys}:changed sorted set; channel id by a number that grows with each change
 
@@ -12,7 +13,7 @@ Ids are 32 hexadecimal digits; the clock is Redis's own.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -35,19 +36,27 @@ end
 
 COOL = Script(
     f"""
--- KEYS: cooling of a channel.  ARGV: key id, milliseconds (0: forgive it), failures, reason.
--- Whatever is longer counts. Answers 1 where that is news, else 0.
+-- KEYS: cooling of a channel.  ARGV: key id, milliseconds (0: forgive it), failures, reason, model.
+-- Whatever is longer counts; who is forgiven for all is so for each. Answers 1 where it is news.
 {_NOW}
 local told = tonumber(ARGV[2])
+local place, all = ARGV[1] .. ' ' .. ARGV[5], ARGV[1] .. ' '
 local until_ms = 0
+local function before(field)
+  local known = redis.call('HGET', KEYS[1], field)
+  return known and tonumber(string.match(known, '^%d+'))
+end
 if told > 0 then
   until_ms = now_ms + told
-  local known = redis.call('HGET', KEYS[1], ARGV[1])
-  local before = known and tonumber(string.match(known, '^%d+')) or 0
-  if before >= until_ms then return 0 end
+  if (before(place) or 0) >= until_ms then return 0 end
+  if before(all) == 0 then redis.call('HDEL', KEYS[1], all) end
+elseif place == all then
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, #all) == all then redis.call('HDEL', KEYS[1], field) end
+  end
 end
 local value = string.format('%.0f', until_ms) .. ' ' .. ARGV[3] .. ' ' .. ARGV[4]
-redis.call('HSET', KEYS[1], ARGV[1], value)
+redis.call('HSET', KEYS[1], place, value)
 keep(KEYS[1], told + {_FAILURES_KEPT_MS})
 return 1
 """
@@ -101,19 +110,19 @@ class SharedChannelKeys:
     def __init__(self, redis: GuardedRedis) -> None:
         self._redis = redis
 
-    async def cool(self, channel_id: UUID, key_id: UUID, cooling: SharedCooling) -> None:
-        """Tell all to leave a key alone, unless they do for longer."""
-        told_ms = max(1, round(cooling.left_s * 1_000))
-        await self._cool(channel_id, key_id, told_ms, cooling.failures, cooling.reason)
-
-    async def forgive(self, channel_id: UUID, key_id: UUID) -> None:
-        """Tell all that nothing is held against a key any more."""
-        await self._cool(channel_id, key_id, 0, 0, "")
-
-    async def _cool(
-        self, channel_id: UUID, key_id: UUID, told_ms: int, failures: int, reason: str
+    async def cool(
+        self, channel_id: UUID, key_id: UUID, model: str, cooling: SharedCooling
     ) -> None:
-        args: list[Word] = [key_id.hex, told_ms, failures, reason]
+        """Tell all to leave a key alone for a model (empty: for all), unless they do for longer."""
+        told_ms = max(1, round(cooling.left_s * 1_000))
+        args: list[Word] = [key_id.hex, told_ms, cooling.failures, cooling.reason, model]
+        await self._cool(channel_id, args)
+
+    async def forgive(self, channel_id: UUID, key_id: UUID, model: str = "") -> None:
+        """Tell all that nothing is held against a key any more, for a model or for all."""
+        await self._cool(channel_id, [key_id.hex, 0, 0, "", model])
+
+    async def _cool(self, channel_id: UUID, args: Sequence[Word]) -> None:
         if await self._redis.evalsha(COOL, [_cooling_of(channel_id)], args):
             await self._redis.evalsha(CHANGE, [_CHANGED], [channel_id.hex])
 
@@ -127,8 +136,8 @@ class SharedChannelKeys:
                 changed[UUID(hex=one.decode())] = int(float(last))
         return changed
 
-    async def cooling(self, channel_id: UUID) -> dict[UUID, SharedCooling]:
-        """What is said of a channel's keys, those included that are left alone no more."""
+    async def cooling(self, channel_id: UUID) -> dict[tuple[UUID, str], SharedCooling]:
+        """What is said of a channel's keys and models, that included which is over."""
         now_ms, fields = await self._read(_cooling_of(channel_id))
         found = {}
         for key, value in fields.items():
@@ -150,11 +159,11 @@ class SharedChannelKeys:
         now_ms, fields = await self._read(_answered_of(channel_id))
         return {
             key: max(0, now_ms - int(value)) / 1_000
-            for key, value in fields.items()
+            for (key, _), value in fields.items()
             if value.isdigit()
         }
 
-    async def _read(self, name: str) -> tuple[int, dict[UUID, str]]:
+    async def _read(self, name: str) -> tuple[int, dict[tuple[UUID, str], str]]:
         words = [
             word.decode("utf-8", "replace")
             for word in cast("list[bytes]", await self._redis.evalsha(READ, [name], []))
@@ -162,7 +171,8 @@ class SharedChannelKeys:
         fields = {}
         for key, value in zip(words[1::2], words[2::2], strict=True):
             with contextlib.suppress(ValueError):
-                fields[UUID(hex=key)] = value
+                key_id, _, model = key.partition(" ")
+                fields[UUID(hex=key_id), model] = value
         return int(words[0]), fields
 
 

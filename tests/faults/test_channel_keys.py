@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from gateway.channels.cooling import Cooling
 from gateway.channels.keys import ChannelKeys
 from ledger.streams import channel, setting
 from ledger.streams.channel import ChannelKeyStateChanged, KeyChoice
@@ -81,14 +83,17 @@ class Keys:
 
     def resting(self) -> list[str]:
         """Why each key is left alone; empty: it is not."""
+        return ["".join(one.reason for one in found) for found in self.against()]
+
+    def against(self) -> list[list[Cooling]]:
+        """What is held against each key."""
         keys: ChannelKeys = self.stage.gateway.front.keys
-        found = [keys.cooling.get(key) for key in self.key_ids]
-        return ["" if one is None else one.reason for one in found]
+        return [keys.cooling.against(key, self.model) for key in self.key_ids]
 
     def cooled(self) -> list[bool]:
         """Of each key whether it rests no more."""
-        found = [self.stage.gateway.front.keys.cooling.get(key) for key in self.key_ids]
-        return [one is None or one.until_s <= time.monotonic() for one in found]
+        now_s = time.monotonic()
+        return [all(one.until_s <= now_s for one in found) for found in self.against()]
 
     def events(self) -> list[tuple[str, str]]:
         """State and reason of every change of a key that is on record."""
@@ -393,10 +398,8 @@ def test_c5_one_healthy_key_among_four_broken_ones_answers_every_call(
     refused, limited, broke, overloaded, fine = keys.asked()
     assert (refused, limited, broke, fine) == (1, 1, 1, 100)
     assert overloaded <= 4
-    for key_id in keys.key_ids:  # a minute passes
-        cooling = stage.gateway.front.keys.cooling.get(key_id)
-        if cooling is not None:
-            cooling.until_s -= 60
+    for cooling in itertools.chain(*keys.against()):  # a minute passes
+        cooling.until_s -= 60
     before = sum(keys.asked())
     assert [keys.ask().status for _ in range(100)] == [200] * 100
     assert sum(keys.asked()) - before <= 103
@@ -477,3 +480,40 @@ def test_c5_a_channel_with_keys_is_not_asked_without_one(
     answer = stage.client.chat(model)
     assert (answer.status, answer.code) == UNAVAILABLE
     assert len(vendor.received) == before
+
+
+def test_c5_a_limit_of_one_model_keeps_no_other_from_being_asked(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    models = [f"apart-{next(numbers)}" for _ in range(2)]
+    key = f"key-{models[0]}"
+    limit = whole(error(), status=429, headers={"retry-after": "60"})
+    vendor.of_key[key] = limit
+    stage.books.channel(models, type_="openai", base_url=vendor.base_url(), keys=[key])
+    for model in models:
+        stage.books.price(model, input=1, output=2)
+    assert stage.client.chat(models[0]).status == 429
+    vendor.of_key[key] = FINE
+    assert stage.client.chat(models[0]).status == 429
+    assert stage.client.chat(models[1]).status == 200
+    assert vendor.asked([key]) == [2]
+
+
+def test_c5_what_we_fail_at_ourselves_says_nothing_of_a_key(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    """A sealed key that cannot be opened, and a name that is not found."""
+    spoilt = Keys(stage, vendor, [FINE, FINE])
+    with psycopg.connect(stage.owner_dsn) as connection:
+        connection.execute(
+            "update vault.cell set sealed = decode(repeat('ab', 60), 'hex') "
+            "where kind = 'channel_key' and row_id = %s",
+            (spoilt.key_ids[0],),
+        )
+    assert spoilt.ask().status == 200
+    nowhere = Keys(stage, vendor, [FINE, FINE], base_url="http://no-such-host.invalid/v1")
+    answer = nowhere.ask()
+    assert (answer.status, answer.code) == FAILED
+    for keys in (spoilt, nowhere):
+        assert (keys.resting(), keys.events()) == (["", ""], [])
+    assert (spoilt.asked(), nowhere.asked()) == ([0, 1], [0, 0])

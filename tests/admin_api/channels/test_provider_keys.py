@@ -1,5 +1,6 @@
 """C5: the keys of a channel, one by one, over the desk's API."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,7 +21,7 @@ from projections.cache.channel_keys import SharedCooling
 from tests.admin_api.desks import OpenDesk, Servers, at_desk
 
 CHANNEL, A, B = UUID(int=1), UUID(int=2), UUID(int=3)
-NOTHING_TOLD = {"cooling_until": None, "answered_at": None}
+NOTHING_TOLD: dict[str, Any] = {"cooling_until": None, "cooling_models": [], "answered_at": None}
 FRESH = {"state": "usable", "reason": "", "since": None, **NOTHING_TOLD}
 
 
@@ -89,10 +90,14 @@ def test_c5_a_key_that_rests_is_told_until_when_and_brought_back(servers: Server
         path, keys = await added(desk)
         channel_id, key_id = UUID(path.rpartition("/")[2]), UUID(keys[0])
         shared = desk.desk.channel_keys
-        await shared.cool(channel_id, key_id, SharedCooling(300, 2, "overloaded"))
+        await shared.cool(channel_id, key_id, "big", SharedCooling(300, 2, "overloaded"))
+        await shared.cool(channel_id, key_id, "small", SharedCooling(20, 1, "rate_limit"))
+        await shared.cool(channel_id, key_id, "over", SharedCooling(0.001, 1, "rate_limit"))
+        await asyncio.sleep(0.005)
         await shared.note_answered(channel_id, {key_id: 60.0})
         key, other = (await desk.get(f"{path}/keys")).json()["keys"]
         assert (key["state"], key["reason"], key["since"]) == ("cooling", "overloaded", None)
+        assert key["cooling_models"] == ["big", "small"]
         apart = datetime.fromisoformat(key["cooling_until"]) - datetime.now(UTC)
         assert 290 < apart.total_seconds() <= 300
         ago = datetime.now(UTC) - datetime.fromisoformat(key["answered_at"])
@@ -102,6 +107,9 @@ def test_c5_a_key_that_rests_is_told_until_when_and_brought_back(servers: Server
         assert (paused["state"], paused["cooling_until"]) == ("paused", None)
         resumed = (await desk.post(f"{path}/keys/{key_id}/resume", json={})).json()
         assert (resumed["state"], resumed["reason"]) == ("usable", "")
+        await shared.cool(channel_id, key_id, "", SharedCooling(300, 1, "rate_limit"))
+        (key, _) = (await desk.get(f"{path}/keys")).json()["keys"]
+        assert (key["state"], key["cooling_models"]) == ("cooling", [])
 
     at_desk(servers, check)
 

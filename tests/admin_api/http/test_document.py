@@ -58,7 +58,7 @@ ANSWERS: Mapping[str, str] = {
         "key_choice keys models name priority proxy settings system_prompt system_prompt_leads "
         "thinking_to_content trusted_certificates type weight"
     ),
-    "ProviderKeyDetails": "answered_at cooling_until id reason since state",
+    "ProviderKeyDetails": "answered_at cooling_models cooling_until id reason since state",
     "ProviderKeyList": "keys",
     "ChannelSettingOutput": "default description is_required name pattern",
     "ChannelTypeList": "channel_types",

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from gateway.channels import shared_keys
+from gateway.channels.cooling import ALL_MODELS
 from gateway.channels.shared_keys import SharedKeys
 from gateway.owned_tasks import OwnedTasks
 from ledger import clock
@@ -14,7 +15,7 @@ from projections.cache.channel_keys import SharedChannelKeys
 from projections.cache.errors import CacheUnavailable
 from tests.projections.cache.driving import guarded_redis, raw
 
-CHANNEL, A = UUID(int=1), UUID(int=3)
+CHANNEL, A, M = UUID(int=1), UUID(int=3), "gpt-5"
 Check = Callable[[SharedKeys, SharedKeys, OwnedTasks], Awaitable[None]]
 
 
@@ -30,15 +31,16 @@ def two_processes(url: str, check: Check) -> None:
     asyncio.run(run())
 
 
-def fail(keys: SharedKeys, wait_s: float) -> None:
+def fail(keys: SharedKeys, wait_s: float, model: str = M) -> None:
     now_s = clock.monotonic_s()
-    keys.cool(CHANNEL, A, keys.cooling.failed(A, wait_s, "rate_limit", now_s, now_s))
+    told = (wait_s, "rate_limit")
+    keys.cool(CHANNEL, A, model, keys.cooling.failed(A, model, told, now_s, now_s))
 
 
-def rests(keys: SharedKeys) -> float:
+def rests(keys: SharedKeys, model: str = M) -> float:
     """For how many seconds more the key is left alone."""
-    cooling = keys.cooling.get(A)
-    return 0.0 if cooling is None else cooling.until_s - clock.monotonic_s()
+    until_s = [one.until_s for one in keys.cooling.against(A, model)]
+    return max(until_s) - clock.monotonic_s() if until_s else 0.0
 
 
 def test_c5_what_one_finds_out_the_other_knows_with_its_next_look(redis_url: str) -> None:
@@ -50,8 +52,8 @@ def test_c5_what_one_finds_out_the_other_knows_with_its_next_look(redis_url: str
         assert rests(other) == pytest.approx(60, abs=2)
         await one.look()  # what it told itself changes nothing
         assert rests(one) == pytest.approx(60, abs=2)
-        one.cooling.forget(A)
-        one.forgive(CHANNEL, A)
+        one.cooling.forget(A, M)
+        one.forgive(CHANNEL, A, M)
         await tasks.drain(5)
         await other.look()
         assert rests(other) == 0
@@ -75,11 +77,29 @@ def test_c5_what_is_known_here_for_longer_stays_and_so_do_facts(redis_url: str) 
         fail(one, 60)
         await tasks.drain(5)
         await other.look()
-        assert rests(other) == pytest.approx(30, abs=2)
-        one.forgive(CHANNEL, A)
+        assert rests(other) == pytest.approx(60, abs=2)
+        assert rests(other, "another") == pytest.approx(30, abs=2)
+        one.forgive(CHANNEL, A, ALL_MODELS)
         await tasks.drain(5)
         await other.look()
         assert rests(other) == pytest.approx(30, abs=2)
+
+    two_processes(redis_url, check)
+
+
+def test_c5_what_is_forgiven_by_hand_is_so_for_every_model(redis_url: str) -> None:
+    async def check(one: SharedKeys, other: SharedKeys, tasks: OwnedTasks) -> None:
+        for model in ("x", "y"):
+            fail(one, 60, model)
+        await tasks.drain(5)
+        await other.look()
+        assert rests(other, "x") > 0
+        assert rests(other, "z") == 0
+        one.forgive(CHANNEL, A, ALL_MODELS)
+        await tasks.drain(5)
+        for each in (one, other):
+            await each.look()
+            assert rests(each, "x") == rests(each, "y") == 0
 
     two_processes(redis_url, check)
 

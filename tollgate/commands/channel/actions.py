@@ -188,7 +188,7 @@ def _command_key(arguments: argparse.Namespace, command: Callable[..., Awaitable
 
 def _print_keys(views: Iterable[KeyView]) -> None:
     print_table(
-        ("ID", "STATE", "REASON", "SINCE", "UNTIL", "ANSWERED"),
+        ("ID", "STATE", "REASON", "SINCE", "ANSWERED", "UNTIL", "FOR"),
         (
             (
                 view.key_id,
@@ -196,8 +196,9 @@ def _print_keys(views: Iterable[KeyView]) -> None:
                 view.reason or "-",
                 *(
                     "-" if moment is None else format_moment(moment)
-                    for moment in (view.since, view.cooling_until, view.answered_at)
+                    for moment in (view.since, view.answered_at, view.cooling_until)
                 ),
+                ",".join(view.cooling_models) or "-",
             )
             for view in views
         ),
