@@ -4,7 +4,7 @@ A key that was not accepted is shown to the vendor's list of models, where that 
 says something; else, and where there was no money, it asks a model for one token. What that costs
 is the operator's, and booked as every try is that nobody is charged for: by a charge of an account
 of our own, which is given back whole. What the answer says of the key is told by the table that is
-read for calls. A key that was paused by hand is left alone.
+read for calls. A key that was paused by hand is left alone, and so is a channel.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class KeyProbes:
         out_of_use = {
             key_id: channel_id
             for channel_id, state in self._parts.configuration.held.channels.items()
-            if not state.is_removed
+            if not (state.is_removed or state.is_paused)
             for key_id, condition in state.out_of_use.items()
             if condition.state != "paused"
         }

@@ -130,7 +130,11 @@ KEY_FAILURES: tuple[KeyFailure, ...] = (
         f"{_OPENAI}: one request above a limit by the minute is refused whoever sends it",
         _statuses(413, 429),
         _codes("request_too_large", "context_length_exceeded"),
-        _phrase(r"^request too large", "extra usage is required for long context"),
+        _phrase(
+            r"^request too large",
+            "extra usage is required for long context",
+            "long context beta is not",
+        ),
     ),
     KeyFailure(
         KeyVerdict.NOTHING,
@@ -141,6 +145,19 @@ KEY_FAILURES: tuple[KeyFailure, ...] = (
             "content_policy_violation", "content_filter", "moderation_blocked", "unsafe_content"
         ),
         _phrase("moderation", "flagged", "content (policy|filter)", "usage polic"),
+    ),
+    KeyFailure(
+        KeyVerdict.NOTHING,
+        "what_was_named",
+        "https://github.com/googleapis/python-genai/issues/1218: 403 for a file, a cache or an "
+        "object that a client names and that is another's; for a beta that a client asks for",
+        _statuses(403),
+        phrase=_phrase(
+            r"permission to access the (file|cachedcontent|corpus|object)",
+            "cachedcontent",
+            r"storage\.objects\.|cloud storage|\bbucket\b|\bs3\b",
+            r"\bbetas?\b",
+        ),
     ),
     KeyFailure(
         KeyVerdict.NOTHING,

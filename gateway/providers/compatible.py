@@ -42,7 +42,8 @@ class Compatible:
     `{model}` and `{action}` stand for what Gemini has in its addresses.
 
     `only`: patterns of the models that a format is offered for, where that is not all of them.
-    `second_header`: where the part of a key after `|` goes.
+    `second_header`: where the part of a key after `|` goes. `models_path`: where it lists its
+    models to good keys alone, for nothing; empty: nowhere.
     """
 
     name: str
@@ -56,6 +57,16 @@ class Compatible:
     second_header: str = ""
     settings: Sequence[Setting] = NO_SETTINGS
     is_whole_url: bool = False
+    models_path: str = ""
+
+    def lists(self, base_url: str) -> bool:
+        """At its own address, where it does at all."""
+        return bool(self.models_path) and (not base_url or base_url == self.base_url)
+
+    async def list_models(self, base_url: str, key: str, upstream: Upstream) -> UpstreamAnswer:
+        """As OpenAI."""
+        url, headers = base_url + self.models_path, {"authorization": f"Bearer {key}"}
+        return await upstream.send(UpstreamRequest(url, headers, method="GET"))
 
     @property
     def spoken(self) -> Sequence[str]:
@@ -106,6 +117,7 @@ VENDORS = (
         only={COMPLETIONS: "deepseek-chat"},
         quirks=_OLDER,
         habits=Habits(suffixes=(deepseek,)),
+        models_path="/models",  # https://api-docs.deepseek.com/api/list-models
     ),
     Compatible(
         "mistral",
@@ -118,12 +130,14 @@ VENDORS = (
             refused_in_messages=("reasoning_content", "refusal", "annotations"),
             short_tool_call_ids=True,
         ),
+        models_path="/models",  # https://docs.mistral.ai/api/#tag/models
     ),
     Compatible(
         "xai",
         "https://api.x.ai/v1",
         {CHAT: "/chat/completions", RESPONSES: "/responses"},
         habits=Habits(suffixes=(grok,)),
+        models_path="/models",  # https://docs.x.ai/docs/api-reference#list-models
     ),
     Compatible(
         "openrouter",
@@ -168,6 +182,7 @@ VENDORS = (
         {CHAT: "/v1/chat/completions", MESSAGES: "/anthropic/v1/messages"},
         only={MESSAGES: "kimi-.*"},
         quirks=_OLDER,
+        models_path="/v1/models",  # https://platform.moonshot.ai/docs/api/chat
     ),
     Compatible(
         "minimax",
@@ -194,7 +209,12 @@ VENDORS = (
         {CHAT: "/chat/completions", MESSAGES: "/messages"},
         quirks=_OLDER,
     ),
-    Compatible("groq", "https://api.groq.com/openai/v1", {CHAT: "/chat/completions"}),
+    Compatible(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        {CHAT: "/chat/completions"},
+        models_path="/models",  # https://console.groq.com/docs/api-reference#models
+    ),
     Compatible(
         "perplexity",
         "https://api.perplexity.ai",

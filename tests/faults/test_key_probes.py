@@ -250,6 +250,18 @@ def test_c5_whether_there_is_money_the_list_of_models_does_not_tell(
     out.command(channel.ResumeKey(out.key_id, ACTOR))
 
 
+def test_c5_a_channel_that_is_paused_by_hand_is_not_probed(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    out = Out(stage, vendor, FINE, "refused", "provider_status_403")
+    out.command(channel.Pause(ACTOR))
+    Prober(stage, vendor).probe()
+    assert (out.asked(), out.state) == ([], "refused")
+    out.command(channel.Resume(ACTOR))
+    Prober(stage, vendor).probe()
+    assert (out.asked(), out.state) == ([CHAT], "usable")
+
+
 def test_c5_each_probe_asks_another_model_the_cheapest_first(
     stage: Stage, vendor: KeyedProvider
 ) -> None:

@@ -138,6 +138,29 @@ ROWS: dict[str, tuple[int, object, KeyVerdict]] = {
         NOTHING,
     ),
     "Gemini, overloaded": (503, google("UNAVAILABLE", "The model is overloaded."), COOLING),
+    "Gemini, a file of somebody else": (
+        403,
+        google(
+            "PERMISSION_DENIED",
+            "You do not have permission to access the File abc or it may not exist.",
+        ),
+        NOTHING,
+    ),
+    "Gemini, a cache of somebody else": (
+        403,
+        google("PERMISSION_DENIED", "CachedContent not found (or permission denied)"),
+        NOTHING,
+    ),
+    "Vertex, an object of somebody else": (
+        403,
+        google("PERMISSION_DENIED", "x does not have storage.objects.get access"),
+        NOTHING,
+    ),
+    "Anthropic, a beta": (
+        429,
+        anthropic("rate_limit_error", "The long context beta is not yet available for this."),
+        NOTHING,
+    ),
     # Others
     "Azure, key": (
         401,
