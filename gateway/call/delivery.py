@@ -1,12 +1,13 @@
 """Giving the answer to the client, and closing its charge before the client can see the end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
 from gateway.call.deadlines import Deadline
-from gateway.call.forwarding import Delivering, Ending, pass_on
+from gateway.call.forwarding import PROVIDER_ERROR, Delivering, Ending, pass_on
 from gateway.call.metering.meter import Meter, Metered
 from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.call.metering.tokenizer import Tokenizer
@@ -60,9 +61,11 @@ class Delivery:
         drains: Drains,
         costs: ProviderCosts,
         kept: StoredResponses,
+        broke: Callable[[Opened, GatewayError], None],
     ) -> None:
         self._format = client_format
         self._kept = kept
+        self._broke = broke
         self._costs = costs
         self._meter = Meter(client_format, tokenizer)
         self._drains = drains
@@ -135,6 +138,8 @@ class Delivery:
         finally:
             exchange.unwatch()
             one.opened.upstream.close()
+        if ending.error is not None and ending.code == PROVIDER_ERROR:
+            self._broke(one.opened, ending.error)
         last = await self._close_stream(one, reader, ending)
         await exchange.end(self._format.stream_error(ending.error) if ending.error else last)
 

@@ -178,6 +178,12 @@ class Failover:
             return _said_of_key(asking.opened, error), failed
         return None, self._costs.unsold(one.candidate, started_s, opened, estimated)
 
+    def broke(self, opened: Opened, error: GatewayError) -> None:
+        """Note what an error says of the key that comes when something was delivered already."""
+        if opened.key_id is not None:
+            found = _said_of_key(opened, error)
+            self._vault.keys.failed(opened.candidate, opened.key_id, found, opened.started_s)
+
     def unavailable(self, options: Sequence[Candidate]) -> GatewayError | None:
         """What to tell where none of these channels has a key that may be asked now; else None."""
         return self._vault.keys.exhausted(options)

@@ -15,6 +15,9 @@ from gateway.formats.values import ChatCall, Piece
 from gateway.http.exchange import Exchange
 from ledger.pricing import Price
 
+PROVIDER_ERROR = "provider_error"
+"""How a stream ends in which the provider tells an error."""
+
 _PASSING = ("content", "comment")
 _NOT_STOPPING = "the provider does not stop at the limit of output tokens"
 _ANSWERED = "answered"
@@ -50,7 +53,7 @@ async def pass_on(one: Delivering, reader: StreamReader) -> Ending:
             async for pieces in _batches(one.opened, reader):
                 broken = await _forward(one, pieces)
                 if broken is not None:
-                    return Ending("provider_error", broken)
+                    return Ending(PROVIDER_ERROR, broken)
                 ending = await _why_end(one.charge, cover, limit)
                 if ending is not None:
                     return ending

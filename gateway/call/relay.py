@@ -88,7 +88,12 @@ class Relay:
         )
         self._admissions = Admissions(client_format, parts, self._failover)
         self._delivery = Delivery(
-            client_format, parts.tokenizer, limits.drains, costs, parts.stored_responses
+            client_format,
+            parts.tokenizer,
+            limits.drains,
+            costs,
+            parts.stored_responses,
+            self._failover.broke,
         )
 
     async def serve(self, exchange: Exchange, path: PathArguments | None = None) -> None:

@@ -12,7 +12,8 @@ from gateway.call.relay import RelayLimits
 from gateway.http.upstream import UpstreamTimeouts
 from tests.bookkeeping import Books, Payer
 from tests.calling import Client
-from tests.fake_provider import FakeProvider, fake_provider
+from tests.fake_provider import FakeProvider, fake_provider, serving
+from tests.faults.keyed_provider import KeyedProvider
 from tests.running import InProcess, Served, in_process, served
 from tests.servers import migrated_database
 from tollgate import front
@@ -88,6 +89,12 @@ def stage(
             books.channel([MODEL], type_="openai", base_url=base_url, keys=[PROVIDER_KEY])
             books.price(MODEL, input=1, output=2)
             yield Stage(gateway, provider, books.payer(1_000), database.owner_dsn)
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Iterator[KeyedProvider]:
+    with serving(KeyedProvider()) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

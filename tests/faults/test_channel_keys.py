@@ -1,107 +1,28 @@
-"""C3, C5: keys of channels that fail: who is asked next, what becomes of the key, what the client
-is told, and what is booked.
+"""C3, C5: keys of channels that fail: what becomes of the key, what the client is told, and what is
+booked.
 """
 
 import itertools
-import random
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from uuid import UUID
 
 import psycopg
 import pytest
 
-from gateway.channels.cooling import Cooling
-from gateway.channels.keys import ChannelKeys
-from ledger.streams import channel, setting
-from ledger.streams.channel import ChannelKeyStateChanged, KeyChoice
-from projections.configuration import ATTEMPTS_SETTING
-from tests.bookkeeping import ACTOR
-from tests.calling import Answer
-from tests.fake_provider import HANG, Script, completion, error, serving, whole
+from tests.fake_provider import (
+    HANG,
+    Script,
+    chunk,
+    error,
+    event_chunk,
+    opened,
+    stream,
+    whole,
+)
 from tests.faults.conftest import IN_NANOS, OUT_NANOS, Stage
-from tests.faults.keyed_provider import KeyedProvider
+from tests.faults.keyed_provider import KeyedProvider, Keys
 from tests.running import until
 
 MEASURED = 11 * IN_NANOS + 7 * OUT_NANOS
-numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[KeyedProvider]:
-    with serving(KeyedProvider()) as running:
-        yield running
-
-
-class Keys:
-    """A model with four keys: of one channel, or of four; a priority each, or in order."""
-
-    def __init__(
-        self,
-        stage: Stage,
-        vendor: KeyedProvider,
-        scripts: list[Script],
-        *,
-        one_channel: bool = True,
-        key_choice: KeyChoice = "in_order",
-        base_url: str = "",
-    ) -> None:
-        self.stage, self.vendor = stage, vendor
-        number = next(numbers)
-        self.model = f"keys-{number}"
-        self.keys = [f"key-{number}-{index}" for index in range(len(scripts))]
-        vendor.of_key.update(zip(self.keys, scripts, strict=True))
-        groups = [self.keys] if one_channel else [[key] for key in self.keys]
-        self.channels = [
-            stage.books.channel(
-                [self.model],
-                type_="openai",
-                base_url=base_url or vendor.base_url(),
-                keys=keys,
-                key_choice=key_choice,
-                priority=-index,
-            )
-            for index, keys in enumerate(groups)
-        ]
-        stage.books.price(self.model, input=1, output=2)
-
-    def command(self, command: object) -> None:
-        self.stage.books.command(channel.STREAM, self.channels[0], command, seen=True)
-
-    def ask(self) -> Answer:
-        return self.stage.client.chat(self.model)
-
-    def asked(self) -> list[int]:
-        return self.vendor.asked(self.keys)
-
-    @property
-    def key_ids(self) -> list[UUID]:
-        held = self.stage.gateway.core.configuration.held.channels
-        return [key for channel in self.channels for key in held[channel].route.key_ids]
-
-    def resting(self) -> list[str]:
-        """Why each key is left alone; empty: it is not."""
-        return ["".join(one.reason for one in found) for found in self.against()]
-
-    def against(self) -> list[list[Cooling]]:
-        """What is held against each key."""
-        keys: ChannelKeys = self.stage.gateway.front.keys
-        return [keys.cooling.against(key, self.model) for key in self.key_ids]
-
-    def cooled(self) -> list[bool]:
-        """Of each key whether it rests no more."""
-        now_s = time.monotonic()
-        return [all(one.until_s <= now_s for one in found) for found in self.against()]
-
-    def events(self) -> list[tuple[str, str]]:
-        """State and reason of every change of a key that is on record."""
-        return [
-            (one.event.state, one.event.reason)
-            for one in self.stage.books.log()
-            if one.stream_id in self.channels and isinstance(one.event, ChannelKeyStateChanged)
-        ]
 
 
 FINE = whole()
@@ -247,61 +168,6 @@ def test_c5_a_failed_key_costs_the_call_nothing(
     assert keys.asked() == [first] * 3 + [2]
 
 
-def test_c5_the_next_key_of_the_channel_goes_before_another_channel(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    bad = whole(error(), status=500)
-    first = Keys(stage, vendor, [bad, FINE])
-    second = [f"{first.model}-other"]
-    vendor.of_key[second[0]] = FINE
-    stage.books.channel(
-        [first.model], type_="openai", base_url=vendor.base_url(), keys=second, priority=-9
-    )
-    assert first.ask().status == 200
-    assert (first.asked(), vendor.asked(second)) == ([1, 1], [0])
-
-
-def test_c3_where_nobody_is_there_other_channels_go_before_other_keys(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    first = Keys(stage, vendor, [(HANG,), FINE])
-    second = [f"{first.model}-other"]
-    vendor.of_key[second[0]] = FINE
-    stage.books.channel(
-        [first.model], type_="openai", base_url=vendor.base_url(), keys=second, priority=-9
-    )
-    assert first.ask().status == 200
-    assert (first.asked(), vendor.asked(second)) == ([1, 0], [1])
-
-
-def test_c3_a_call_is_sent_a_bounded_number_of_times_and_every_channel_gets_its_turn(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    bad = whole(error(), status=500)
-    first = Keys(stage, vendor, [bad] * 20)
-    answer = first.ask()
-    assert (answer.status, sum(first.asked())) == (502, 16)
-    second = [f"{first.model}-other"]
-    vendor.of_key[second[0]] = FINE
-    stage.books.channel(
-        [first.model], type_="openai", base_url=vendor.base_url(), keys=second, priority=-9
-    )
-    assert first.ask().status == 200
-    assert (sum(first.asked()), vendor.asked(second)) == (16 + 15, [1])
-    set_attempts(stage, "2")
-    try:
-        assert first.ask().status == 200
-        assert (sum(first.asked()), vendor.asked(second)) == (16 + 15 + 1, [2])
-    finally:
-        set_attempts(stage, "16")
-
-
-def set_attempts(stage: Stage, value: str) -> None:
-    command = setting.ChangeSetting(ATTEMPTS_SETTING, value, ACTOR)
-    stream_id = setting.setting_stream_id(ATTEMPTS_SETTING)
-    stage.books.command(setting.STREAM, stream_id, command, seen=True)
-
-
 def test_c5_a_clients_own_mistake_is_told_at_once_and_blames_no_key(
     stage: Stage, vendor: KeyedProvider
 ) -> None:
@@ -355,35 +221,6 @@ def test_c5_a_vendors_exhaustion_never_reads_as_the_customers(
         until(lambda: len(keys.events()) == 2, 5, "they are on record")
 
 
-def test_c5_keys_in_turn_and_at_random_share_the_calls(
-    stage: Stage, vendor: KeyedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_turn = Keys(stage, vendor, [FINE] * 4, key_choice="in_turn")
-    for _ in range(8):
-        assert in_turn.ask().status == 200
-    assert in_turn.asked() == [2, 2, 2, 2]
-    monkeypatch.setattr(random, "choice", random.Random(7).choice)
-    at_random = Keys(stage, vendor, [FINE] * 4, key_choice="random")
-    for _ in range(24):
-        assert at_random.ask().status == 200
-    assert min(at_random.asked()) >= 2
-    in_order = Keys(stage, vendor, [FINE] * 4)
-    for _ in range(4):
-        assert in_order.ask().status == 200
-    assert in_order.asked() == [4, 0, 0, 0]
-
-
-def test_c5_a_key_whose_time_is_over_is_asked_again_and_forgiven(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    keys = Keys(stage, vendor, [whole(error(), status=429), FINE])
-    assert keys.ask().status == 200
-    vendor.of_key[keys.keys[0]] = whole(completion("again"))
-    assert keys.asked() == [1, 1]
-    until(lambda: keys.ask().status == 200 and keys.asked()[0] == 2, 5, "the key is asked again")
-    assert keys.resting() == ["", ""]
-
-
 def test_c5_one_healthy_key_among_four_broken_ones_answers_every_call(
     stage: Stage, vendor: KeyedProvider
 ) -> None:
@@ -405,100 +242,6 @@ def test_c5_one_healthy_key_among_four_broken_ones_answers_every_call(
     assert sum(keys.asked()) - before <= 103
 
 
-def test_c5_a_key_that_is_paused_by_hand_is_asked_no_more_until_it_is_resumed(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    keys = Keys(stage, vendor, [FINE, FINE])
-    first, second = keys.key_ids
-    assert keys.ask().status == 200
-    keys.command(channel.PauseKey(first, ACTOR, "rotated"))
-    assert [keys.ask().status for _ in range(3)] == [200] * 3
-    assert keys.asked() == [1, 3]
-    keys.command(channel.PauseKey(second, ACTOR, "rotated"))
-    answer = keys.ask()
-    assert (answer.status, answer.code) == UNAVAILABLE
-    keys.command(channel.ResumeKey(first, ACTOR))
-    assert keys.ask().status == 200
-    assert keys.asked() == [2, 3]
-
-
-def test_c5_many_calls_that_find_a_key_refused_at_once_put_it_on_record_once(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    keys = Keys(stage, vendor, [(0.2, *whole(error(), status=401)), FINE])
-    with ThreadPoolExecutor(12) as callers:
-        answers = list(callers.map(lambda _: keys.ask().status, range(12)))
-    assert answers == [200] * 12
-    assert keys.asked() == [12, 12]
-    until(lambda: keys.events() == [("refused", "provider_status_401")], 5)
-    assert keys.ask().status == 200
-    assert keys.asked() == [12, 13]
-    (refused, _) = keys.key_ids
-    keys.command(channel.ResumeKey(refused, ACTOR))
-    vendor.of_key[keys.keys[0]] = FINE
-    until(lambda: keys.ask().status == 200 and keys.asked()[0] == 13, 5, "it is asked again")
-    assert keys.events() == [("refused", "provider_status_401"), ("usable", "")]
-
-
-def test_c5_a_key_that_is_tried_again_by_one_slow_call_keeps_nobody_else_waiting(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    keys = Keys(stage, vendor, [whole(error(), status=429), FINE])
-    assert keys.ask().status == 200
-    keys.command(channel.PauseKey(keys.key_ids[1], ACTOR))
-    vendor.of_key[keys.keys[0]] = (0.5, *FINE)
-    until(lambda: keys.cooled() == [True, True], 5, "its rest is over")
-    with ThreadPoolExecutor(8) as callers:
-        assert list(callers.map(lambda _: keys.ask().status, range(8))) == [200] * 8
-    assert keys.asked() == [1 + 8, 1]
-
-
-def test_c5_where_there_is_another_key_one_call_alone_tries_the_one_that_failed(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    keys = Keys(stage, vendor, [whole(error(), status=529), FINE])
-    assert keys.ask().status == 200
-    vendor.of_key[keys.keys[0]] = (0.3, *whole(error(), status=529))
-    until(lambda: keys.cooled() == [True, True], 5, "its rest is over")
-    with ThreadPoolExecutor(8) as callers:
-        assert list(callers.map(lambda _: keys.ask().status, range(8))) == [200] * 8
-    assert keys.asked() == [1 + 1, 1 + 8]
-
-
-def test_c5_a_channel_with_keys_is_not_asked_without_one(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    """Though its type could do without."""
-    model = f"keyless-{next(numbers)}"
-    base_url = vendor.base_url()
-    channel_id = stage.books.channel([model], type_="ollama", base_url=base_url, keys=["k"])
-    stage.books.price(model, input=1, output=2)
-    (key_id,) = stage.gateway.core.configuration.held.channels[channel_id].route.key_ids
-    pause = channel.PauseKey(key_id, ACTOR)
-    stage.books.command(channel.STREAM, channel_id, pause, seen=True)
-    before = len(vendor.received)
-    answer = stage.client.chat(model)
-    assert (answer.status, answer.code) == UNAVAILABLE
-    assert len(vendor.received) == before
-
-
-def test_c5_a_limit_of_one_model_keeps_no_other_from_being_asked(
-    stage: Stage, vendor: KeyedProvider
-) -> None:
-    models = [f"apart-{next(numbers)}" for _ in range(2)]
-    key = f"key-{models[0]}"
-    limit = whole(error(), status=429, headers={"retry-after": "60"})
-    vendor.of_key[key] = limit
-    stage.books.channel(models, type_="openai", base_url=vendor.base_url(), keys=[key])
-    for model in models:
-        stage.books.price(model, input=1, output=2)
-    assert stage.client.chat(models[0]).status == 429
-    vendor.of_key[key] = FINE
-    assert stage.client.chat(models[0]).status == 429
-    assert stage.client.chat(models[1]).status == 200
-    assert vendor.asked([key]) == [2]
-
-
 def test_c5_what_we_fail_at_ourselves_says_nothing_of_a_key(
     stage: Stage, vendor: KeyedProvider
 ) -> None:
@@ -517,3 +260,30 @@ def test_c5_what_we_fail_at_ourselves_says_nothing_of_a_key(
     for keys in (spoilt, nowhere):
         assert (keys.resting(), keys.events()) == (["", ""], [])
     assert (spoilt.asked(), nowhere.asked()) == ([0, 1], [0, 0])
+
+
+LIMIT_IN_STREAM = event_chunk(
+    b'data: {"error":{"message":"slow","code":"rate_limit_exceeded"}}\n\n'
+)
+
+
+def test_c5_an_error_at_the_beginning_of_a_stream_goes_to_the_next_key(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    keys = Keys(stage, vendor, [(opened(), LIMIT_IN_STREAM, b"0\r\n\r\n"), stream()])
+    for _ in range(2):
+        answer = stage.client.chat(keys.model, stream=True)
+        assert (answer.status, answer.frames[-1]) == (200, b"[DONE]")
+    assert (keys.asked(), keys.resting()) == ([1, 2], ["rate_limit", ""])
+
+
+def test_c5_an_error_in_the_middle_of_a_stream_lets_the_key_rest(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    broken = (opened(), event_chunk(chunk({"content": "a"})), LIMIT_IN_STREAM, b"0\r\n\r\n")
+    keys = Keys(stage, vendor, [broken, stream()])
+    answer = stage.client.chat(keys.model, stream=True)
+    assert b"error" in answer.frames[-1]
+    assert keys.resting() == ["rate_limit", ""]
+    assert stage.client.chat(keys.model, stream=True).frames[-1] == b"[DONE]"
+    assert keys.asked() == [1, 1]

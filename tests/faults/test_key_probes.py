@@ -1,6 +1,5 @@
 """C5: keys that are out of use are asked whether they work again, and what that costs is booked."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -21,7 +20,7 @@ from ledger.streams.charge.events import Cost
 from ledger.streams.registry import stream_of
 from ledger.usage import Usage
 from tests.bookkeeping import ACTOR
-from tests.fake_provider import HANG, Script, completion, error, serving, whole
+from tests.fake_provider import HANG, Script, completion, error, whole
 from tests.faults.conftest import Stage
 from tests.faults.keyed_provider import KeyedProvider
 from tests.running import until
@@ -32,12 +31,6 @@ REFUSED = whole(error("bad key"), status=401)
 BROKE = whole(error("Insufficient Balance"), status=402)
 COST = 11 * 500 + 7 * 1_000
 """What `FINE` costs us, in nanodollars."""
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[KeyedProvider]:
-    with serving(KeyedProvider()) as running:
-        yield running
 
 
 @dataclass
