@@ -32,6 +32,7 @@ from gateway.channels.probe_schedule import DueProbe, ProbeSchedule
 from gateway.channels.routing import Candidate, probed_candidate
 from gateway.errors import GatewayError
 from gateway.formats.contract import Format
+from gateway.formats.shared.openai_models import takes_completion_limit
 from gateway.http.upstream import Upstream
 from gateway.providers.contract import Lister, Provider
 from ledger import clock
@@ -55,6 +56,7 @@ _NO_CHAT = re.compile(
     r"embed|rerank|whisper|transcri|tts|speech|audio|image|dall-e|moderation|realtime|video|sora"
 )
 _QUESTION = "Hi"
+_THINKING_TOKENS = 16
 _ESTIMATED = Usage(input=9, output=1, calls=1)
 
 Outcome = Literal["usable", "refused", "out_of_money"]
@@ -178,12 +180,11 @@ class KeyProbes:
         return finding_in_failure(answer.status, answer.headers, body)
 
     async def _asked(self, candidate: Candidate, model: str, key_id: UUID) -> KeyFinding | None:
-        """One token, and what it costs in the books."""
-        document = {
-            "model": model,
-            "messages": [{"role": "user", "content": _QUESTION}],
-            "max_tokens": 1,
-        }
+        """One token, or what a model that thinks needs at least; and its cost in the books."""
+        thinks = takes_completion_limit(candidate.upstream_model)
+        limit = {"max_completion_tokens": _THINKING_TOKENS} if thinks else {"max_tokens": 1}
+        messages = [{"role": "user", "content": _QUESTION}]
+        document = {"model": model, "messages": messages, **limit}
         call = self._parts.asked_in.read_request(document, msgspec.json.encode(document))
         with self._deadlines.begin() as deadline:
             try:

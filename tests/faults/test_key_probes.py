@@ -268,6 +268,16 @@ def test_c5_each_probe_asks_another_model_the_cheapest_first(
     out.command(channel.ResumeKey(out.key_id, ACTOR))
 
 
+def test_c5_a_model_that_thinks_is_asked_as_it_takes_it(
+    stage: Stage, vendor: KeyedProvider
+) -> None:
+    models = ("gpt-5-probe",)
+    out = Out(stage, vendor, FINE, "refused", "provider_status_403", models=models)
+    Prober(stage, vendor).probe()
+    sent = vendor.received[-1].json()
+    assert ("max_tokens" in sent, sent["max_completion_tokens"], out.state) == (False, 16, "usable")
+
+
 def test_c5_an_answer_that_tells_no_usage_is_booked_by_estimate(
     stage: Stage, vendor: KeyedProvider
 ) -> None:
