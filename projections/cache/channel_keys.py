@@ -24,6 +24,8 @@ from projections.cache.scripts import Script
 _CHANGED = "tollgate:{channel-keys}:changed"
 _FAILURES_KEPT_MS = 3_600_000
 """For how long it is remembered how often a key has failed, once it is left alone no more."""
+_LEFT_MAX_MS = 86_400_000
+"""Whoever says more wrote it by hand."""
 _CHANGES_KEPT_MS = 172_800_000
 _ANSWERED_KEPT_MS = 90 * 86_400_000
 _NOW = """
@@ -132,7 +134,7 @@ class SharedChannelKeys:
         words = cast("list[bytes]", found)
         changed = {}
         for one, last in zip(words[::2], words[1::2], strict=True):
-            with contextlib.suppress(ValueError):  # somebody's own word among ours
+            with contextlib.suppress(ValueError, OverflowError):  # somebody's own word among ours
                 changed[UUID(hex=one.decode())] = int(float(last))
         return changed
 
@@ -143,7 +145,7 @@ class SharedChannelKeys:
         for key, value in fields.items():
             with contextlib.suppress(ValueError):
                 until_ms, failures, reason = value.split(" ", 2)
-                left_s = max(0, int(until_ms) - now_ms) / 1_000
+                left_s = min(max(0, int(until_ms) - now_ms), _LEFT_MAX_MS) / 1_000
                 found[key] = SharedCooling(left_s, int(failures), reason)
         return found
 
