@@ -224,7 +224,7 @@ class Failover:
         candidate, spoken_here, translator, asking, outgoing = written
         provider = self._providers[candidate.type]
         key = "" if one.key_id is None else await self._vault.keys.unsealed(one.key_id)
-        upstream = await self._vault.ways.upstream(candidate)
+        upstream = await self._vault.ways.upstream(candidate.channel_id, candidate.way)
         answer = await provider.open(
             ProviderAttempt(
                 channel_id=candidate.channel_id,

@@ -23,17 +23,15 @@ from psycopg_pool import PoolTimeout
 from gateway.call.asking.tries import Try
 from gateway.call.charges.own_charges import OwnCharges
 from gateway.call.deadlines import Deadlines
-from gateway.call.failover import Failover
+from gateway.call.failover import ChannelVault, Failover
 from gateway.call.opened import Unanswered
 from gateway.channels.cooling import ALL_MODELS
 from gateway.channels.key_failures import NOTHING_SAID, KeyFinding, KeyVerdict, finding_in_failure
-from gateway.channels.keys import ChannelKeys
 from gateway.channels.probe_schedule import DueProbe, ProbeSchedule
 from gateway.channels.routing import Candidate, probed_candidate
 from gateway.errors import GatewayError
 from gateway.formats.contract import Format
 from gateway.formats.shared.openai_models import takes_completion_limit
-from gateway.http.upstream import Upstream
 from gateway.providers.contract import Lister, Provider
 from ledger import clock
 from ledger.errors import LedgerError
@@ -68,11 +66,10 @@ class ProbeParts:
 
     configuration: Configuration
     schedule: ProbeSchedule
-    keys: ChannelKeys
+    sealed: ChannelVault
     failover: Failover
     asked_in: Format
     providers: Mapping[str, Provider]
-    upstream: Upstream
     own_charges: OwnCharges
     mark: Callable[[UUID, channel.MarkKey], Awaitable[object]]
     actor: str
@@ -135,7 +132,7 @@ class KeyProbes:
         self, due: DueProbe, condition: KeyCondition, outcome: Outcome, found: KeyFinding | None
     ) -> None:
         reason = _ANSWERED if found is None else found.reason
-        shared = self._parts.keys.shared
+        shared = self._parts.sealed.keys.shared
         if outcome == "usable":
             with contextlib.suppress(CacheUnavailable):  # then each process finds out for itself
                 await shared.tell(due.channel_id, due.key_id, ALL_MODELS, _rest(found))
@@ -155,7 +152,7 @@ class KeyProbes:
         provider = self._parts.providers[route.type]
         is_told = condition.reason in _LIST_SAYS
         if is_told and isinstance(provider, Lister) and provider.lists(route.base_url):
-            found = await self._listed(provider, route.base_url, due.key_id)
+            found = await self._listed(provider, route, due)
             if found is None or found.reason != "provider_status_403":
                 return found
             # A key may be good for calls and not for lists.
@@ -165,13 +162,16 @@ class KeyProbes:
         candidate = probed_candidate(due.channel_id, state, model, due.key_id)
         return await self._asked(candidate, model, due.key_id)
 
-    async def _listed(self, provider: Lister, base_url: str, key_id: UUID) -> KeyFinding | None:
+    async def _listed(
+        self, provider: Lister, route: channel.Route, due: DueProbe
+    ) -> KeyFinding | None:
+        sealed = self._parts.sealed
         try:
-            key = await self._parts.keys.unsealed(key_id)
+            key = await sealed.keys.unsealed(due.key_id)
+            upstream = await sealed.ways.upstream(due.channel_id, route.way)
             async with asyncio.timeout(_WITHIN_S):
-                answer = await provider.list_models(
-                    base_url or provider.base_url, key, self._parts.upstream
-                )
+                base_url = route.base_url or provider.base_url
+                answer = await provider.list_models(base_url, key, upstream)
                 body = await answer.read()
         except (GatewayError, TimeoutError):
             return NOTHING_SAID

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import structlog
 
-from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.errors import UpstreamFailed
 from gateway.http.upstream import Upstream, Upstreams, Way
@@ -23,12 +22,11 @@ class ChannelWays:
         self._texts = texts
         self._known: dict[UUID, tuple[channel.Way, Upstream]] = {}
 
-    async def upstream(self, candidate: Candidate) -> Upstream:
+    async def upstream(self, channel_id: UUID, told: channel.Way) -> Upstream:
         """Raises UpstreamFailed."""
-        known = self._known.get(candidate.channel_id)
-        if known is not None and known[0] == candidate.way:
+        known = self._known.get(channel_id)
+        if known is not None and known[0] == told:
             return known[1]
-        told = candidate.way
         proxy = told.proxy
         if told.proxy_id is not None:
             proxy = await self._texts.text(told.proxy_id)
@@ -40,9 +38,9 @@ class ChannelWays:
             told.idle_ms / 1000 or None,
         )
         try:
-            upstream = self._upstreams.of(candidate.channel_id, way)
+            upstream = self._upstreams.of(channel_id, way)
         except (ValueError, OSError) as error:  # an SSLError is one
-            log.error("channel.no_way", channel_id=str(candidate.channel_id))
+            log.error("channel.no_way", channel_id=str(channel_id))
             raise UpstreamFailed("a channel's proxy or certificates cannot be used") from error
-        self._known[candidate.channel_id] = (candidate.way, upstream)
+        self._known[channel_id] = (told, upstream)
         return upstream

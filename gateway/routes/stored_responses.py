@@ -144,7 +144,9 @@ class StoredResponseRoutes:
         visit = Visit(
             exchange.method, place.base_url or provider.base_url, key, path, _on(exchange)
         )
-        answer = await provider.visit(visit, await self._parts.vault.ways.upstream(place))
+        answer = await provider.visit(
+            visit, await self._parts.vault.ways.upstream(place.channel_id, place.way)
+        )
         try:
             if not 200 <= answer.status < 300:
                 error, found = await self._failure(asked, answer)

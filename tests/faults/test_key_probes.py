@@ -1,6 +1,7 @@
 """C5: keys that are out of use are asked whether they work again, and what that costs is booked."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from gateway.call import key_probes
 from gateway.call.charges.own_charges import OWN_ACCOUNT
 from gateway.call.key_probes import KeyProbes
-from gateway.http.client.client import ProviderClient
+from gateway.http.client.clients import ProviderClients
 from gateway.media.egress import Egress
 from gateway.providers.openai import OpenAI
 from ledger.alarms import alarms
@@ -23,7 +24,9 @@ from tests.bookkeeping import ACTOR
 from tests.fake_provider import HANG, Script, completion, error, whole
 from tests.faults.conftest import Stage
 from tests.faults.keyed_provider import KeyedProvider
+from tests.proxies import passing
 from tests.running import until
+from tests.scripted_servers import make_certificate
 from tollgate.processes.key_probing import probe_parts
 
 FINE = whole()
@@ -49,9 +52,9 @@ class Prober:
         self.stage.gateway.loop.run(self._look())
 
     async def _look(self) -> None:
-        upstream, egress = ProviderClient(), Egress()
+        upstreams, egress = ProviderClients(), Egress()
         core = self.stage.gateway.core
-        parts = probe_parts(core, "prober", upstream, egress)
+        parts = probe_parts(core, "prober", upstreams, egress)
         if self.lists_here:
             own = OpenAI()
             own.base_url = self.vendor.base_url()
@@ -60,7 +63,7 @@ class Prober:
             await KeyProbes(parts).look()
             await core.desk().up_to_date()
         finally:
-            await upstream.close()
+            await upstreams.close()
             await egress.close()
 
     def _pass(self, minutes: float) -> None:
@@ -83,6 +86,7 @@ class Out:
         reason: str,
         *,
         models: tuple[str, ...] = (),
+        way: channel.Way = channel.Way(),
     ) -> None:
         self.stage, self.vendor = stage, vendor
         self.key = f"probed-{len(vendor.of_key)}"
@@ -90,7 +94,11 @@ class Out:
         vendor.of_key[self.key] = script
         books = stage.books
         self.channel_id = books.channel(
-            list(self.models), type_="openai", base_url=vendor.base_url(), keys=[self.key]
+            list(self.models),
+            type_="openai",
+            base_url=vendor.base_url(),
+            keys=[self.key],
+            way=way,
         )
         for number, model in enumerate(self.models):
             books.price(model, input=1 + number, output=2)
@@ -168,6 +176,19 @@ def test_c5_a_key_that_works_again_is_used_again_and_its_token_is_booked(
     balance = stage.books.balance(OWN_ACCOUNT)
     assert (balance.posted_nanos, balance.held_nanos) == (0, 0)
     assert list(check_ledger(stage.gateway.app_dsn)) == []
+
+
+@pytest.mark.parametrize("reason", ["provider_status_401", "provider_status_402"])
+def test_c5_a_probe_goes_the_channels_own_way(
+    stage: Stage, vendor: KeyedProvider, tmp_path: Path, reason: str
+) -> None:
+    certificate = make_certificate(tmp_path / "both.pem")
+    with passing("http", certificate) as proxy:
+        address = f"http://127.0.0.1:{proxy.listener.getsockname()[1]}"
+        out = Out(stage, vendor, FINE, "refused", reason, way=channel.Way(proxy=address))
+        Prober(stage, vendor, lists_here=True).probe()
+        assert len(out.asked()) == len(proxy.asked) == 1
+        assert out.state == "usable"
 
 
 ROWS: dict[str, tuple[KeyState, str, Script, KeyState]] = {

@@ -16,7 +16,7 @@ from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.channels.probe_schedule import ProbeSchedule
 from gateway.formats.registry import FORMATS, PROVIDER_FORMATS
 from gateway.formats.translator import Translators
-from gateway.http.client.client import ProviderClient
+from gateway.http.client.clients import ProviderClients
 from gateway.media.egress import Egress
 from gateway.owned_tasks import OwnedTasks
 from gateway.providers.registry import PROVIDERS
@@ -34,25 +34,24 @@ _TRY_AGAIN_S = 1.0
 async def probe_keys(given: Assignment, core: Core) -> None:
     """For ever, once the configuration was read."""
     node = f"{socket.gethostname()}/{given.name}"
-    upstream, egress = ProviderClient(), Egress()
+    upstreams, egress = ProviderClients(), Egress()
     try:
         await _loaded(core)
         async with asyncio.TaskGroup() as group:
             group.create_task(core.configuration.run())
-            group.create_task(KeyProbes(probe_parts(core, node, upstream, egress)).run())
+            group.create_task(KeyProbes(probe_parts(core, node, upstreams, egress)).run())
     finally:
-        await upstream.close()
+        await upstreams.close()
         await egress.close()
 
 
-def probe_parts(core: Core, node: str, upstream: ProviderClient, egress: Egress) -> ProbeParts:
+def probe_parts(core: Core, node: str, upstreams: ProviderClients, egress: Egress) -> ProbeParts:
     """The parts of a process of this name."""
-    sealed = channel_vault(core, node, OwnedTasks())
+    sealed = channel_vault(core, upstreams, node, OwnedTasks())
     failover = Failover(
         _ASKED_IN.name,
         Translators(_ASKED_IN, PROVIDER_FORMATS),
         PROVIDERS,
-        upstream,
         sealed,
         egress,
         ProviderCosts(core.configuration.cost_price),
@@ -62,11 +61,10 @@ def probe_parts(core: Core, node: str, upstream: ProviderClient, egress: Egress)
     return ProbeParts(
         configuration=core.configuration,
         schedule=ProbeSchedule(core.pool),
-        keys=sealed.keys,
+        sealed=sealed,
         failover=failover,
         asked_in=_ASKED_IN,
         providers=PROVIDERS,
-        upstream=upstream,
         own_charges=own,
         mark=partial(core.ledger.handle, channel.STREAM),
         actor=f"node:{node}",
