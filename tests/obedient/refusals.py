@@ -212,6 +212,11 @@ def groq(document: Document) -> None:
     """Raises IllFormed with what https://api.groq.com/openai/v1/chat/completions answers."""
     for name in ("prompt_cache_key", "verbosity", "logit_bias", "logprobs", "top_logprobs"):
         require(name not in document, f"property '{name}' is unsupported")
+    for number, message in enumerate(document.get("messages") or ()):
+        at = f"'messages.{number}'"
+        otherwise = f"{at} : for 'role:{message['role']}' the following must be satisfied[({at} :"
+        said = f"{otherwise} property 'reasoning_content' is unsupported)]"
+        require("reasoning_content" not in message, said)
     _no_custom_tools(document)
 
 

@@ -43,9 +43,9 @@ class Accepted:
     reasons_unasked: bool = True
     """Whether a model reasons where no effort is told."""
     wants_thoughts: bool = False
-    """Whether a turn's thoughts are sent back as words, whoever signed them; a turn with calls is
-    refused without.
-    """
+    """Whether a turn's thoughts are sent back as words, whoever signed them."""
+    needs_thoughts: bool = False
+    """Whether a turn with calls is refused without any."""
     has_billing_line: bool = False
     """Whether claude-code's first line of the system prompt is read."""
     has_web_search: bool = True
@@ -202,22 +202,35 @@ ROWS = (
     ),
     Row(
         "https://api-docs.deepseek.com/guides/thinking_mode#tool-calls",
-        {"wants_thoughts": True},
+        {"wants_thoughts": True, "needs_thoughts": True},
         (CHAT, MESSAGES),
         models=r"(?i)deepseek",
     ),
     Row(
         "https://github.com/continuedev/continue/issues/11600 (Kimi, its thinking models)",
-        {"wants_thoughts": True},
+        {"wants_thoughts": True, "needs_thoughts": True},
         (CHAT, MESSAGES),
         models=r"(?i)kimi-(?:k2-thinking|k2\.[5-9]|k[3-9]|for-coding)",
     ),
     Row(
         "https://docs.z.ai/guides/capabilities/thinking-mode; "
         "https://platform.minimax.io/docs/guides/text-m2-function-call",
-        {"wants_thoughts": True},
+        {"wants_thoughts": True, "needs_thoughts": True},
         (CHAT, MESSAGES),
         models=r"(?i)glm-(?:4\.[5-9]|[5-9])|minimax-m[2-9]",
+    ),
+    Row(
+        "https://docs.qwencloud.com/developer-guides/text-generation/thinking"
+        "#function-calling-with-thinking-mode (asked for, and nothing is refused without)",
+        {"wants_thoughts": True},
+        (CHAT,),
+        models=r"(?i)qwen-?[3-9]|qwen-(?:max|plus|flash|turbo)|qwq|qvq",
+    ),
+    Row(
+        "https://github.com/AstrBotDevs/AstrBot/issues/5946 (whosever model it serves)",
+        {"wants_thoughts": False, "needs_thoughts": False},
+        (CHAT,),
+        vendors=("groq",),
     ),
     Row(
         _OF_GOOGLE + "gemini-api/docs/thinking (before 2.5 there is none)",

@@ -27,21 +27,20 @@ def instructions(conversation: Conversation, takes: Accepted) -> Fitted:
 
 
 def thoughts(conversation: Conversation, takes: Accepted) -> Fitted:
-    """Thoughts as the vendor's own, where it wants its words back; a turn that called tools and
-    whose thoughts nobody kept has a blank in their place.
+    """Thoughts as the vendor's own, where it wants its words back; where it needs them, a turn that
+    called tools and whose thoughts nobody kept has a blank in their place.
     """
     if not takes.wants_thoughts:
         return conversation, []
     messages = tuple(
-        replace(each, parts=_thought_of(each.parts, takes.format_name))
-        if each.role == "assistant"
-        else each
+        replace(each, parts=_thought_of(each.parts, takes)) if each.role == "assistant" else each
         for each in conversation.messages
     )
     return replace(conversation, messages=messages), []
 
 
-def _thought_of(parts: tuple[Part, ...], format_name: str) -> tuple[Part, ...]:
+def _thought_of(parts: tuple[Part, ...], takes: Accepted) -> tuple[Part, ...]:
+    format_name = takes.format_name
     own = tuple(
         Thinking(text=part.text, signature=_own_signature(part, format_name), signed_by=format_name)
         if isinstance(part, Thinking) and part.text
@@ -49,7 +48,8 @@ def _thought_of(parts: tuple[Part, ...], format_name: str) -> tuple[Part, ...]:
         for part in parts
     )
     has_thought = any(isinstance(part, Thinking) and part.text for part in own)
-    if has_thought or not any(isinstance(part, ToolCall) for part in own):
+    has_calls = any(isinstance(part, ToolCall) for part in own)
+    if has_thought or not has_calls or not takes.needs_thoughts:
         return own
     return (Thinking(text=_BLANK, signed_by=format_name), *own)
 

@@ -13,6 +13,7 @@ from gateway.formats.registry import FORMATS
 from gateway.formats.translator import Asking, Translators
 from tests.gateway.formats.shared.vendors.asking import SAID, call_of, sent
 from tests.obedient import refusals
+from tests.obedient.contract import IllFormed
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
 
@@ -224,6 +225,40 @@ def test_c7_a_turn_whose_thoughts_nobody_kept_has_a_blank() -> None:
     document, _ = sent("anthropic_messages", "openai_chat", TWO_CALLS, "kimi-k2.5", "moonshot")
     refusals.thinking_chat(document)
     assert document["messages"][1]["reasoning_content"] == " "
+
+
+@pytest.mark.parametrize(
+    ("model", "vendor"),
+    [
+        ("qwen3.7-max", "ali"),
+        ("qwen-plus", "ali"),
+        ("qwq-32b", "custom"),
+        ("Qwen/Qwen3-235B-A22B", "siliconflow"),
+    ],
+)
+def test_c7_qwen_is_sent_the_thoughts_there_are_and_no_blanks(model: str, vendor: str) -> None:
+    document, losses = sent("openai_responses", "openai_chat", THOUGHT_OF, model, vendor)
+    assert document["messages"][1]["reasoning_content"] == "hmm"
+    assert losses == ()
+    document, _ = sent("anthropic_messages", "openai_chat", TWO_CALLS, model, vendor)
+    assert "reasoning_content" not in document["messages"][1]
+
+
+@pytest.mark.parametrize(
+    "model", ["qwen/qwen3-32b", "deepseek-r1-distill-llama-70b", "moonshotai/kimi-k2.5"]
+)
+def test_c7_groq_refuses_thoughts_of_whosever_model(model: str) -> None:
+    document, losses = sent("openai_responses", "openai_chat", THOUGHT_OF, model, "groq")
+    assert "reasoning_content" not in document["messages"][1]
+    assert losses == ("thinking",)
+    document, _ = sent("anthropic_messages", "openai_chat", TWO_CALLS, model, "groq")
+    assert "reasoning_content" not in document["messages"][1]
+
+
+def test_c7_groq_says_so_in_its_words() -> None:
+    said = {"role": "assistant", "content": "x", "reasoning_content": "hmm"}
+    with pytest.raises(IllFormed, match="property 'reasoning_content' is unsupported"):
+        refusals.OF_VENDOR["groq"]({"messages": [SAID, said]})
 
 
 def test_c7_nobody_else_is_sent_thoughts() -> None:
