@@ -117,7 +117,8 @@ class Admissions:
         prompt = self._format.prompt(call)
         input_tokens = await self._tokenizer.count_bounded(call.model, prompt)
         input_tokens += await self._most_added_tokens(call.model, options)
-        output_tokens = (call.max_output_tokens or OUTPUT_TOKENS_DEFAULT) * call.choices
+        sent_tokens = self._failover.requests.output_tokens_sent(call, options)
+        output_tokens = (sent_tokens or OUTPUT_TOKENS_DEFAULT) * call.choices
         reserve = Reserve(
             hold_nanos=worst_case_nanos(
                 event.price,

@@ -8,9 +8,13 @@ there.
 from collections.abc import AsyncIterator
 from functools import partial
 
+from msgspec.structs import replace
+
 from gateway.call.opened import Opened, elapsed_ms
 from gateway.errors import UpstreamFailed, UpstreamTimeout
 from gateway.formats.contract import StreamReader, UnreadableAnswer
+from gateway.formats.shared.vendors.accepted import accepted
+from gateway.formats.shared.vendors.answer_limit import limit_to_keep
 from gateway.formats.translator import Whole
 from gateway.formats.values import ChatCall, CountTokens, Piece
 from gateway.http.lenient_json import AnswerTooLarge
@@ -46,7 +50,8 @@ async def open_answer(
     chunks = opened.upstream.pieces()
     first = await _first_of(chunks, opened.started_s)
     if _are_events(first, opened.upstream):
-        reader = opened.reader = opened.translator.stream(call, count_tokens)
+        reader = opened.translator.stream(_as_told(opened, call), count_tokens)
+        opened.reader = reader
         opened.rest = _fed(reader, first, chunks, patience_s)
         await _open_stream(opened, reader, opened.rest)
     else:
@@ -55,8 +60,14 @@ async def open_answer(
 
 async def whole_told(opened: Opened, call: ChatCall, whole: Whole, usage: Usage) -> bytes:
     """A whole answer as the client reads it. Raises UnreadableAnswer."""
-    told = partial(opened.translator.told, call, whole, usage)
+    told = partial(opened.translator.told, _as_told(opened, call), whole, usage)
     return await _reading.run(len(whole.body), told)
+
+
+def _as_told(opened: Opened, call: ChatCall) -> ChatCall:
+    takes = accepted(opened.asking.vendor, opened.format, opened.upstream_model)
+    limit = limit_to_keep(call, takes)
+    return call if limit is None else replace(call, told_tokens_most=limit)
 
 
 async def _open_whole(opened: Opened, call: ChatCall, body: bytes) -> None:

@@ -75,7 +75,7 @@ class Relay:
         self._deadlines = parts.deadlines
         self._trusted_proxies = trusted_proxies
         self._limits = limits
-        translators = Translators(client_format, parts.formats)
+        translators = Translators(client_format, parts.formats, parts.tokenizer.first)
         costs = ProviderCosts(parts.configuration.cost_price)
         self._failover = Failover(
             client_format.name,

@@ -30,10 +30,11 @@ from gateway.formats.contract import (
 )
 from gateway.formats.shared.retelling import Change, Retelling
 from gateway.formats.shared.vendors.accepted import accepted
+from gateway.formats.shared.vendors.answer_limit import AnswerLimit
 from gateway.formats.shared.vendors.fitting import fitted
 from gateway.formats.shared.vendors.stop_sequences import StopSequences
 from gateway.formats.shared.vendors.tool_names import ClientNames
-from gateway.formats.values import Answer, ChatCall, CountTokens
+from gateway.formats.values import Answer, ChatCall, CountTokens, FirstTokensOf
 from gateway.http.lenient_json import STUMBLES, read_object
 from gateway.http.raw_members import Edits, edited
 from gateway.media.addressed import takes_nothing, to_fetch, with_bytes
@@ -179,11 +180,16 @@ class Translating:
     retells = True
 
     def __init__(
-        self, client: Format, provider: ProviderFormat, tells_thoughts_as_text: bool
+        self,
+        client: Format,
+        provider: ProviderFormat,
+        tells_thoughts_as_text: bool,
+        first_tokens: FirstTokensOf | None = None,
     ) -> None:
         self._client = client
         self._provider = provider
         self._tells_thoughts_as_text = tells_thoughts_as_text
+        self._first_tokens = first_tokens
         self.read_answer = partial(_answer, provider)
         self.classify_failure = provider.classify_failure
 
@@ -228,6 +234,8 @@ class Translating:
         assert whole.turn is not None
         terms = self._client.translation.terms(call)
         turn = StopSequences(terms.stops).turn(ClientNames(terms.tools).turn(whole.turn))
+        limit = self._limit(call)
+        turn = turn if limit is None else limit.turn(turn)
         turn = MediaInWords(self._client.translation.tells_media).turn(turn)
         try:
             body = self._client.translation.answer(call, turn, usage)
@@ -246,6 +254,9 @@ class Translating:
             StopSequences(terms.stops).told,
             MediaInWords(self._client.translation.tells_media).told,
         ]
+        limit = self._limit(call)
+        if limit is not None:
+            changes.append(limit.told)
         if self._tells_thoughts_as_text:
             changes.append(ThoughtsAsText().told)
         return Retelling(
@@ -255,6 +266,11 @@ class Translating:
             changes,
             self._client.translation.kept_alive,
         )
+
+    def _limit(self, call: ChatCall) -> AnswerLimit | None:
+        if call.told_tokens_most is None or self._first_tokens is None:
+            return None
+        return AnswerLimit(call.told_tokens_most, partial(self._first_tokens, call.model))
 
 
 class Rewriting(Translating):
@@ -270,11 +286,19 @@ class Rewriting(Translating):
 
 
 class Translators:
-    """How a client of one format reaches providers of each."""
+    """How a client of one format reaches providers of each. Without `first_tokens` answers are told
+    as long as they come.
+    """
 
-    def __init__(self, client: Format, formats: Mapping[str, ProviderFormat]) -> None:
+    def __init__(
+        self,
+        client: Format,
+        formats: Mapping[str, ProviderFormat],
+        first_tokens: FirstTokensOf | None = None,
+    ) -> None:
         self._client = client
         self._formats = formats
+        self._first_tokens = first_tokens
         self._made: dict[tuple[str, bool, bool], Translator] = {}
 
     def to(self, provider: str, shaping: Shaping = _PLAIN) -> Translator:
@@ -288,7 +312,8 @@ class Translators:
         self, provider: str, is_rewritten: bool, tells_thoughts_as_text: bool
     ) -> Translator:
         if provider != self._client.name:
-            return Translating(self._client, self._formats[provider], tells_thoughts_as_text)
+            as_text, first_tokens = tells_thoughts_as_text, self._first_tokens
+            return Translating(self._client, self._formats[provider], as_text, first_tokens)
         if is_rewritten or tells_thoughts_as_text:
             return Rewriting(self._client, tells_thoughts_as_text)
         return PassingThrough(self._client)

@@ -13,6 +13,12 @@ from ledger.usage import Usage
 CountTokens = Callable[[Sequence[str]], int]
 """Tokens in some texts, in the tokenizer of the model at hand."""
 
+FirstTokens = Callable[[str, int], tuple[str, int]]
+"""The beginning of a text that is at most so many tokens in that tokenizer, and how many it is."""
+
+FirstTokensOf = Callable[[str, str, int], tuple[str, int]]
+"""The same, by the name of a model before it."""
+
 TOOL_CALLS_DEFAULT = 8
 """Held for a tool that the provider runs by itself, where the request sets no limit. More calls are
 billed all the same, as more tokens are.
@@ -37,6 +43,8 @@ class ChatCall(msgspec.Struct, frozen=True):
     `variant` names another thing to do with the same words (compact), empty for an answer.
 
     `fetched`: media that was named by these addresses, for providers that do not take addresses.
+    `told_tokens_most`: how much of a choice the client is told, where who answers takes no limit as
+    low as the client's own and was asked for more.
     """
 
     model: str
@@ -56,6 +64,7 @@ class ChatCall(msgspec.Struct, frozen=True):
     earlier_tokens: int = 0
     variant: str = ""
     fetched: Mapping[str, Inline] = msgspec.field(default_factory=dict)
+    told_tokens_most: int | None = None
 
 
 class Prompt(msgspec.Struct, frozen=True):

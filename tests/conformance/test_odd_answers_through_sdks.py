@@ -175,7 +175,7 @@ def test_b1_claudes_sdk_sees_what_the_last_event_alone_tells(
 ) -> None:
     provider.scripts["openai_responses/fine"] = sse(completed())
     with claude.messages.stream(
-        model="openai_responses", messages=MESSAGES, max_tokens=9
+        model="openai_responses", messages=MESSAGES, max_tokens=99
     ) as stream:
         message: Any = stream.get_final_message()
     assert [block.type for block in message.content] == ["thinking", "text", "tool_use"]

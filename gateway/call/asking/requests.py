@@ -10,6 +10,7 @@ from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
 from gateway.errors import UpstreamFailed
+from gateway.formats.shared.vendors.accepted import accepted
 from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
 from gateway.formats.values import ChatCall
@@ -69,6 +70,15 @@ class CandidateRequests:
         """The room an answer needs at one of the candidates, by what their models' names say."""
         return max(self._chosen_format(option).suffix.output_tokens_least for option in options)
 
+    def output_tokens_sent(self, call: ChatCall, options: Sequence[Candidate]) -> int | None:
+        """The limit of a choice that the call is sent with, at most: some take none so low. None:
+        it has none.
+        """
+        limit = call.max_output_tokens
+        if limit is None:
+            return None
+        return max(limit, *(self._output_tokens_taken(call, option) for option in options))
+
     async def own_words(self, options: Sequence[Candidate]) -> list[str]:
         """The system prompts that candidates may add to a call; one that cannot be read now keeps
         its channel from answering.
@@ -102,6 +112,14 @@ class CandidateRequests:
             await media.get(needed.media)
             outgoing = translator.outgoing(replace(call, fetched=media.fetched), asking)
         return WrittenRequest(candidate, spoken_here, translator, asking, outgoing)
+
+    def _output_tokens_taken(self, call: ChatCall, option: Candidate) -> int:
+        """The least limit that a candidate takes; none where the client's bytes pass."""
+        _, chosen, suffix, spoken = self._chosen_format(option)
+        spoken_here = format_for(call, option.type, suffix, chosen, spoken)
+        if spoken_here == self._own_format:
+            return 0
+        return accepted(option.type, spoken_here, suffix.model).output_tokens_least
 
     def _chosen_format(self, candidate: Candidate) -> _ChosenFormat:
         """How it is asked; found out once, for candidates are the same call after call."""

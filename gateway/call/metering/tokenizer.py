@@ -89,6 +89,17 @@ class Tokenizer:
         encoding = self._encodings[_encoding_of(model) or _DEFAULT]
         return sum(_count(encoding, text) for text in texts)
 
+    def first(self, model: str, text: str, most_tokens: int) -> tuple[str, int]:
+        """The beginning of `text` that is at most so many tokens, in whole characters, and how many
+        it is. Looks no further than SLICE_CHARACTERS.
+        """
+        encoding = self._encodings[_encoding_of(model) or _DEFAULT]
+        tokens = encoding.encode_ordinary(text[:SLICE_CHARACTERS])
+        if len(tokens) <= most_tokens:
+            return text[:SLICE_CHARACTERS], len(tokens)
+        head = encoding.decode_bytes(tokens[:most_tokens])
+        return head.decode("utf-8", "ignore"), most_tokens
+
     async def count_bounded(self, model: str, prompt: Prompt) -> int:
         """At least as many tokens as `prompt` has.
 

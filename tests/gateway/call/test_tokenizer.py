@@ -53,6 +53,31 @@ def test_golden_counts(tokenizer: Tokenizer, text: str, cl100k: int, o200k: int)
     assert tokenizer.count("some-other-model", [text]) == o200k
 
 
+@pytest.mark.parametrize(
+    ("text", "most", "head"),
+    [
+        ("hello world", 1, ("hello", 1)),
+        ("hello world", 2, ("hello world", 2)),
+        ("hello world", 9, ("hello world", 2)),
+        ("hello world", 0, ("", 0)),
+        ("", 0, ("", 0)),
+        ("a🦜b", 2, ("a", 2)),  # a bird is three tokens, and not told by halves
+        ("x\ud83d", 9, ("x\ud83d", 2)),
+    ],
+)
+def test_the_first_tokens_are_whole_characters(
+    tokenizer: Tokenizer, text: str, most: int, head: tuple[str, int]
+) -> None:
+    assert tokenizer.first("gpt-4o", text, most) == head
+
+
+def test_the_first_tokens_of_a_very_long_text_are_soon_found(tokenizer: Tokenizer) -> None:
+    assert tokenizer.first("gpt-4o", "ha " * 5_000_000, 3)[1] == 3
+    assert tokenizer.first("gpt-4o", "a" * SLICE_CHARACTERS * 2, 1 << 40)[0] == (
+        "a" * SLICE_CHARACTERS
+    )
+
+
 def test_texts_add_up_and_fixed_tokens_are_added(tokenizer: Tokenizer) -> None:
     assert tokenizer.count("gpt-4o", ["hello world", "", "hello world"]) == 4
     prompt = Prompt(texts=("hello world",) * 3, fixed_tokens=10)
