@@ -158,7 +158,7 @@ class Books:
         settings: Mapping[str, str] | None = None,
         shaping: Shaping | None = None,
         system_prompt: str = "",
-        way: channel.Way = channel.Way(),
+        way: channel.Way | None = None,
     ) -> UUID:
         """With a `system_prompt`, the channel's shaping names the id under which it is sealed."""
         channel_id = entity_id()
@@ -181,7 +181,7 @@ class Books:
             key_choice=key_choice,
             settings=dict(settings or {}),
             shaping=shaping,
-            way=way,
+            way=way or channel.Way(),
         )
         self.command(channel.STREAM, channel_id, channel.Add(channel_id, route, ACTOR), seen=True)
         return channel_id

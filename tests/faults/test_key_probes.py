@@ -86,7 +86,7 @@ class Out:
         reason: str,
         *,
         models: tuple[str, ...] = (),
-        way: channel.Way = channel.Way(),
+        way: channel.Way | None = None,
     ) -> None:
         self.stage, self.vendor = stage, vendor
         self.key = f"probed-{len(vendor.of_key)}"
