@@ -63,7 +63,7 @@ class GeminiTranslation:
         return shaping.think(document, model, reasoning)
 
     def fit(self, document: Mapping[str, Any], takes: Accepted) -> Edits:
-        """Without ids of calls where a vendor has none."""
+        """Without other vendors' thoughts, and ids of calls where a vendor has none."""
         return shaping.fit(document, takes)
 
     def lead(self, document: Mapping[str, Any], words: str, before_own: bool) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from gateway.conversation.turn import (
 from gateway.formats.gemini.answers.citations import citations_of, grounding_of
 from gateway.formats.gemini.answers.turn import candidate_of, ended
 from gateway.formats.gemini.answers.usage import write_usage
+from gateway.formats.gemini.carried_thoughts import is_carried, signed_for
 from gateway.formats.gemini.requests.conversation import parts_in
 from gateway.formats.gemini.requests.writing import is_cut, written_parts
 from gateway.formats.gemini.vocabulary import ENDS, NAME, member
@@ -144,6 +145,7 @@ class ContentEventWriter:
         self._stops: list[Stopped] = []
         self._citations: dict[int, list[Any]] = {}
         self._cut: dict[int, list[Part]] = {}
+        self._thoughts: dict[int, list[Thinking]] = {}
 
     def write(self, events: Sequence[TurnEvent]) -> bytes:
         """The format's events; how a candidate ended is held back until the end."""
@@ -170,23 +172,37 @@ class ContentEventWriter:
                     yield self._chunk_of(choice, part)
             case TextDelta(choice=choice, number=number, text=text):
                 yield from self._delta(choice, number, text)
-            case SignatureDelta(choice=choice) if event.signed_by == NAME:
-                thought = Thinking(text="", signature=event.signature, signed_by=NAME)
-                yield self._chunk_of(choice, thought)
+            case SignatureDelta():
+                yield from self._signed(event)
             case PartEnded(choice=choice, number=number):
                 yield from self._end(choice, self._parts.pop((choice, number)))
             case CitationDelta(choice=choice, citation=citation):
                 self._citations.setdefault(choice, []).append(citation)
             case Stopped():
                 self._stops.append(event)
-            case _:
-                pass
 
     def _end(self, choice: int, part: Part) -> Iterator[bytes]:
         if is_cut(part):
             self._cut.setdefault(choice, []).append(part)
-        elif not isinstance(part, Text | Thinking):
+        elif isinstance(part, Thinking):
+            if is_carried(part):
+                self._thoughts.setdefault(choice, []).append(part)
+        elif isinstance(part, ToolCall):
+            yield self._chunk_of(choice, signed_for(part, self._thoughts.pop(choice, ())))
+        elif not isinstance(part, Text):
             yield self._chunk_of(choice, part)
+
+    def _signed(self, delta: SignatureDelta) -> Iterator[bytes]:
+        """A signature of this format's vendor is told as it comes; others wait for a call."""
+        if delta.signed_by == NAME:
+            thought = Thinking(text="", signature=delta.signature, signed_by=NAME)
+            yield self._chunk_of(delta.choice, thought)
+            return
+        part = self._parts[delta.choice, delta.number]
+        if isinstance(part, Thinking):
+            self._parts[delta.choice, delta.number] = msgspec.structs.replace(
+                part, signature=part.signature + delta.signature, signed_by=delta.signed_by
+            )
 
     def _delta(self, choice: int, number: int, text: str) -> Iterator[bytes]:
         part = self._parts[choice, number]
@@ -195,6 +211,7 @@ class ContentEventWriter:
                 part, arguments=part.arguments + text
             )
         elif isinstance(part, Thinking):
+            self._parts[choice, number] = msgspec.structs.replace(part, text=part.text + text)
             yield self._chunk_of(choice, Thinking(text=text))
         else:
             yield self._chunk_of(choice, Text(text=text))

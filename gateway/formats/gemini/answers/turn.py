@@ -10,6 +10,7 @@ from gateway.conversation.turn import Choice, Stopped, Turn
 from gateway.errors import AnswerFailed
 from gateway.formats.gemini.answers.citations import citations_of, grounding_of
 from gateway.formats.gemini.answers.usage import write_usage
+from gateway.formats.gemini.carried_thoughts import with_carried
 from gateway.formats.gemini.requests.conversation import parts_in
 from gateway.formats.gemini.requests.writing import is_cut, written_parts
 from gateway.formats.gemini.vocabulary import ENDS, FINISH_OF_STOP, NAME, member
@@ -41,7 +42,7 @@ def answer_of(call: ChatCall, turn: Turn, usage: Usage) -> bytes:
     """The response as the client reads it."""
     document = {
         "candidates": [
-            candidate_of(index, written_parts(choice.parts, lacks_cut=True))
+            candidate_of(index, written_parts(with_carried(choice.parts), lacks_cut=True))
             | ended(choice, [part for part in choice.parts if is_cut(part)])
             | grounding_of(citations_in(choice.parts))
             for index, choice in enumerate(turn.choices)

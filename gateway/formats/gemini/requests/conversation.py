@@ -18,6 +18,7 @@ from gateway.conversation.parts import (
     ToolResult,
 )
 from gateway.conversation.request import Conversation, Message
+from gateway.formats.gemini.carried_thoughts import placed, restored
 from gateway.formats.gemini.requests.contents import contents_of, parts_of, system_of
 from gateway.formats.gemini.requests.options import options_of
 from gateway.formats.gemini.vocabulary import NAME, kind_of_media, member
@@ -36,10 +37,22 @@ def conversation_of(call: ChatCall) -> Conversation:
     if system:
         messages.append(Message(role="system", parts=system))
     for content in contents_of(call.document):
-        parts = tuple(part for told in parts_of(content) for part in read_part(told, ids))
         is_model = content.get("role") == "model"
+        parts = tuple(_parts_of_turn(content, ids))
         messages.append(Message(role="assistant" if is_model else "user", parts=parts))
     return options_of(call, tuple(messages))
+
+
+def _parts_of_turn(content: Mapping[str, Any], ids: "_CallIds") -> list[Part]:
+    """The parts of a content, with the thoughts that stand in the signatures of its calls."""
+    parts: list[Part] = []
+    for told in parts_of(content):
+        thoughts = restored(member(told, "thoughtSignature"))
+        if thoughts:
+            parts = placed(parts, thoughts)
+            told = {name: value for name, value in told.items() if "ignature" not in name}
+        parts += read_part(told, ids)
+    return parts
 
 
 class _CallIds:

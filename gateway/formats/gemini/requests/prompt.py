@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.formats.gemini.carried_thoughts import restored
 from gateway.formats.gemini.requests.contents import contents_of, parts_of, system_of
 from gateway.formats.gemini.tools import tool_calls_of
 from gateway.formats.gemini.vocabulary import kind_of_media, member
@@ -68,6 +69,7 @@ def _read(part: Mapping[str, Any], found: PromptParts) -> int:
         return found.file(UNSEEN_MEDIA_TOKENS)
     told = {name: value for name, value in part.items() if "ignature" not in name}
     found.texts.append(_json(told))
+    found.texts += [thought.text for thought in restored(member(part, "thoughtSignature"))]
     return CONTENT_TOKENS
 
 

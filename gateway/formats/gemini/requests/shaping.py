@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.conversation.request import Reasoning
+from gateway.formats.gemini.carried_thoughts import without_carried
 from gateway.formats.gemini.requests.contents import contents_of, parts_of
 from gateway.formats.shared.vendors.accepted import Accepted
 from gateway.http.raw_members import Edits
@@ -49,15 +50,17 @@ def _budget_range(model: str) -> tuple[int, int]:
 
 
 def fit(document: Mapping[str, Any], takes: Accepted) -> Edits:
-    """The contents without ids of calls and results, where a vendor has none."""
-    if takes.has_call_ids:
-        return Edits()
+    """The contents without other vendors' thoughts, and without ids of calls and results where a
+    vendor has none.
+    """
     contents = contents_of(document)
-    kept = [_without_ids(content) for content in contents]
+    kept = [without_carried(content, takes.signs_calls) for content in contents]
+    if not takes.has_call_ids:
+        kept = [_without_ids(content) for content in kept]
     return Edits({"contents": kept}) if kept != contents else Edits()
 
 
-def _without_ids(content: dict[str, Any]) -> dict[str, Any]:
+def _without_ids(content: Mapping[str, Any]) -> Mapping[str, Any]:
     parts = [
         {name: _without_id(value) if name in _CALLS else value for name, value in part.items()}
         for part in parts_of(content)

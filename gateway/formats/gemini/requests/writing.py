@@ -2,7 +2,6 @@
 
 import json
 import mimetypes
-import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +25,10 @@ from gateway.conversation.parts import (
 )
 from gateway.conversation.request import Conversation, Message, Written
 from gateway.errors import InvalidRequest
+from gateway.formats.gemini.carried_thoughts import UNSIGNED
 from gateway.formats.gemini.requests.writing_options import write_options
 from gateway.formats.gemini.vocabulary import NAME, kind_of_media
+from gateway.formats.shared.vendors.accepted import accepted
 
 _SYSTEM = ("system", "developer")
 _USUAL_TYPES: dict[MediaKind, str] = {
@@ -36,13 +37,6 @@ _USUAL_TYPES: dict[MediaKind, str] = {
     "video": "video/mp4",
     "document": "application/pdf",
 }
-_SIGNING = re.compile(r"(?:.*/)?gemini-(?:[3-9]|\d\d)")
-"""Models that refuse a request whose first call of a tool in a step bears no signature."""
-_UNSIGNED = "skip_thought_signature_validator"
-"""Stands for the signature of a call that another model made, or whose client did not keep it.
-
-Source: https://ai.google.dev/gemini-api/docs/thought-signatures
-"""
 
 
 def request_of(conversation: Conversation, upstream_model: str) -> Written:
@@ -50,7 +44,7 @@ def request_of(conversation: Conversation, upstream_model: str) -> Written:
     contents = _Contents(conversation)
     for message in conversation.messages:
         contents.add(message)
-    if _SIGNING.match(upstream_model) and conversation.format != NAME:
+    if conversation.format != NAME and accepted("", NAME, upstream_model).signs_calls:
         _sign_calls(contents.written)
     document: dict[str, Any] = {"contents": contents.written}
     if contents.system:
@@ -186,7 +180,7 @@ def _sign_calls(contents: Iterable[dict[str, Any]]) -> None:
     for content in contents:
         calls = [part for part in content["parts"] if "functionCall" in part]
         if calls:
-            calls[0].setdefault("thoughtSignature", _UNSIGNED)
+            calls[0].setdefault("thoughtSignature", UNSIGNED)
 
 
 def _spoken(part: Part) -> Iterable[dict[str, Any]]:

@@ -32,6 +32,8 @@ class Accepted:
     """Whether tools may share a name in namespaces of their own."""
     has_call_ids: bool = True
     """Whether calls and results bear ids; without, they belong together by name and order."""
+    signs_calls: bool = False
+    """Whether the first of calls side by side must bear a signature."""
     shows_results: bool = True
     """Whether a tool's result may hold images; else they are shown after it."""
     budget_range: tuple[int, int] | None = None
@@ -131,6 +133,12 @@ ROWS = (
         {"has_call_ids": False},
         (GEMINI,),
         ("vertex",),
+    ),
+    Row(
+        _OF_GOOGLE + "gemini-api/docs/thought-signatures (from Gemini 3 on)",
+        {"signs_calls": True},
+        (GEMINI,),
+        models=r"gemini-(?:[3-9]|\d\d)",
     ),
     Row(
         _OF_GOOGLE + "gemini-api/docs/function-calling#multimodal (from Gemini 3 on)",
