@@ -144,13 +144,18 @@ GEMINI_SETTINGS = {
     "telemetry": {"enabled": False},
     "security": {"auth": {"selectedType": "gemini-api-key"}},
 }
+GEMINI_THINKS = {"includeThoughts": True, "thinkingBudget": 4_000}
+"""As it asks models to think whose names it knows."""
 
 
 def gemini(place: Place, prompt: str) -> Turn:
     """One turn of gemini-cli."""
     settings = place.home / ".gemini" / "settings.json"
     settings.parent.mkdir()
-    settings.write_text(json.dumps(GEMINI_SETTINGS))
+    thinking = {"generateContentConfig": {"thinkingConfig": GEMINI_THINKS}}
+    override = {"match": {"model": place.model}, "modelConfig": thinking}
+    models = {"modelConfigs": {"customOverrides": [override]}}
+    settings.write_text(json.dumps(GEMINI_SETTINGS | models))
     program = str(MODULES / "@google" / "gemini-cli" / "bundle" / "gemini.js")
     options = ["--approval-mode", "yolo", "--skip-trust", "--output-format", "json"]
     done = node_clients.run(

@@ -15,12 +15,21 @@ from ledger.usage import Usage
 from tests.bookkeeping import ACTOR, USD, ChargeStory, Payer
 from tests.conformance import node_clients, python_clients
 from tests.fake_provider import serving
-from tests.obedient.provider import FORMATS, PICTURE_PATH, Exchange, ObedientProvider
+from tests.obedient.provider import (
+    FORMATS,
+    PICTURE_PATH,
+    THINKING_CHAT,
+    Exchange,
+    ObedientProvider,
+)
 from tests.running import Served, served
 
 MODELS = {f"over-{format_name}": format_name for format_name in FORMATS}
 """By the name that clients use: the format of the provider behind it."""
 
+THINKING_MODEL = f"over-{THINKING_CHAT}"
+"""One more for the tools that carry out tasks: its vendor wants to be sent its thoughts."""
+_ALL_MODELS = {**MODELS, THINKING_MODEL: THINKING_CHAT}
 CHANNELS = {
     "openai_chat": ("openai", "gpt-5.1"),
     "openai_responses": ("openai_responses", "gpt-5.1"),
@@ -28,6 +37,7 @@ CHANNELS = {
     "gemini": ("gemini", "gemini-3-pro-preview"),
 }
 """Of a format's channel: its type, and the provider's name for the model."""
+_ALL_CHANNELS = {**CHANNELS, THINKING_CHAT: ("openai", "deepseek-v4-pro")}
 NEAR = {"MEDIA_FETCH_ALLOWED_NETWORKS": "127.0.0.1/32"}
 """Pictures of the tests lie on this machine, where nothing is fetched from otherwise."""
 PYTHON = "python"
@@ -85,13 +95,13 @@ def reached() -> Iterator[Reached]:
     with serving(ObedientProvider()) as provider, served(environment=NEAR) as gateway:
         books = gateway.books
         rates = {"input": 3 * USD, "cache_read": USD, "output": 15 * USD}
-        for model in MODELS:
+        for model in _ALL_MODELS:
             command = price.SetPrice(model, Price(rates=rates), 0, ACTOR)
             books.command(price.STREAM, price.price_stream_id(model), command)
         payer = books.payer(500)
-        for model, format_name in MODELS.items():
-            version = "/v1" if format_name.startswith("openai") else ""
-            type_, upstream_model = CHANNELS[format_name]
+        for model, format_name in _ALL_MODELS.items():
+            type_, upstream_model = _ALL_CHANNELS[format_name]
+            version = "/v1" if type_.startswith("openai") else ""
             books.channel(
                 {model: upstream_model},
                 type_=type_,

@@ -5,9 +5,10 @@ prints the usage that is billed.
 
 import base64
 import json
+import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ import pytest
 
 from ledger.usage import Usage
 from tests.conformance.command_lines import COMMAND_LINES, Counts, Place
-from tests.conformance.reached import MODELS, Reached
+from tests.conformance.reached import MODELS, THINKING_MODEL, Reached
 from tests.obedient.contract import picture
-from tests.obedient.provider import PNG
+from tests.obedient.provider import PNG, Exchange
 
 PICTURE = picture("image/png", PNG)
 """As a provider names what it is shown."""
@@ -133,7 +134,9 @@ def test_a_turn_with_a_call_of_a_tool(
     assert turn.counts == summed(billed)
 
 
-@pytest.mark.parametrize(("tool", "model"), PAIRS)
+@pytest.mark.parametrize(
+    ("tool", "model"), [*PAIRS, *((tool, THINKING_MODEL) for tool in COMMAND_LINES)]
+)
 def test_a_task_of_four_calls(
     everywhere: Reached,
     node: None,  # noqa: ARG001 - it is installed
@@ -142,7 +145,7 @@ def test_a_task_of_four_calls(
     model: str,
 ) -> None:
     """Two files are read at once, a picture is looked at, one of the files is changed, and said so;
-    the model thinks before each call, and its provider wants its thoughts back.
+    the model thinks before each call, and is sent all that it thought.
     """
     run, _, _ = COMMAND_LINES[tool]
     files = TaskFiles.made_in(home / "work")
@@ -167,7 +170,34 @@ def test_a_task_of_four_calls(
     assert files.read[1].read_text() == f"the end is {files.words[1]}\n"
     assert turn.text.startswith("they say: ")
     billed = [story.settled.usage for story in everywhere.stories()[charges_before:]]
-    assert len(billed) == len(exchanges) >= 4
+    assert sorted(one.input for one in billed) == [one.said.figures.fresh for one in exchanges]
+    assert turn.counts == summed(billed)
+    for number, one in enumerate(task):
+        _assert_thinking(one, task[:number])
+
+
+def _assert_thinking(one: Exchange, before: Sequence[Exchange]) -> None:
+    """It was asked to think, where it does not in any case, and sent what it had thought before;
+    OpenAI's Chat takes no thoughts.
+    """
+    document = one.asked.document
+    match one.format_name:
+        case "anthropic_messages":
+            assert document["thinking"]["type"] in ("enabled", "adaptive")
+        case "openai_responses":
+            assert document["reasoning"]["effort"] not in ("none", "minimal")
+        case "gemini":
+            thinking = document["generationConfig"]["thinkingConfig"]
+            assert thinking.get("thinkingBudget", 1) != 0
+        case "openai_chat":
+            assert document["reasoning_effort"] not in ("none", "minimal")
+            assert one.asked.thoughts == []
+            return
+        case _:
+            assert one.asked.thoughts == [each.said.thought for each in before]
+            return
+    signed = [int(re.sub(r"^\D+", "", thought)) for thought in one.asked.thoughts]
+    assert signed == [each.said.number for each in before]
 
 
 PATCH = '*** Begin Patch\n*** Add File: made.txt\n+it is "made"\n*** End Patch'

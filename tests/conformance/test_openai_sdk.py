@@ -191,7 +191,7 @@ def test_each_refusal_raises_the_exception_the_sdk_has_for_it(
     rows: list[tuple[str, dict[str, Any], type[openai.APIStatusError], str]] = [
         ("sk-none", {}, openai.AuthenticationError, "invalid_api_key"),
         (payer.key, {"model": "unknown"}, openai.NotFoundError, "model_not_found"),
-        (payer.key, {"max_tokens": -1}, openai.BadRequestError, "invalid_value"),
+        (payer.key, {"max_tokens": -1}, openai.BadRequestError, "integer_below_min_value"),
         (poor.key, {}, openai.RateLimitError, "insufficient_quota"),
         (limited, {}, openai.PermissionDeniedError, "model_not_allowed"),
         (elsewhere, {}, openai.PermissionDeniedError, "ip_not_allowed"),

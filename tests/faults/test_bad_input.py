@@ -47,8 +47,12 @@ def said(message: object) -> bytes:
     return document(messages=[message])
 
 
-def wrong(**fields: object) -> Row:
-    return Row(document(**fields), 400, "invalid_value")
+BELOW, ABOVE = "integer_below_min_value", "integer_above_max_value"
+"""OpenAI's codes: https://github.com/OpenBMB/ChatDev/issues/446."""
+
+
+def wrong(code: str = "invalid_value", **fields: object) -> Row:
+    return Row(document(**fields), 400, code)
 
 
 GOOD = document()
@@ -92,11 +96,11 @@ BODIES: dict[str, Row] = {
     "021 many nodes": Row(b"[" + b"[]," * 300_000 + b"[]]", 413, "request_too_large"),
     "022 many messages": wrong(messages=MESSAGES * 3_000),
     "024 many members": wrong(metadata={str(n): "x" for n in range(1_000)}),
-    "029 max_tokens -1": wrong(max_tokens=-1),
-    "029 max_tokens 0": wrong(max_tokens=0),
-    "030 max_tokens 10^9": wrong(max_tokens=10**9),
-    "031 n 0": wrong(n=0),
-    "031 n 10^6": wrong(n=10**6),
+    "029 max_tokens -1": wrong(BELOW, max_tokens=-1),
+    "029 max_tokens 0": wrong(BELOW, max_tokens=0),
+    "030 max_tokens 10^9": wrong(ABOVE, max_tokens=10**9),
+    "031 n 0": wrong(BELOW, n=0),
+    "031 n 10^6": wrong(ABOVE, n=10**6),
     "032 temperature -5": wrong(temperature=-5),
     "032 temperature hot": wrong(temperature="hot"),
     "033 1,000 stops": wrong(stop=["x"] * 1_000),

@@ -48,6 +48,7 @@ class AnthropicMessages:
                 open_calls = [_call(block) for block in blocks if block["type"] == "tool_use"]
                 asked.calls += open_calls
                 _require_sealed(blocks)
+                asked.thoughts += [one["signature"] for one in blocks if one["type"] == "thinking"]
                 continue
             _read_blocks(blocks, asked)
         require_answered(open_calls, ())

@@ -46,6 +46,8 @@ class Asked:
     """The tools that take plain text."""
     calls: list[Call] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    """What signs the thoughts that came back, or their words where nothing does."""
     schema: dict[str, Any] | None = None
     must_call: bool = False
     """One of the tools, or the one that is `forced`."""

@@ -47,6 +47,7 @@ class Gemini:
             if content.get("role") == "model":
                 open_calls = _calls(parts, len(asked.calls))
                 asked.calls += open_calls
+                asked.thoughts += _signatures(parts)
                 continue
             _read_parts(parts, asked)
         require(not open_calls, "calls without their results")
@@ -99,6 +100,11 @@ def _read_parts(parts: Sequence[Mapping[str, Any]], asked: Asked) -> None:
         elif "fileData" in part:
             told = part["fileData"]
             asked.pictures.append(told.get("fileUri") or told["file_uri"])
+
+
+def _signatures(parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    told = [part["thoughtSignature"] for part in parts if "thoughtSignature" in part]
+    return [base64.b64decode(each).decode() for each in told if each != _UNSIGNED]
 
 
 def _calls(parts: Sequence[Mapping[str, Any]], before: int) -> list[Call]:

@@ -18,7 +18,7 @@ from tests.obedient.contract import (
     require,
     require_answered,
 )
-from tests.obedient.refusals import openai_chat as refuse
+from tests.obedient.refusals import openai_chat, thinking_chat
 from tests.obedient.shapes import check
 
 _SYSTEM = ("system", "developer")
@@ -27,10 +27,12 @@ _SYSTEM = ("system", "developer")
 class OpenAIChat:
     """`/chat/completions`."""
 
+    refuse = staticmethod(openai_chat)
+
     def read(self, path: str, document: dict[str, Any]) -> Asked:
         require(path.endswith("/v1/chat/completions"), f"no such address: {path}")
         check("openai_chat", document)
-        refuse(document)
+        self.refuse(document)
         asked = Asked(document, document.get("stream", False))
         require(not asked.is_stream or "stream_options" in document, "its usage is not asked for")
         open_calls: list[Call] = []
@@ -47,6 +49,8 @@ class OpenAIChat:
                 case "assistant":
                     open_calls = [_call(each) for each in message.get("tool_calls") or ()]
                     asked.calls += open_calls
+                    thought = message.get("reasoning_content")
+                    asked.thoughts += [thought] if thought else []
                     said = bool(open_calls) or bool(message.get("content"))
                     require(said, "an assistant's message says nothing")
                 case "tool":
@@ -110,6 +114,15 @@ class OpenAIChat:
     def failure(self, status: int, message: str) -> dict[str, Any]:
         kind = "invalid_request_error" if status < 500 else "server_error"
         return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
+class ThinkingChat(OpenAIChat):
+    """The same of vendors whose models go on thinking between calls, and want their words back.
+
+    Source: https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
+    """
+
+    refuse = staticmethod(thinking_chat)
 
 
 def _text_of(content: Any) -> str:  # noqa: ANN401 - JSON

@@ -133,6 +133,7 @@ def _read_item(item: Mapping[str, Any], asked: Asked) -> None:
             require(item["id"].startswith("rs_"), "an id of a thought that is none")
             encrypted = item.get("encrypted_content") or "sealed-"
             require(encrypted.startswith("sealed-"), "a thought that was sealed by another")
+            asked.thoughts.append(encrypted)
         case _:
             pass  # its shape has been checked, and there is nothing to answer to it
 

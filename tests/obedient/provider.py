@@ -10,7 +10,7 @@ from tests.obedient import model
 from tests.obedient.anthropic_messages import AnthropicMessages
 from tests.obedient.contract import Asked, IllFormed, Said, ServedFormat
 from tests.obedient.gemini import Gemini
-from tests.obedient.openai_chat import OpenAIChat
+from tests.obedient.openai_chat import OpenAIChat, ThinkingChat
 from tests.obedient.openai_responses import OpenAIResponses
 
 PICTURE_PATH = "/pictures/a.png"
@@ -25,6 +25,8 @@ FORMATS: Final[dict[str, ServedFormat]] = {
     "anthropic_messages": AnthropicMessages(),
     "gemini": Gemini(),
 }
+THINKING_CHAT: Final = "thinking_chat"
+_SERVED: Final[dict[str, ServedFormat]] = {**FORMATS, THINKING_CHAT: ThinkingChat()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class ObedientProvider(FakeProvider):
         if path == PICTURE_PATH:
             return whole(base64.b64decode(PNG), headers={"content-type": "image/png"})
         name = path.split("/")[1]
-        served = FORMATS[name]
+        served = _SERVED[name]
         number = len(self.exchanges) + len(self.refused)
         try:
             asked = served.read(path.removeprefix(f"/{name}"), json.loads(body))
