@@ -45,7 +45,7 @@ class ScriptedServer:
     scripts: list[list[Part]]
     tls: ssl.SSLContext | None = None
     is_deaf: bool = False
-    """It does not wait for a request."""
+    """On its first connection it does not wait for a request."""
     connections: int = 0
     asked: list[bytes] = field(default_factory=list)
     resumed: list[bool] = field(default_factory=list)
@@ -75,7 +75,8 @@ class ScriptedServer:
                 connection = self.tls.wrap_socket(connection, server_side=True)
                 self.resumed.append(bool(connection.session_reused))
             with connection:
-                while self.is_deaf or self._hear(connection):
+                is_deaf = self.is_deaf and script is self.scripts[0]
+                while is_deaf or self._hear(connection):
                     stays = self._say(connection, script)
                     self.has_said_all.set()
                     if not stays:
