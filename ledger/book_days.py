@@ -59,7 +59,11 @@ class BookDays:
 
     def zone_at(self, moment: datetime) -> str:
         """The name of the zone whose days count at a moment."""
-        return next(zone.key for since, zone in reversed(self.zones) if since <= moment)
+        return self.zoneinfo_at(moment).key
+
+    def zoneinfo_at(self, moment: datetime) -> ZoneInfo:
+        """That zone itself."""
+        return next(zone for since, zone in reversed(self.zones) if since <= moment)
 
 
 def calendar(changes: Sequence[tuple[datetime, str]]) -> BookDays:

@@ -18,6 +18,7 @@ import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ledger import clock
+from ledger.book_days import TIME_ZONE_SETTING, BookDays, calendar
 from ledger.ids import key_digest
 from ledger.pricing import Multiplier
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, read_state, recorded
@@ -80,6 +81,10 @@ class Held:
     """By book and model: prices that nobody is charged by."""
     groups: dict[str, group.Group] = field(default_factory=dict)
     settings: dict[str, setting.Setting] = field(default_factory=dict)
+    zones: list[tuple[datetime, str]] = field(default_factory=list)
+    """When the books' time zone was set to what, oldest first."""
+    days: BookDays = field(default_factory=BookDays)
+    """What follows from them."""
     keys_changed_at: dict[UUID, datetime] = field(default_factory=dict)
     """When the state of a channel's key was last changed, by the database's clock."""
     users: dict[UUID, user.User] = field(default_factory=dict)
@@ -297,8 +302,7 @@ class Configuration:
             case "group":
                 _fold(group.STREAM, held.groups, cast("group.GroupSet", event).name, one)
             case "setting":
-                name = cast("setting.SettingChanged", event).name
-                _fold(setting.STREAM, held.settings, name, one)
+                _take_in_setting(held, cast("setting.SettingChanged", event), one)
             case "user":
                 _fold(user.STREAM, held.users, one.stream_id, one)
             case _:
@@ -314,6 +318,13 @@ def _streams_of(digest: str, found: Caller | None) -> tuple[UUID, ...]:
     if found is None or found.key.issued is None:
         return (key_stream,)
     return (key_stream, found.key.issued.account_id)
+
+
+def _take_in_setting(held: Held, change: setting.SettingChanged, one: Recorded) -> None:
+    _fold(setting.STREAM, held.settings, change.name, one)
+    if change.name == TIME_ZONE_SETTING:
+        held.zones.append((one.recorded_at, change.value))
+        held.days = calendar(held.zones)
 
 
 def _fold(stream: Stream, states: dict[Any, Any], name: object, one: Recorded) -> None:

@@ -130,7 +130,10 @@ def build_front(given: Assignment, core: Core) -> Front:
     upstreams = ProviderClients(UpstreamTimeouts(idle_s=given.streaming_timeout_s))
     parts = Parts(
         configuration=core.configuration,
-        book=ChargeBook(ChargeStore(core.writer, core.cache, core.pool, lease, owned)),
+        book=ChargeBook(
+            ChargeStore(core.writer, core.cache, core.pool, lease, owned),
+            lambda: core.configuration.held.days,
+        ),
         lease=lease,
         tasks=owned,
         vault=channel_vault(core, upstreams, lease.node, owned),

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec.structs import replace
@@ -274,14 +273,14 @@ class Admissions:
         return known is None or known.needs_key
 
     def _cover(self, caller: Caller, now_us: int) -> Cover:
-        setting = self._configuration.held.settings.get("book.time_zone")
-        zone = ZoneInfo(setting.value if setting else "UTC")
         return Cover(
             account_id=caller.account_id,
             key_id=caller.key_id,
             overdraft_nanos=caller.limits.overdraft_nanos,
             key_limit_nanos=caller.terms.limit_nanos,
-            windows=windows(caller.account_id, caller.limits, now_us, zone),
+            windows=windows(
+                caller.account_id, caller.limits, now_us, self._configuration.held.days
+            ),
         )
 
 

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
 from ledger import clock
-from ledger.streams import account, api_key
-from tests.bookkeeping import Payer
+from ledger.book_days import TIME_ZONE_SETTING
+from ledger.streams import account, api_key, setting
+from tests.bookkeeping import ACTOR, Payer
 from tests.calling import Answer
 from tests.faults.conftest import MODEL, Stage
 from tests.running import until
@@ -39,7 +41,7 @@ def test_a_call_beyond_the_balance_names_scope_available_and_needed(stage: Stage
     answer = call(stage, payer)
     check_refused(stage, payer, answer, 429, "insufficient_quota")
     message = answer.json()["error"]["message"]
-    assert str(payer.account_id) in message
+    assert f"the balance of account {payer.account_id}" in message
     assert "$0.001 available" in message
 
 
@@ -51,9 +53,9 @@ def test_an_account_that_never_had_money_is_refused(stage: Stage) -> None:
 def test_a_keys_limit_counts_what_it_spent_and_holds(stage: Stage) -> None:
     payer = stage.books.payer(5, terms=api_key.KeyTerms(limit_nanos=8_400_000))
     assert call(stage, payer).status == 200
-    assert stage.gateway.client(payer.key).chat(MODEL, max_tokens=4_200).code == (
-        "insufficient_quota"
-    )
+    refused = stage.gateway.client(payer.key).chat(MODEL, max_tokens=4_200)
+    assert refused.code == "insufficient_quota"
+    assert "the limit of API key" in refused.json()["error"]["message"]
     other_key = Payer(payer.account_id, stage.books.key(payer.account_id))
     assert call(stage, other_key).status == 200
 
@@ -65,6 +67,31 @@ def test_a_spending_window_stops_new_holds(stage: Stage, period: str) -> None:
     assert call(stage, payer).status == 200
     answer = call(stage, payer)
     assert (answer.status, answer.code) == (429, "insufficient_quota")
+    assert len(stage.books.stories(payer.account_id)) == 1
+    days = stage.gateway.core.configuration.held.days
+    day = days.day_of(datetime.now(UTC))
+    ends = {
+        "day": day + timedelta(days=1),
+        "week": day + timedelta(days=7 - day.weekday()),
+        "month": (day.replace(day=1) + timedelta(days=31)).replace(day=1),
+    }
+    end = days.start(ends[period]).isoformat(timespec="minutes")
+    message = answer.json()["error"]["message"]
+    assert f"the limit of account {payer.account_id} for the {period} that ends at {end}" in message
+
+
+def test_m5_a_change_of_the_books_zone_opens_no_window_anew(stage: Stage) -> None:
+    payer = stage.books.payer(5, limits=account.SpendingLimits(day_nanos=8_230_000))
+    assert call(stage, payer).status == 200
+    zone_stream = setting.setting_stream_id(TIME_ZONE_SETTING)
+    try:
+        for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Tokyo"):
+            change = setting.ChangeSetting(TIME_ZONE_SETTING, zone, ACTOR)
+            stage.books.command(setting.STREAM, zone_stream, change, seen=True)
+            assert call(stage, payer).code == "insufficient_quota"
+    finally:
+        change = setting.ChangeSetting(TIME_ZONE_SETTING, "UTC", ACTOR)
+        stage.books.command(setting.STREAM, zone_stream, change, seen=True)
     assert len(stage.books.stories(payer.account_id)) == 1
 
 

@@ -5,6 +5,7 @@ until its fate is known.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 from uuid import UUID
 
@@ -12,11 +13,12 @@ import psycopg
 
 from gateway.call.charges.charge_store import ANSWERED_WITHIN_S, ChargeStore
 from gateway.call.charges.open_charge import OpenCharge
+from gateway.call.charges.shortfall import insufficient
 from gateway.call.charges.turns import Turns
 from gateway.errors import InsufficientQuota, Overloaded
 from ledger import clock
+from ledger.book_days import BookDays
 from ledger.errors import ClockDoubted, LedgerError, Outdated, OutOfRange, OverBudget, WriterBusy
-from ledger.money import format_usd
 from ledger.store.append import Guard, NewEvent
 from ledger.store.writer import Appended
 from ledger.streams.charge import rules
@@ -37,8 +39,9 @@ class PricesOutdated(Exception):
 class ChargeBook:
     """Opens charges: cover is asked of the cache, and decided by the database."""
 
-    def __init__(self, store: ChargeStore) -> None:
+    def __init__(self, store: ChargeStore, days: Callable[[], BookDays]) -> None:
         self.turns = Turns()
+        self._days = days
         self._store = store
         self._readings: dict[tuple[UUID, ...], asyncio.Task[dict[UUID, int] | None]] = {}
 
@@ -53,7 +56,7 @@ class ChargeBook:
         deadline_s = clock.monotonic_s() + ANSWERED_WITHIN_S
         verdict = await self._store.cache.reserve(cover.account_id, charge_id, needed, _caps(cover))
         if verdict is Verdict.SHORT:
-            await self._confirm_short(cover, needed)
+            await self._confirm_short(command)
         (reserved,) = rules.decide(rules.Charge(), command)
         appended = await self._append_hold(charge_id, reserved, command, prices, deadline_s)
         if self._readings:
@@ -84,7 +87,7 @@ class ChargeBook:
         try:
             return future.result()
         except OverBudget as error:
-            raise _insufficient(error) from error
+            raise insufficient(error, command, self._days()) from error
         except Outdated as error:
             raise PricesOutdated from error
         except ClockDoubted as error:
@@ -105,11 +108,12 @@ class ChargeBook:
         state = rules.evolve(rules.Charge(), cast("QuotaReserved", reserved))
         await OpenCharge(self._store, charge_id, state).refund("not_admitted")
 
-    async def _confirm_short(self, cover: Cover, needed_nanos: int) -> None:
+    async def _confirm_short(self, command: rules.Reserve) -> None:
         """The cache says no: ask the database once before anybody is told.
 
         Many may ask for the same scopes at the same moment; they share one reading for 50 ms.
         """
+        cover, needed_nanos = command.cover, command.hold_nanos
         scopes = _capped_scopes(cover)
         reading = self._readings.get(scopes)
         if reading is None:
@@ -125,7 +129,8 @@ class ChargeBook:
         for scope, cap_nanos in _caps(cover):
             available_nanos = None if cap_nanos is None else cap_nanos - used.get(scope, 0)
             if available_nanos is not None and needed_nanos > available_nanos:
-                raise _insufficient(OverBudget(scope, available_nanos, needed_nanos))
+                short = OverBudget(scope, available_nanos, needed_nanos)
+                raise insufficient(short, command, self._days())
 
 
 def _caps(cover: Cover) -> list[tuple[UUID, int | None]]:
@@ -139,12 +144,3 @@ def _caps(cover: Cover) -> list[tuple[UUID, int | None]]:
 
 def _capped_scopes(cover: Cover) -> tuple[UUID, ...]:
     return tuple(scope for scope, cap_nanos in _caps(cover) if cap_nanos is not None)
-
-
-def _insufficient(error: OverBudget) -> InsufficientQuota:
-    refusal = InsufficientQuota(
-        f"not covered: scope {error.scope} has ${format_usd(error.available_nanos)} available, "
-        f"${format_usd(error.needed_nanos)} needed"
-    )
-    refusal.available_nanos = error.available_nanos
-    return refusal

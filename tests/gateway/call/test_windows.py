@@ -6,19 +6,27 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.call.charges.windows import windows
+from ledger.book_days import BookDays, calendar
 from ledger.ids import window_id
 from ledger.streams.account import SpendingLimits
 
 OWNER = UUID(int=1)
 EACH = SpendingLimits(day_nanos=1, week_nanos=2, month_nanos=3)
+FLIPPED = ["UTC", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kathmandu"]
 FIRST, LAST = datetime(2026, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+
+
+def days_in(zone: ZoneInfo) -> BookDays:
+    return calendar([(FIRST, zone.key)])
 
 
 def scopes(zone: ZoneInfo, moment: datetime) -> tuple[UUID, ...]:
     us = int(moment.timestamp()) * 1_000_000
-    return tuple(window.scope for window in windows(OWNER, EACH, us, zone))
+    return tuple(window.scope for window in windows(OWNER, EACH, us, days_in(zone)))
 
 
 def changes(zone: ZoneInfo) -> list[datetime]:
@@ -83,4 +91,31 @@ def test_windows_begin_at_local_midnight_on_monday_and_on_the_first() -> None:
         window_id(OWNER, period, int(start.timestamp()) * 1_000_000)
         for period, start in zip(("day", "week", "month"), starts, strict=True)
     )
-    assert windows(OWNER, SpendingLimits(), 0, zone) == ()
+    assert windows(OWNER, SpendingLimits(), 0, BookDays()) == ()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5 * 96 * 15), st.sampled_from(FLIPPED)), min_size=1, max_size=12
+    )
+)
+def test_a8_no_change_of_the_zone_opens_a_window_twice(changes: list[tuple[int, str]]) -> None:
+    """A day that was limited is limited to its end; the one after it begins once."""
+    start = datetime(2026, 11, 28, tzinfo=UTC)
+    told = [(start + timedelta(minutes=at), name) for at, name in sorted(changes)]
+    found: dict[str, dict[object, set[UUID]]] = {"day": {}, "week": {}, "month": {}}
+    for quarter in range(6 * 96):
+        moment = start + timedelta(minutes=15 * quarter)
+        # What a process knows then, or learns within the quarter of an hour.
+        days = calendar(
+            [(start - timedelta(days=9), "UTC"), *(one for one in told if one[0] <= moment)]
+        )
+        day = days.day_of(moment)
+        of_window = windows(OWNER, EACH, int(moment.timestamp()) * 1_000_000, days)
+        names = (day, day.isocalendar()[:2], (day.year, day.month))
+        for period, name, window in zip(found, names, of_window, strict=True):
+            found[period].setdefault(name, set()).add(window.scope)
+    for period, each in found.items():
+        assert all(len(scopes_) == 1 for scopes_ in each.values()), period
+        assert len(set.union(*each.values())) == len(each), period
+    assert len(found["day"]) <= 8

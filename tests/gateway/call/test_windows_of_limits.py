@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.call.charges.windows import windows
+from ledger.book_days import calendar
 from ledger.ids import window_id
 from ledger.streams.account import SpendingLimits
 from ledger.streams.charge.events import Window
 
 OWNER = UUID(int=1)
 ZONE = ZoneInfo("America/New_York")
+DAYS = calendar([(datetime(2026, 1, 1, tzinfo=ZONE), ZONE.key)])
 MOMENT = datetime(2026, 3, 18, 21, 34, 56, 789_012, tzinfo=ZONE)  # a Wednesday
 
 
@@ -21,7 +23,7 @@ def us(moment: datetime) -> int:
 
 
 def of(limits: SpendingLimits, moment: datetime = MOMENT) -> tuple[Window, ...]:
-    return windows(OWNER, limits, us(moment), ZONE)
+    return windows(OWNER, limits, us(moment), DAYS)
 
 
 def starting(period: str, day: int, cap_nanos: int) -> Window:
@@ -82,8 +84,9 @@ def test_a8_a_day_whose_midnight_happens_twice_begins_with_the_first() -> None:
     """Its window has one name for ever: another release would open it a second time."""
     zone = ZoneInfo("Atlantic/Azores")
     first = datetime(2026, 10, 25, tzinfo=zone)
+    days = calendar([(first, zone.key)])
     assert first.replace(fold=1).timestamp() - first.timestamp() == 3_600
     expected = (Window(window_id(OWNER, "day", us(first)), 1),)
     for hours in (0, 1, 12, 24):
         moment = int(first.timestamp() + 3_600 * hours) * 1_000_000
-        assert windows(OWNER, SpendingLimits(day_nanos=1), moment, zone) == expected
+        assert windows(OWNER, SpendingLimits(day_nanos=1), moment, days) == expected
