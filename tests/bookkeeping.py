@@ -21,9 +21,9 @@ from ledger.ids import entity_id, key_digest
 from ledger.pricing import Multiplier, Price
 from ledger.store.reader import RECORDED_COLUMNS, Balance, Recorded, read_balance, recorded
 from ledger.streams import account, api_key, channel, credit, group, price
-from ledger.streams.channel import KeyChoice, Shaping
 from ledger.streams.charge.events import QuotaReserved, RefundIssued, UsageSettled
 from ledger.streams.contract import Stream
+from ledger.streams.routes import KeyChoice, Route, Shaping, Way
 from ledger.vault import Place
 from tollgate.core import Core
 
@@ -158,7 +158,7 @@ class Books:
         settings: Mapping[str, str] | None = None,
         shaping: Shaping | None = None,
         system_prompt: str = "",
-        way: channel.Way | None = None,
+        way: Way | None = None,
     ) -> UUID:
         """With a `system_prompt`, the channel's shaping names the id under which it is sealed."""
         channel_id = entity_id()
@@ -170,7 +170,7 @@ class Books:
             self._loop.run(self._seal_text(channel_id, text_id, system_prompt))
             shaping = msgspec.structs.replace(shaping, system_prompt_id=text_id)
         mapping = dict(models) if isinstance(models, Mapping) else {name: name for name in models}
-        route = channel.Route(
+        route = Route(
             type=type_,
             base_url=base_url,
             models=mapping,
@@ -181,7 +181,7 @@ class Books:
             key_choice=key_choice,
             settings=dict(settings or {}),
             shaping=shaping,
-            way=way or channel.Way(),
+            way=way or Way(),
         )
         self.command(channel.STREAM, channel_id, channel.Add(channel_id, route, ACTOR), seen=True)
         return channel_id

@@ -40,6 +40,7 @@ from ledger.streams import (
 from ledger.streams.charge import rules as charge
 from ledger.streams.charge.events import Attempt, Cost, Cover, QuotaReserved, Terms, Window
 from ledger.streams.contract import Stream
+from ledger.streams.routes import Route
 from ledger.usage import Usage
 from tests.lawful_seals import LawfulSeals
 
@@ -420,8 +421,8 @@ class LawfulLog:
         zone = self._pick(["UTC", "Asia/Kolkata", "Europe/Riga"])
         return setting.ChangeSetting("book.time_zone", zone, "root")
 
-    def _route(self) -> channel.Route:
-        return channel.Route(
+    def _route(self) -> Route:
+        return Route(
             type="openai",
             base_url="https://upstream.invalid/v1",
             models={model: f"upstream-{model}" for model in PRICES},
@@ -458,8 +459,8 @@ _USER_LIFE = (
 )
 
 
-def _channel_life(route: channel.Route) -> list[Any]:
-    changed = channel.Route(
+def _channel_life(route: Route) -> list[Any]:
+    changed = Route(
         type=route.type, base_url=route.base_url, models=route.models, key_ids=route.key_ids[:1]
     )
     return [

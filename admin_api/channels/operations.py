@@ -26,7 +26,8 @@ from admin_api.in_turn import Step, in_turn
 from ledger import ids, vault
 from ledger.errors import NotFound
 from ledger.streams import channel
-from ledger.streams.channel import KEY_CHOICES, Channel, Route
+from ledger.streams.channel import Channel
+from ledger.streams.routes import KEY_CHOICES, Route
 from ledger.vault import Place
 
 KEYS_MAX = 100

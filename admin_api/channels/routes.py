@@ -10,17 +10,15 @@ from fastapi import APIRouter, Depends
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
 from admin_api.channels import operations, provider_keys
+from admin_api.channels.key_schemas import ProviderKeyDetails, ProviderKeyList
 from admin_api.channels.schemas import (
     ChannelChange,
     ChannelList,
     ChannelOutput,
-    ChannelTypeList,
-    ChannelTypeOutput,
     NewChannel,
-    ProviderKeyDetails,
-    ProviderKeyList,
     channel_input,
 )
+from admin_api.channels.type_schemas import ChannelTypeList, ChannelTypeOutput
 from admin_api.fields.bodies import Because
 from admin_api.http.strict_route import StrictRoute
 

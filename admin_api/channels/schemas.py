@@ -1,12 +1,12 @@
 """What is said of channels and their types, and what a channel may be given."""
 
-from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, SecretStr
 
 from admin_api.access.permissions import Operator
+from admin_api.channels.key_schemas import ProviderKeyOutput, key_state
 from admin_api.channels.operations import (
     GROUPS_MAX,
     KEYS_MAX,
@@ -14,13 +14,11 @@ from admin_api.channels.operations import (
     ChannelInput,
     ChannelView,
 )
-from admin_api.channels.provider_keys import KeyView
-from admin_api.channels.types import ChannelType
 from admin_api.channels.ways import ROOTS_MAX, TIMEOUT_MS_MAX
 from admin_api.errors import InvalidInput
-from admin_api.fields.bodies import GroupName, Input, ModelName, Moment, Name, Output
-from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX, format_moment
-from ledger.streams.channel import KeyChoice, KeyState
+from admin_api.fields.bodies import GroupName, Input, ModelName, Name, Output
+from admin_api.fields.inputs import LIST_MAX, PASSAGE_MAX, SECRET_MAX, URL_MAX
+from ledger.streams.routes import KeyChoice
 
 
 class ModelMapping(Input):
@@ -146,52 +144,6 @@ class ChannelChange(Input):
     is_paused: bool | None = None
 
 
-ProviderKeyState = Literal["usable", "refused", "out_of_money", "paused"]
-
-
-class ProviderKeyOutput(Output):
-    """A provider's key: that it exists, and whether calls are sent with it."""
-
-    id: UUID
-    state: ProviderKeyState
-
-
-class ProviderKeyDetails(Output):
-    """A provider's key, and why it is in its state: `reason` is a code.
-
-    `since`: when its state was last changed; null: never. A key that is `cooling` is usable again
-    after `cooling_until`, and before for other than the `cooling_models` (none named: for none).
-    `answered_at`: when it worked last, to some seconds.
-    """
-
-    id: UUID
-    state: Literal["usable", "cooling", "refused", "out_of_money", "paused"]
-    reason: str
-    since: Moment | None
-    cooling_until: Moment | None
-    cooling_models: list[str]
-    answered_at: Moment | None
-
-    @classmethod
-    def of(cls, view: KeyView) -> Self:
-        """As it is told."""
-        return cls(
-            id=view.key_id,
-            state="cooling" if view.state == "cooling" else _state(view.state),
-            reason=view.reason,
-            since=_moment(view.since),
-            cooling_until=_moment(view.cooling_until),
-            cooling_models=list(view.cooling_models),
-            answered_at=_moment(view.answered_at),
-        )
-
-
-class ProviderKeyList(Output):
-    """Every key of a channel, in the order in which it has them."""
-
-    keys: list[ProviderKeyDetails]
-
-
 class ModelMappingOutput(Output):
     """The client's name of a model and the provider's."""
 
@@ -238,7 +190,7 @@ class ChannelOutput(Output):
             type=route.type,
             base_url=route.base_url,
             keys=[
-                ProviderKeyOutput(id=key, state=_state(view.state.key_state(key)))
+                ProviderKeyOutput(id=key, state=key_state(view.state.key_state(key)))
                 for key in route.key_ids
             ],
             key_choice=route.key_choice,
@@ -271,60 +223,6 @@ class ChannelList(Output):
     channels: list[ChannelOutput]
 
 
-class ChannelSettingOutput(Output):
-    """Something a channel may have to say; `pattern` is for the whole value."""
-
-    name: str
-    description: str
-    is_required: bool
-    default: str
-    pattern: str
-
-
-class ChannelTypeOutput(Output):
-    """A kind of provider. Without a `base_url` of its own, a channel must name one.
-
-    `{name}` in an address stands for a setting, or for what a key says. `key_format`: what a key
-    looks like; empty for any one word. `formats`: what it can speak, best first.
-    """
-
-    name: str
-    base_url: str
-    is_whole_url: bool
-    needs_key: bool
-    key_format: str
-    formats: list[str]
-    settings: list[ChannelSettingOutput]
-
-    @classmethod
-    def of(cls, name: str, kind: ChannelType) -> Self:
-        """As it is told."""
-        return cls(
-            name=name,
-            base_url=kind.base_url,
-            is_whole_url=kind.is_whole_url,
-            needs_key=kind.needs_key,
-            key_format=kind.key_format,
-            formats=list(kind.formats),
-            settings=[
-                ChannelSettingOutput(
-                    name=one.name,
-                    description=one.description,
-                    is_required=one.is_required,
-                    default=one.default,
-                    pattern=one.pattern,
-                )
-                for one in kind.settings
-            ],
-        )
-
-
-class ChannelTypeList(Output):
-    """Every kind, by name."""
-
-    channel_types: list[ChannelTypeOutput]
-
-
 def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
     """What is wanted. Raises InvalidInput for a model that is named twice."""
     return ChannelInput(
@@ -350,14 +248,6 @@ def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
         idle_timeout_ms=given.idle_timeout_ms,
         is_paused=given.is_paused if isinstance(given, ChannelChange) else None,
     )
-
-
-def _state(state: KeyState) -> ProviderKeyState:
-    return "refused" if state == "unusable" else state
-
-
-def _moment(given: datetime | None) -> str | None:
-    return None if given is None else format_moment(given)
 
 
 def _mapping(models: list[ModelName | ModelMapping]) -> dict[str, str]:

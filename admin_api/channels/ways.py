@@ -8,7 +8,7 @@ from uuid import UUID
 from admin_api.errors import InvalidInput
 from ledger import ids
 from ledger.proxy_addresses import ProxyAddress, read_proxy_address
-from ledger.streams.channel import Route
+from ledger.streams.routes import Route
 
 ROOTS_MAX = 64 * 1024
 TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000

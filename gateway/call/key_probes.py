@@ -37,6 +37,7 @@ from ledger import clock
 from ledger.errors import LedgerError
 from ledger.streams import channel
 from ledger.streams.channel import Channel, KeyCondition
+from ledger.streams.routes import Route
 from ledger.usage import Usage
 from projections.cache.channel_keys import SharedCooling
 from projections.cache.errors import CacheUnavailable
@@ -162,9 +163,7 @@ class KeyProbes:
         candidate = probed_candidate(due.channel_id, state, model, due.key_id)
         return await self._asked(candidate, model, due.key_id)
 
-    async def _listed(
-        self, provider: Lister, route: channel.Route, due: DueProbe
-    ) -> KeyFinding | None:
+    async def _listed(self, provider: Lister, route: Route, due: DueProbe) -> KeyFinding | None:
         sealed = self._parts.sealed
         try:
             key = await sealed.keys.unsealed(due.key_id)

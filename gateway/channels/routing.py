@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from ledger.streams.channel import Channel, KeyChoice, Shaping, Way
+from ledger.streams.channel import Channel
+from ledger.streams.routes import KeyChoice, Shaping, Way
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import structlog
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.errors import UpstreamFailed
 from gateway.http.upstream import Upstream, Upstreams, Way
-from ledger.streams import channel
+from ledger.streams import routes
 
 log = structlog.get_logger()
 
@@ -20,9 +20,9 @@ class ChannelWays:
     def __init__(self, upstreams: Upstreams, texts: ChannelTexts) -> None:
         self._upstreams = upstreams
         self._texts = texts
-        self._known: dict[UUID, tuple[channel.Way, Upstream]] = {}
+        self._known: dict[UUID, tuple[routes.Way, Upstream]] = {}
 
-    async def upstream(self, channel_id: UUID, told: channel.Way) -> Upstream:
+    async def upstream(self, channel_id: UUID, told: routes.Way) -> Upstream:
         """Raises UpstreamFailed."""
         known = self._known.get(channel_id)
         if known is not None and known[0] == told:

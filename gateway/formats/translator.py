@@ -38,7 +38,7 @@ from gateway.formats.values import Answer, ChatCall, CountTokens, FirstTokensOf
 from gateway.http.lenient_json import STUMBLES, read_object
 from gateway.http.raw_members import Edits, edited
 from gateway.media.addressed import takes_nothing, to_fetch, with_bytes
-from ledger.streams.channel import Shaping
+from ledger.streams.routes import Shaping
 from ledger.usage import Usage
 
 _encode = msgspec.json.encode

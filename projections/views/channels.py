@@ -15,9 +15,9 @@ from ledger.streams.channel import (
     ChannelPaused,
     ChannelRemoved,
     ChannelResumed,
-    Route,
 )
 from ledger.streams.charge.events import RefundIssued, UsageSettled
+from ledger.streams.routes import Route
 from projections.contract import Json, Key, Projection, Row, Table, document, members, one_by_one
 
 _ROUTED = (ChannelAdded, ChannelChanged)

@@ -9,7 +9,8 @@ from uuid import UUID
 from gateway.channels.cooling import Cooling
 from gateway.channels.keys import ChannelKeys
 from ledger.streams import channel
-from ledger.streams.channel import ChannelKeyStateChanged, KeyChoice
+from ledger.streams.channel import ChannelKeyStateChanged
+from ledger.streams.routes import KeyChoice
 from tests.calling import Answer
 from tests.fake_provider import FakeProvider, Script
 

@@ -19,6 +19,7 @@ from ledger.streams import channel, price
 from ledger.streams.channel import ChannelKeyStateChanged, KeyState
 from ledger.streams.charge.events import Cost
 from ledger.streams.registry import stream_of
+from ledger.streams.routes import Way
 from ledger.usage import Usage
 from tests.bookkeeping import ACTOR
 from tests.fake_provider import HANG, Script, completion, error, whole
@@ -86,7 +87,7 @@ class Out:
         reason: str,
         *,
         models: tuple[str, ...] = (),
-        way: channel.Way | None = None,
+        way: Way | None = None,
     ) -> None:
         self.stage, self.vendor = stage, vendor
         self.key = f"probed-{len(vendor.of_key)}"
@@ -185,7 +186,7 @@ def test_c5_a_probe_goes_the_channels_own_way(
     certificate = make_certificate(tmp_path / "both.pem")
     with passing("http", certificate) as proxy:
         address = f"http://127.0.0.1:{proxy.listener.getsockname()[1]}"
-        out = Out(stage, vendor, FINE, "refused", reason, way=channel.Way(proxy=address))
+        out = Out(stage, vendor, FINE, "refused", reason, way=Way(proxy=address))
         Prober(stage, vendor, lists_here=True).probe()
         assert len(out.asked()) == len(proxy.asked) == 1
         assert out.state == "usable"

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from ledger.ids import entity_id
-from ledger.streams.channel import Shaping
+from ledger.streams.routes import Shaping
 from tests.fake_provider import DONE, chunk, completion, event_chunk, opened, whole
 from tests.faults.conftest import IN_NANOS, OUT_NANOS, Stage
 

@@ -34,7 +34,6 @@ from ledger.streams.channel import (
     ChannelPaused,
     ChannelRemoved,
     ChannelResumed,
-    Route,
 )
 from ledger.streams.charge import rules
 from ledger.streams.charge.events import (
@@ -53,6 +52,7 @@ from ledger.streams.contract import Event
 from ledger.streams.credit import CreditGranted
 from ledger.streams.group import GroupSet
 from ledger.streams.price import Decision, PriceSet, price_stream_id
+from ledger.streams.routes import Route
 from ledger.streams.seal import CheckpointSealed, SigningKeyIntroduced
 from ledger.streams.setting import SettingChanged
 from ledger.streams.user import (

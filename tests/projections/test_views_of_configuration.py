@@ -16,13 +16,13 @@ from ledger.streams.channel import (
     ChannelPaused,
     ChannelRemoved,
     ChannelResumed,
-    Route,
 )
 from ledger.streams.charge.events import (
     Attempt,
 )
 from ledger.streams.group import GroupSet
 from ledger.streams.price import PriceSet, price_stream_id
+from ledger.streams.routes import Route
 from ledger.streams.setting import SettingChanged
 from ledger.streams.user import (
     IdentityLinked,

@@ -7,7 +7,8 @@ from gateway.conversation.reasoning_suffixes import read_suffix
 from gateway.providers.registry import PROVIDERS
 from ledger import clock
 from ledger.streams import price
-from ledger.streams.channel import Channel, Route
+from ledger.streams.channel import Channel
+from ledger.streams.routes import Route
 from projections.configuration import Configuration
 from tollgate.doctor.postgres_checks import Finding
 

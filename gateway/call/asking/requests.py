@@ -17,7 +17,7 @@ from gateway.formats.values import ChatCall
 from gateway.media.addressed import MediaNeeded
 from gateway.media.fetch import MediaFetch
 from gateway.providers.contract import Provider
-from ledger.streams.channel import Shaping
+from ledger.streams.routes import Shaping
 
 _KNOWN_MAX = 10_000
 _UNSHAPED = Shaping()

@@ -15,8 +15,8 @@ from ledger.streams.channel import (
     MarkKey,
     PauseKey,
     ResumeKey,
-    Route,
 )
+from ledger.streams.routes import Route
 from projections.cache.channel_keys import SharedCooling
 from tests.admin_api.desks import OpenDesk, Servers, at_desk
 

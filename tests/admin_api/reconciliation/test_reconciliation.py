@@ -17,9 +17,9 @@ from admin_api.registry import LARGER_BODIES
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Price, cost_nanos
 from ledger.streams import channel, price
-from ledger.streams.channel import Route
 from ledger.streams.charge import rules as charge
 from ledger.streams.charge.events import Attempt, Cost, Cover, Terms
+from ledger.streams.routes import Route
 from ledger.usage import Usage
 from projections.views import channels, prices, upstream_daily
 from tests.admin_api.desks import OpenDesk, Servers, at_desk

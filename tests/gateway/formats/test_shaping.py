@@ -13,7 +13,7 @@ from gateway.conversation.turn import PartBegun, TextDelta
 from gateway.formats.registry import FORMATS
 from gateway.formats.translator import Asking, Translators
 from gateway.formats.values import Piece
-from ledger.streams.channel import Shaping
+from ledger.streams.routes import Shaping
 from ledger.usage import Usage
 from tests.gateway.formats.test_translator import OF_FORMAT, asking, count_words, each, read_as
 from tests.recorded import Recording

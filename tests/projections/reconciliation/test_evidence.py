@@ -12,9 +12,10 @@ import pytest
 
 from ledger.ids import charge_id, derived_id
 from ledger.pricing import LongContext, Price
-from ledger.streams.channel import ChannelAdded, ChannelRemoved, Route
+from ledger.streams.channel import ChannelAdded, ChannelRemoved
 from ledger.streams.charge.events import Attempt, Cost
 from ledger.streams.price import PriceSet, price_stream_id
+from ledger.streams.routes import Route
 from ledger.usage import Usage
 from projections.comparison import compare
 from projections.reconciliation.contract import NO_MAPPING, Entry, Export

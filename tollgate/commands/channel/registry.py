@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ledger.streams.channel import KEY_CHOICES
+from ledger.streams.routes import KEY_CHOICES
 from tollgate.commands.arguments import DATA_DIR
 from tollgate.commands.contract import Action, argument
 
