@@ -45,7 +45,7 @@ class ScriptedServer:
     scripts: list[list[Part]]
     tls: ssl.SSLContext | None = None
     is_deaf: bool = False
-    """On its first connection it does not wait for a request."""
+    """On its first connection it speaks as soon as a request begins, and reads nothing of it."""
     connections: int = 0
     asked: list[bytes] = field(default_factory=list)
     resumed: list[bool] = field(default_factory=list)
@@ -76,13 +76,16 @@ class ScriptedServer:
                 self.resumed.append(bool(connection.session_reused))
             with connection:
                 is_deaf = self.is_deaf and script is self.scripts[0]
-                while is_deaf or self._hear(connection):
+                while self._is_spoken_to(connection) if is_deaf else self._hear(connection):
                     stays = self._say(connection, script)
                     self.has_said_all.set()
                     if not stays:
                         return
         except OSError:
             self.is_left.set()
+
+    def _is_spoken_to(self, connection: socket.socket) -> bool:
+        return bool(connection.recv(1, socket.MSG_PEEK))
 
     def _hear(self, connection: socket.socket) -> bytes:
         asked = connection.recv(65_536)
