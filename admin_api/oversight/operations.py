@@ -7,13 +7,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from admin_api.adjustments.hands import is_operator, one_hand, operator_id
 from admin_api.desk import Desk, served_position
 from admin_api.fields.log_range import LogRange, read_range
+from admin_api.oversight.approvals import CloseApproval, SharedApproval, read_approvals
+from admin_api.oversight.facts import FOUND, read_facts
 from admin_api.settings.operations import (
     ALONE_UP_TO_SETTING,
     ONE_OPERATOR_SETTING,
@@ -21,22 +21,15 @@ from admin_api.settings.operations import (
     YES,
 )
 from ledger.money import parse_usd
-from ledger.store.reader import RECORDED_COLUMNS, Recorded, read_stream, recorded
-from ledger.streams.adjustment import AdjustmentApproved, AdjustmentProposed
+from ledger.store.reader import Recorded, read_stream
 from ledger.streams.credit import CreditGranted
 from ledger.streams.setting import SettingChanged, setting_stream_id
 from projections.views import audit_trail
 
-_FOUND = f"""
-    select {RECORDED_COLUMNS} from ledger.event where position in (
-        select position from projections.audit_trail
-        where topic = %s and position > %s and position < %s)
-"""  # noqa: S608 - constants
 _LARGE = (
-    _FOUND + " and (convert_from(state, 'UTF8')::json ->> 'amount_nanos')::bigint > %s "
+    FOUND + " and (convert_from(state, 'UTF8')::json ->> 'amount_nanos')::bigint > %s "
     "order by position desc limit %s"
 )
-_NEWEST = _FOUND + " order by position desc limit %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +45,6 @@ class LargeCredit:
 
 
 @dataclass(frozen=True, slots=True)
-class CloseApproval:
-    """An adjustment whose approver was within the proposer's hand, and why."""
-
-    fact: Recorded
-    proposed: AdjustmentProposed
-    approver: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Oversight:
     """What there is to look at, the newest first, as of `position`."""
 
@@ -70,6 +53,7 @@ class Oversight:
     alone_up_to_nanos: int
     credits: tuple[LargeCredit, ...]
     approvals: tuple[CloseApproval, ...]
+    shared: tuple[SharedApproval, ...]
     settings: tuple[Recorded, ...]
 
 
@@ -87,15 +71,17 @@ async def read_oversight(
         hands = await _read_setting(connection, ONE_OPERATOR_SETTING)
         large: tuple[LargeCredit, ...] = ()
         close: tuple[CloseApproval, ...] = ()
+        shared: tuple[SharedApproval, ...] = ()
         if position:
             large = await _large_credits(connection, stretch, limits, limit)
-            close = await _close_approvals(connection, stretch, limit)
+            close, shared = await read_approvals(connection, stretch, limit)
     return Oversight(
         position=position,
         one_operator=hands.at(position + 1) == YES,
         alone_up_to_nanos=parse_usd(limits.at(position + 1)),
         credits=large,
         approvals=close,
+        shared=shared,
         settings=tuple(sorted((*limits.changes, *hands.changes), key=lambda one: -one.position)),
     )
 
@@ -132,45 +118,9 @@ async def _large_credits(
     least_nanos = min(map(parse_usd, limits.values()))
     given = (CreditGranted.TOPIC, stretch.after, stretch.before, least_nanos, limit)
     found = []
-    for fact in await _facts(connection, _LARGE, given):
+    for fact in await read_facts(connection, _LARGE, given):
         assert isinstance(fact.event, CreditGranted)
         alone_up_to_nanos = parse_usd(limits.at(fact.position))
         if fact.event.amount_nanos > alone_up_to_nanos:
             found.append(LargeCredit(fact, fact.event, alone_up_to_nanos))
     return tuple(found)
-
-
-async def _close_approvals(
-    connection: AsyncConnection[Any], stretch: LogRange, limit: int
-) -> tuple[CloseApproval, ...]:
-    given = (AdjustmentApproved.TOPIC, stretch.after, stretch.before, limit)
-    found: list[CloseApproval] = []
-    operators: dict[UUID, list[Recorded]] = {}
-    for fact in await _facts(connection, _NEWEST, given):
-        assert isinstance(fact.event, AdjustmentApproved)
-        approver = fact.event.actor
-        first, *_ = await read_stream(connection, fact.stream_id)
-        if not isinstance(first.event, AdjustmentProposed) or not is_operator(approver):
-            continue
-        known = operators.get(operator_id(approver))
-        if known is None:
-            known = await read_stream(connection, operator_id(approver))
-            operators[operator_id(approver)] = known
-        before = [one for one in known if one.position < fact.position]
-        why = one_hand(first.event.actor, approver, before, fact.recorded_at)
-        if why is not None:
-            found.append(CloseApproval(fact, first.event, approver, why))
-    return tuple(found)
-
-
-async def _facts(
-    connection: AsyncConnection[Any], query: str, given: tuple[object, ...]
-) -> list[Recorded]:
-    cursor = await connection.execute(query.encode(), given, binary=True)
-    return [recorded(row) for row in await cursor.fetchall()]
-
-
-def moved_nanos(proposed: AdjustmentProposed) -> int:
-    """What an adjustment moves; positive gives to customers."""
-    correction = proposed.correction
-    return proposed.amount_nanos if correction is None else -correction.delta_nanos

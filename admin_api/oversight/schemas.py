@@ -5,7 +5,8 @@ from uuid import UUID
 
 from admin_api.fields.bodies import Moment, Output, SignedAmount
 from admin_api.fields.inputs import format_moment
-from admin_api.oversight.operations import CloseApproval, LargeCredit, Oversight, moved_nanos
+from admin_api.oversight.approvals import CloseApproval, SharedApproval, moved_nanos
+from admin_api.oversight.operations import LargeCredit, Oversight
 from ledger.money import format_usd
 from ledger.store.reader import Recorded
 from ledger.streams.setting import SettingChanged
@@ -68,6 +69,35 @@ class CloseApprovalOutput(Output):
         )
 
 
+class SharedApprovalOutput(Output):
+    """An adjustment that was proposed and approved by tokens that came from one hand, `maker`: of
+    an operator, or of the command line. It is no proof of anything.
+    """
+
+    position: int
+    recorded_at: Moment
+    adjustment: UUID
+    kind: str
+    amount: SignedAmount
+    proposed_by: str
+    approved_by: str
+    maker: str
+
+    @classmethod
+    def of(cls, one: SharedApproval) -> Self:
+        """As it is told."""
+        return cls(
+            position=one.fact.position,
+            recorded_at=format_moment(one.fact.recorded_at),
+            adjustment=one.fact.stream_id,
+            kind=one.proposed.kind,
+            amount=format_usd(moved_nanos(one.proposed)),
+            proposed_by=one.proposed.actor,
+            approved_by=one.approver,
+            maker=one.maker,
+        )
+
+
 class SettingChangeOutput(Output):
     """Who changed what one person can do alone, and why."""
 
@@ -104,6 +134,7 @@ class OversightOutput(Output):
     alone_up_to: SignedAmount
     credits: list[LargeCreditOutput]
     approvals: list[CloseApprovalOutput]
+    shared_approvals: list[SharedApprovalOutput]
     settings: list[SettingChangeOutput]
 
     @classmethod
@@ -115,5 +146,6 @@ class OversightOutput(Output):
             alone_up_to=format_usd(seen.alone_up_to_nanos),
             credits=[LargeCreditOutput.of(one) for one in seen.credits],
             approvals=[CloseApprovalOutput.of(one) for one in seen.approvals],
+            shared_approvals=[SharedApprovalOutput.of(one) for one in seen.shared],
             settings=[SettingChangeOutput.of(one) for one in seen.settings],
         )

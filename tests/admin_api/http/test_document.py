@@ -64,7 +64,12 @@ ANSWERS: Mapping[str, str] = {
     "ChannelTypeList": "channel_types",
     "ChannelTypeOutput": "base_url formats is_whole_url key_format name needs_key settings",
     "CreditOutput": "adjustment position",
-    "OversightOutput": "alone_up_to approvals credits one_operator position settings",
+    "OversightOutput": (
+        "alone_up_to approvals credits one_operator position settings shared_approvals"
+    ),
+    "SharedApprovalOutput": (
+        "adjustment amount approved_by kind maker position proposed_by recorded_at"
+    ),
     "LargeCreditOutput": "account actor adjustment alone_up_to amount position recorded_at source",
     "CloseApprovalOutput": (
         "adjustment amount approved_by kind position proposed_by recorded_at why"

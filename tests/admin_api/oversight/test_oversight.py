@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from admin_api.adjustments import hands
-from admin_api.adjustments.hands import one_hand
+from admin_api.adjustments.hands import Act, one_hand
 from ledger.codec import decode
 from ledger.fsck import check_ledger
 from ledger.ids import entity_id
@@ -327,4 +327,4 @@ HANDS: list[tuple[str, list[tuple[Event, datetime]], str | None]] = [
 )
 def test_a16_whose_hand(events: list[tuple[Event, datetime]], why: str | None) -> None:
     stream = [recorded(event, at) for event, at in events]
-    assert one_hand(PROPOSER, EVE, stream, NOW) == why
+    assert one_hand(Act(PROPOSER, NOW), Act(EVE, NOW), {EVE: stream}) == why

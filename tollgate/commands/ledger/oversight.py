@@ -3,7 +3,8 @@
 import argparse
 
 from admin_api.fields.inputs import format_moment
-from admin_api.oversight.operations import CloseApproval, LargeCredit, moved_nanos, read_oversight
+from admin_api.oversight.approvals import CloseApproval, SharedApproval, moved_nanos
+from admin_api.oversight.operations import LargeCredit, read_oversight
 from admin_api.oversight.schemas import OversightOutput, SettingChangeOutput
 from ledger.money import format_usd
 from projections.views import audit_trail
@@ -33,6 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     if seen.approvals:
         heads = ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "WHO")
         print_table(heads, map(_approval, seen.approvals))
+    print(f"\n{len(seen.shared)} approvals by two whose tokens came from one hand")
+    if seen.shared:
+        heads = ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "TOKENS FROM")
+        print_table(heads, map(_shared, seen.shared))
     print(f"\n{len(seen.settings)} changes of what one operator may do")
     if seen.settings:
         changes = [SettingChangeOutput.of(each) for each in seen.settings]
@@ -52,11 +57,18 @@ def _credit(one: LargeCredit) -> tuple[object, ...]:
 
 
 def _approval(one: CloseApproval) -> tuple[object, ...]:
+    return (*_approved(one), one.why)
+
+
+def _shared(one: SharedApproval) -> tuple[object, ...]:
+    return (*_approved(one), one.maker)
+
+
+def _approved(one: CloseApproval | SharedApproval) -> tuple[object, ...]:
     return (
         format_moment(one.fact.recorded_at),
         one.fact.stream_id,
         format_usd(moved_nanos(one.proposed)),
         one.proposed.actor,
         one.approver,
-        one.why,
     )
