@@ -1,6 +1,7 @@
 """Crediting an account: once per idempotency key, whatever is repeated, wherever it arrives.
 
-What is too large for one operator is proposed instead, as an adjustment that another one approves.
+What is too large for one operator, in one or in several on the same day, is proposed instead, as an
+adjustment that another one approves.
 """
 
 import hashlib
@@ -22,10 +23,13 @@ from admin_api.settings.operations import (
     read_setting,
 )
 from ledger import ids, vault
+from ledger.book_days import read_days
+from ledger.errors import OverBudget
 from ledger.money import parse_usd
+from ledger.store.reader import read_balance
 from ledger.streams import adjustment, credit
 from ledger.streams.adjustment import Adjustment, ProposedCredit, Reason
-from ledger.streams.credit import Source
+from ledger.streams.credit import Alone, Source
 from ledger.vault import Place
 
 
@@ -75,22 +79,41 @@ class Credited:
     adjustment_id: UUID | None = None
 
 
-async def needs_approval(desk: Desk, amount: str) -> bool:
-    """Whether so much in USD is too much for one operator. Raises InvalidAmount."""
-    most_nanos = parse_usd(await read_setting(desk, ALONE_UP_TO_SETTING))
-    if inputs.positive_amount(amount) <= most_nanos:
+async def needs_approval(
+    desk: Desk, account_id: UUID, amount: str, *, idempotency: Idempotency
+) -> bool:
+    """Whether so much in USD is too much for one alone now, as far as can be told beforehand: what
+    was granted under this key is not asked about again. Raises InvalidAmount.
+    """
+    amount_nanos = inputs.positive_amount(amount)
+    if await desk.ledger.events(idempotency.stream_id):
         return False
-    return await read_setting(desk, ONE_OPERATOR_SETTING) != YES
+    alone = await _alone(desk, account_id, idempotency.caller)
+    if alone.cap_nanos is None:
+        return False
+    async with desk.pool.connection() as connection:
+        given = await read_balance(connection, alone.scope)
+    return amount_nanos + (0 if given is None else given.used_nanos) > alone.cap_nanos
 
 
 async def grant_credit(
-    desk: Desk, account_id: UUID, wanted: NewCredit, *, idempotency: Idempotency, actor: str
+    desk: Desk,
+    account_id: UUID,
+    wanted: NewCredit,
+    *,
+    idempotency: Idempotency,
+    actor: str,
+    is_proposal: bool = False,
 ) -> Credited:
     """Credit an account in USD, or propose to; the same for every repeat.
 
-    Returns once balance and cache show it. Raises InvalidAmount, InvalidInput, NotFound, FourEyes
-    where it must be proposed and the actor is nobody by name, IdempotencyConflict when the key was
-    used for another request, StoreUnavailable.
+    It is proposed where `is_proposal`, and where the actor would have given this account more than
+    `credits.alone_up_to` on this day of the books: the append function decides, so that of several
+    at once none passes that should not. Returns once balance and cache show it.
+
+    Raises InvalidAmount, InvalidInput, NotFound, FourEyes where it must be proposed and the actor
+    is nobody by name, IdempotencyConflict when the key was used for another request,
+    StoreUnavailable.
     """
     amount_nanos = inputs.positive_amount(wanted.amount)
     reason = inputs.text("reason", wanted.reason, inputs.REASON_MAX)
@@ -100,14 +123,24 @@ async def grant_credit(
     digest = _request_sha256(account_id, amount_nanos, reason, wanted)
     source: Source = "top_up" if wanted.kind == "payment" else wanted.kind
     command = credit.Grant(
-        account_id, amount_nanos, source, digest, actor, wanted.method, wanted.reference
+        account_id,
+        amount_nanos,
+        source,
+        digest,
+        actor,
+        wanted.method,
+        wanted.reference,
+        alone=await _alone(desk, account_id, actor),
     )
-    if await _is_proposal(desk, idempotency, wanted.amount):
+    if await _is_proposal(desk, idempotency, is_wanted=is_proposal):
         return await _propose(desk, command, reason, idempotency, wanted)
     async with desk.pool.connection() as connection:
         place = Place("credit", reason_row(stream_id, digest), "reason", account_id)
         await vault.put(connection, desk.vault, place, reason)
-    appended = await desk.handle(credit.STREAM, stream_id, command)
+    try:
+        appended = await desk.handle(credit.STREAM, stream_id, command)
+    except OverBudget:
+        return await _propose(desk, command, reason, idempotency, wanted)
     if appended is not None:
         await desk.shown(appended)
         return Credited(appended.positions[0])
@@ -123,12 +156,28 @@ def reason_row(credit_id: UUID, request_sha256: str) -> UUID:
     return ids.derived_id("credit_reason", f"{credit_id}:{request_sha256}")
 
 
-async def _is_proposal(desk: Desk, idempotency: Idempotency, amount: str) -> bool:
+async def _is_proposal(desk: Desk, idempotency: Idempotency, *, is_wanted: bool) -> bool:
     """What the key stood for the first time it stays, whatever the setting is now."""
     if await desk.ledger.events(idempotency.stream_id):
         return False
     proposed: Adjustment = await desk.state(adjustment.STREAM, idempotency.adjustment_id)
-    return proposed.proposed is not None or await needs_approval(desk, amount)
+    return proposed.proposed is not None or is_wanted
+
+
+async def _alone(desk: Desk, account_id: UUID, actor: str) -> Alone:
+    """What a credit counts in that nobody else has approved.
+
+    A day of the books, not the last 24 hours: the append function adds up what it is told to, and
+    cannot let go of what is a day old.
+    """
+    async with desk.pool.connection() as connection:
+        days = await read_days(connection)
+        row = await (await connection.execute("select clock_timestamp()")).fetchone()
+    assert row is not None
+    scope = ids.derived_id("alone", f"{actor}:{account_id}:{days.day_of(row[0])}")
+    if await read_setting(desk, ONE_OPERATOR_SETTING) == YES:
+        return Alone(scope=scope)
+    return Alone(scope=scope, cap_nanos=parse_usd(await read_setting(desk, ALONE_UP_TO_SETTING)))
 
 
 async def _propose(

@@ -29,8 +29,9 @@ async def grant(
 ) -> CreditOutput:
     """Credit an account. The same Idempotency-Key with the same body gives the first answer.
 
-    What is above the setting `credits.alone_up_to` is proposed: 202, and nothing moves before
-    another operator has approved the adjustment that is named. Without a key a fresh one is made.
+    What takes the credits that one operator gives an account alone on one day of the books above
+    the setting `credits.alone_up_to` is proposed: 202, and nothing moves before another operator
+    has approved the adjustment that is named. Without a key a fresh one is made.
     The answer tells the key in its own Idempotency-Key header.
     """
     key = str(uuid.uuid4()) if idempotency_key is None else inputs.idempotency_key(idempotency_key)

@@ -6,7 +6,8 @@ from uuid import UUID
 from admin_api.fields.bodies import Moment, Output, SignedAmount
 from admin_api.fields.inputs import format_moment
 from admin_api.oversight.approvals import CloseApproval, SharedApproval, moved_nanos
-from admin_api.oversight.operations import LargeCredit, Oversight
+from admin_api.oversight.credits import LargeCredit, RepeatedCredits
+from admin_api.oversight.operations import Oversight
 from ledger.money import format_usd
 from ledger.store.reader import Recorded
 from ledger.streams.setting import SettingChanged
@@ -39,6 +40,35 @@ class LargeCreditOutput(Output):
             actor=one.credit.actor,
             alone_up_to=format_usd(one.alone_up_to_nanos),
             adjustment=one.credit.proposal,
+        )
+
+
+class RepeatedCreditsOutput(Output):
+    """Credits that one actor gave one account alone on one day of the books, `count` of them, which
+    come to more than `alone_up_to`. The positions are those of the first and the last.
+    """
+
+    account: UUID
+    actor: str
+    day: str
+    amount: SignedAmount
+    count: int
+    first_position: int
+    last_position: int
+    alone_up_to: SignedAmount
+
+    @classmethod
+    def of(cls, one: RepeatedCredits) -> Self:
+        """As it is told."""
+        return cls(
+            account=one.account_id,
+            actor=one.actor,
+            day=one.day.isoformat(),
+            amount=format_usd(one.amount_nanos),
+            count=one.count,
+            first_position=one.first_position,
+            last_position=one.last_position,
+            alone_up_to=format_usd(one.alone_up_to_nanos),
         )
 
 
@@ -133,6 +163,7 @@ class OversightOutput(Output):
     one_operator: bool
     alone_up_to: SignedAmount
     credits: list[LargeCreditOutput]
+    repeated_credits: list[RepeatedCreditsOutput]
     approvals: list[CloseApprovalOutput]
     shared_approvals: list[SharedApprovalOutput]
     settings: list[SettingChangeOutput]
@@ -145,6 +176,7 @@ class OversightOutput(Output):
             one_operator=seen.one_operator,
             alone_up_to=format_usd(seen.alone_up_to_nanos),
             credits=[LargeCreditOutput.of(one) for one in seen.credits],
+            repeated_credits=[RepeatedCreditsOutput.of(one) for one in seen.repeated],
             approvals=[CloseApprovalOutput.of(one) for one in seen.approvals],
             shared_approvals=[SharedApprovalOutput.of(one) for one in seen.shared],
             settings=[SettingChangeOutput.of(one) for one in seen.settings],

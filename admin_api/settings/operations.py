@@ -18,7 +18,8 @@ from projections.configuration import (
 )
 
 ALONE_UP_TO_SETTING = "credits.alone_up_to"
-"""USD: a credit above it is a proposal, which another operator approves."""
+"""USD: what one operator credits one account with alone in a day of the books; more is a proposal,
+which another operator approves."""
 
 ONE_OPERATOR_SETTING = "approvals.one_operator"
 """Whether this is a house of one operator, where nobody else can approve anything."""
@@ -89,7 +90,8 @@ SETTINGS: Mapping[str, Known] = {
         _number(3_600),
     ),
     ALONE_UP_TO_SETTING: Known(
-        "USD: one operator alone credits up to this; more is a proposal, which another approves",
+        "USD: one operator alone credits an account with up to this in a day; more is a proposal, "
+        "which another approves",
         "100",
         _amount,
         needs_reason=True,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 from uuid import UUID
 
+import msgspec
+
 from ledger.errors import IdempotencyConflict
 from ledger.streams.contract import AccountEvent, Effect, Event, Posting, Stream
 
@@ -28,11 +30,21 @@ PROMOTIONS = "promotions"
 """The account of the double entry that bears them."""
 
 
+class Alone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one actor credits one account with alone, on a day of the books: a budget scope of its
+    own. cap_nanos: how much that may come to; None: as much as it likes.
+    """
+
+    scope: UUID
+    cap_nanos: int | None = None
+
+
 class CreditGranted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True):
     """`amount_nanos` more may be spent. Always version 1 of its stream, and the only event.
 
     method: how it was paid. reference: by what the payment is found at whoever took it. proposal:
     the adjustment by which another operator has approved it; None where one could grant it alone.
+    alone: what it counts in then; None in events of earlier releases.
     """
 
     TOPIC: ClassVar[str] = "credit.CreditGranted.v1"
@@ -44,6 +56,7 @@ class CreditGranted(AccountEvent, frozen=True, kw_only=True, omit_defaults=True)
     request_sha256: str
     actor: str
     proposal: UUID | None = None
+    alone: Alone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ class Grant:
     method: str = ""
     reference: str = ""
     proposal: UUID | None = None
+    alone: Alone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,7 @@ def decide(state: Credit, command: Grant) -> tuple[Event, ...]:
             request_sha256=command.request_sha256,
             actor=command.actor,
             proposal=command.proposal,
+            alone=command.alone,
         ),
     )
 
@@ -98,8 +113,11 @@ def evolve(state: Credit, event: CreditGranted) -> Credit:
 
 
 def effects(event: CreditGranted) -> tuple[Effect, ...]:
-    """Posts the amount to the account."""
-    return (Effect(event.account_id, 0, event.amount_nanos),)
+    """Posts the amount to the account; what one gives alone is held where it counts, for good."""
+    posted = Effect(event.account_id, 0, event.amount_nanos)
+    if event.alone is None:
+        return (posted,)
+    return (posted, Effect(event.alone.scope, event.amount_nanos, 0, event.alone.cap_nanos))
 
 
 def postings(event: CreditGranted) -> tuple[Posting, ...]:

@@ -49,7 +49,7 @@ from ledger.streams.charge.events import (
     Window,
 )
 from ledger.streams.contract import Event
-from ledger.streams.credit import CreditGranted
+from ledger.streams.credit import Alone, CreditGranted
 from ledger.streams.group import GroupSet
 from ledger.streams.price import Decision, PriceSet, price_stream_id
 from ledger.streams.routes import Route
@@ -246,6 +246,7 @@ def _accounts(account: UUID, key: UUID) -> list[Event]:
     return [
         CreditGranted(
             proposal=entity_id(),
+            alone=Alone(scope=entity_id(), cap_nanos=5),
             account_id=account,
             amount_nanos=5,
             source="top_up",

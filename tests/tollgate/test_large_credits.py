@@ -22,7 +22,7 @@ def test_a16_a_large_credit_says_which_command_approves_it(tool: Tool) -> None:
     said = tool.ok("credit", "add", account, *LARGE).splitlines()
     adjustment = said[0].split()[2].rstrip(":")
     assert said[0] == f"proposed as {adjustment}: nothing is credited yet"
-    assert "250 USD are more than one operator credits alone" in said[1]
+    assert "250 USD are more than one credits alone on a day" in said[1]
     assert said[1].endswith(f"tollgate ledger adjust approve {adjustment}")
     assert "posted     100 USD" in tool.ok("ledger", "balance", account)
     shown = tool.ok("ledger", "adjust", "show", adjustment)
@@ -58,3 +58,17 @@ def test_a16_a_house_of_one_operator_credits_alone_and_has_said_so(tool: Tool) -
     assert "nobody else has" in told
     assert "command-line" in told
     assert "one_operator" in told
+
+
+def test_m3_pieces_of_a_large_credit_ask_for_a_token_as_well(tool: Tool) -> None:
+    account = tool.ok("account", "add", "Somebody")
+    small = ("credit", "add", account, "60", "--source", "manual")
+    first = tool.ok(*small, "--idempotency-key", "first")
+    tool.type("")
+    assert "token is needed" in one_line(tool, 2, *small)
+    assert tool.ok(*small, "--idempotency-key", "first") == first
+    root = tool.ok("token", "reset")
+    tool.type(f"{root}\n")
+    assert "nothing is credited yet" in tool.ok(*small)
+    assert "posted     60 USD" in tool.ok("ledger", "balance", account)
+    assert "0 days on which one gave an account more" in tool.ok("ledger", "oversight")

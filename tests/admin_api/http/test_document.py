@@ -65,7 +65,11 @@ ANSWERS: Mapping[str, str] = {
     "ChannelTypeOutput": "base_url formats is_whole_url key_format name needs_key settings",
     "CreditOutput": "adjustment position",
     "OversightOutput": (
-        "alone_up_to approvals credits one_operator position settings shared_approvals"
+        "alone_up_to approvals credits one_operator position repeated_credits settings "
+        "shared_approvals"
+    ),
+    "RepeatedCreditsOutput": (
+        "account actor alone_up_to amount count day first_position last_position"
     ),
     "SharedApprovalOutput": (
         "adjustment amount approved_by kind maker position proposed_by recorded_at"

@@ -26,7 +26,10 @@ def add(arguments: argparse.Namespace) -> int:
         arguments.method,
         arguments.reference,
     )
-    is_proposal = perform(arguments, lambda desk: needs_approval(desk, wanted.amount))
+    alone = Idempotency(ACTOR, "credit", key)
+    is_proposal = perform(
+        arguments, lambda desk: needs_approval(desk, account_id, wanted.amount, idempotency=alone)
+    )
     token = read_token() if is_proposal else None
 
     async def work(desk: Desk) -> Credited:
@@ -34,7 +37,14 @@ def add(arguments: argparse.Namespace) -> int:
         if token is not None:
             actor = (await signed_in(desk, token, "adjustments:propose")).actor
         idempotency = Idempotency(actor, "credit", key)
-        return await grant_credit(desk, account_id, wanted, idempotency=idempotency, actor=actor)
+        return await grant_credit(
+            desk,
+            account_id,
+            wanted,
+            idempotency=idempotency,
+            actor=actor,
+            is_proposal=is_proposal,
+        )
 
     credited = perform(arguments, work)
     if credited.adjustment_id is None:
@@ -42,7 +52,7 @@ def add(arguments: argparse.Namespace) -> int:
         return OK
     print(f"proposed as {credited.adjustment_id}: nothing is credited yet")
     print(
-        f"{wanted.amount} USD are more than one operator credits alone (`tollgate setting list`); "
+        f"{wanted.amount} USD are more than one credits alone on a day (`tollgate setting list`); "
         f"another one approves it: tollgate ledger adjust approve {credited.adjustment_id}"
     )
     return OK

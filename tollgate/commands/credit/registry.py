@@ -6,9 +6,9 @@ from tollgate.commands.contract import Action, argument
 ACTIONS = (
     Action(
         "add",
-        "credit an account; prints the position in the ledger. What is above the setting "
-        "credits.alone_up_to is proposed: then an operator's token is read from standard input, or "
-        "asked for, and another operator approves",
+        "credit an account; prints the position in the ledger. What would take all that the "
+        "command line gave it today above the setting credits.alone_up_to is proposed: then an "
+        "operator's token is read from standard input, or asked for, and another one approves",
         "tollgate.commands.credit.actions:add",
         (
             ACCOUNT,

@@ -1,10 +1,12 @@
 """`tollgate ledger oversight`: what one person could do alone, where two are meant to agree."""
 
 import argparse
+from collections.abc import Iterable, Sequence
 
 from admin_api.fields.inputs import format_moment
 from admin_api.oversight.approvals import CloseApproval, SharedApproval, moved_nanos
-from admin_api.oversight.operations import LargeCredit, read_oversight
+from admin_api.oversight.credits import LargeCredit, RepeatedCredits
+from admin_api.oversight.operations import Oversight, read_oversight
 from admin_api.oversight.schemas import OversightOutput, SettingChangeOutput
 from ledger.money import format_usd
 from projections.views import audit_trail
@@ -27,23 +29,44 @@ def run(arguments: argparse.Namespace) -> int:
     who = "one operator" if seen.one_operator else "several operators"
     limit = format_usd(seen.alone_up_to_nanos)
     print(f"a house of {who}; one alone credits up to {limit} USD, as of position {seen.position}")
-    print(f"\n{len(seen.credits)} credits above what one operator could grant alone")
-    if seen.credits:
-        print_table(("AT", "ACCOUNT", "USD", "BY", "APPROVED AS"), map(_credit, seen.credits))
-    print(f"\n{len(seen.approvals)} approvals within one hand")
-    if seen.approvals:
-        heads = ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "WHO")
-        print_table(heads, map(_approval, seen.approvals))
-    print(f"\n{len(seen.shared)} approvals by two whose tokens came from one hand")
-    if seen.shared:
-        heads = ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "TOKENS FROM")
-        print_table(heads, map(_shared, seen.shared))
-    print(f"\n{len(seen.settings)} changes of what one operator may do")
-    if seen.settings:
-        changes = [SettingChangeOutput.of(each) for each in seen.settings]
-        rows = ((one.recorded_at, one.name, one.value, one.actor, one.reason) for one in changes)
-        print_table(("AT", "SETTING", "VALUE", "BY", "REASON"), rows)
+    _print_all(seen)
     return OK
+
+
+def _print_all(seen: Oversight) -> None:
+    _print(
+        "credits above what one operator could grant alone",
+        ("AT", "ACCOUNT", "USD", "BY", "APPROVED AS"),
+        map(_credit, seen.credits),
+    )
+    _print(
+        "days on which one gave an account more in several credits",
+        ("DAY", "ACCOUNT", "USD", "BY", "CREDITS"),
+        map(_repeated, seen.repeated),
+    )
+    _print(
+        "approvals within one hand",
+        ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "WHO"),
+        map(_approval, seen.approvals),
+    )
+    _print(
+        "approvals by two whose tokens came from one hand",
+        ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "TOKENS FROM"),
+        map(_shared, seen.shared),
+    )
+    changes = [SettingChangeOutput.of(each) for each in seen.settings]
+    _print(
+        "changes of what one operator may do",
+        ("AT", "SETTING", "VALUE", "BY", "REASON"),
+        ((one.recorded_at, one.name, one.value, one.actor, one.reason) for one in changes),
+    )
+
+
+def _print(what: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    listed = list(rows)
+    print(f"\n{len(listed)} {what}")
+    if listed:
+        print_table(heads, listed)
 
 
 def _credit(one: LargeCredit) -> tuple[object, ...]:
@@ -54,6 +77,10 @@ def _credit(one: LargeCredit) -> tuple[object, ...]:
         one.credit.actor,
         one.credit.proposal or "nobody else has",
     )
+
+
+def _repeated(one: RepeatedCredits) -> tuple[object, ...]:
+    return (one.day, one.account_id, format_usd(one.amount_nanos), one.actor, one.count)
 
 
 def _approval(one: CloseApproval) -> tuple[object, ...]:
