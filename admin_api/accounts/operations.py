@@ -10,13 +10,16 @@ import msgspec
 from psycopg import AsyncConnection
 
 from admin_api.desk import Desk
+from admin_api.errors import InvalidInput
 from admin_api.fields import inputs
 from admin_api.in_turn import in_turn
 from ledger import ids, vault
 from ledger.errors import NotFound
 from ledger.store.reader import RECORDED_COLUMNS, Balance, Recorded, read_balance, recorded
 from ledger.streams import account
+from ledger.streams import group as price_group
 from ledger.streams.account import SpendingLimits
+from ledger.streams.group import group_stream_id
 from ledger.vault import Place
 
 DEFAULT_GROUP = "default"
@@ -85,16 +88,21 @@ async def change_account(
 ) -> AccountView:
     """Change what is given, and nothing else; the account as it is then.
 
-    New limits and another group count for new calls. Raises InvalidInput, NotFound,
-    StoreUnavailable.
+    New limits and another group count for new calls. A larger overdraft, and a group that pays
+    less, are money given, so they need a reason. Raises InvalidInput, NotFound, StoreUnavailable.
     """
-    await require_account(desk, account_id)
+    before = await require_account(desk, account_id)
     group = None if changes.group is None else inputs.group("group", changes.group)
     if changes.name is not None:
         await _name(desk, account_id, inputs.text("name", changes.name))
 
+    if group is not None and not reason and await _pays_less(desk, before.group, group):
+        raise InvalidInput("reason", "is needed for a group that pays less: a code")
+
     def changed(state: account.Account) -> account.SetLimits:
         limits = msgspec.structs.replace(state.limits, **changes.limits_nanos)
+        if not reason and limits.overdraft_nanos > state.limits.overdraft_nanos:
+            raise InvalidInput("reason", "is needed for a larger overdraft: a code")
         return account.SetLimits(limits, group or state.group, actor, reason)
 
     await desk.handle(in_turn(account.STREAM), account_id, [changed])
@@ -148,6 +156,13 @@ async def balance(desk: Desk, account_id: UUID) -> Balance:
         found = await read_balance(connection, account_id)
     assert found is not None, "its opening touched the budget"
     return found
+
+
+async def _pays_less(desk: Desk, before: str, after: str) -> bool:
+    """Whether members of a group pay less than those of another."""
+    own = [await desk.state(price_group.STREAM, group_stream_id(name)) for name in (before, after)]
+    paid = [price_group.paid(state, None) for state in own]
+    return price_group.is_less(paid[1], paid[0])
 
 
 async def _name(desk: Desk, account_id: UUID, name: str) -> None:

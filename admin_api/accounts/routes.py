@@ -61,7 +61,10 @@ async def read_account(desk: TheDesk, _operator: Reader, account_id: UUID) -> Ac
 async def change_account(
     desk: TheDesk, operator: Writer, account_id: UUID, given: AccountChange
 ) -> AccountOutput:
-    """Change an account's name, price group or limits."""
+    """Change an account's name, price group or limits.
+
+    A larger overdraft, and a group that pays less, need a reason.
+    """
     changing = operations.change_account(
         desk, account_id, given.changes(), actor=operator.actor, reason=given.reason or ""
     )

@@ -36,5 +36,6 @@ async def set_group(
         multiplier=given.multiplier,
         actor=operator.actor,
         for_members=given.for_members,
+        reason=given.reason or "",
     )
     return GroupOutput.of(await desk.commands.finish(command))

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field
 
-from admin_api.fields.bodies import Amount, Input, Output
+from admin_api.fields.bodies import Amount, Input, Output, ReasonCode
 from admin_api.fields.inputs import format_multiplier
 from ledger.streams.group import Group
 
@@ -15,11 +15,12 @@ class NewMultiplier(Input):
     """The multiplier, written like an amount: "1.5" is half as much again, "0" is free.
 
     `for_members`: what accounts of other groups pay when they call in this one, by their own
-    group; absent: as it is.
+    group; absent: as it is. `reason`: needed where somebody pays less than before.
     """
 
     multiplier: Amount
     for_members: dict[str, Amount] | None = Field(default=None, max_length=MEMBERS_MAX)
+    reason: ReasonCode | None = None
 
 
 class GroupOutput(Output):

@@ -1,4 +1,5 @@
-"""Large credits, approvals within one hand, and the settings that say what either is.
+"""Large credits, approvals within one hand, what was given away in other ways, and the settings
+that say what one person may.
 
 From the log: the audit trail tells where its events are; each is judged by what stood before it.
 """
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from admin_api.desk import Desk, served_position
 from admin_api.fields.log_range import read_range
 from admin_api.oversight.approvals import CloseApproval, SharedApproval, read_approvals
+from admin_api.oversight.concessions import Concession, read_concessions
 from admin_api.oversight.credits import (
     LargeCredit,
     RepeatedCredits,
@@ -32,6 +34,7 @@ class Oversight:
     repeated: tuple[RepeatedCredits, ...]
     approvals: tuple[CloseApproval, ...]
     shared: tuple[SharedApproval, ...]
+    concessions: tuple[Concession, ...]
     settings: tuple[Recorded, ...]
 
 
@@ -51,10 +54,12 @@ async def read_oversight(
         repeated: tuple[RepeatedCredits, ...] = ()
         close: tuple[CloseApproval, ...] = ()
         shared: tuple[SharedApproval, ...] = ()
+        conceded: tuple[Concession, ...] = ()
         if position:
             large = await read_large_credits(connection, stretch, limits, limit)
             repeated = await read_repeated_credits(connection, stretch, limits, limit)
             close, shared = await read_approvals(connection, stretch, limit)
+            conceded = await read_concessions(connection, stretch, limit)
     return Oversight(
         position=position,
         one_operator=hands.at(position + 1) == YES,
@@ -63,5 +68,6 @@ async def read_oversight(
         repeated=repeated,
         approvals=close,
         shared=shared,
+        concessions=conceded,
         settings=tuple(sorted((*limits.changes, *hands.changes), key=lambda one: -one.position)),
     )

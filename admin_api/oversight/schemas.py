@@ -6,6 +6,7 @@ from uuid import UUID
 from admin_api.fields.bodies import Moment, Output, SignedAmount
 from admin_api.fields.inputs import format_moment
 from admin_api.oversight.approvals import CloseApproval, SharedApproval, moved_nanos
+from admin_api.oversight.concessions import Concession, What
 from admin_api.oversight.credits import LargeCredit, RepeatedCredits
 from admin_api.oversight.operations import Oversight
 from ledger.money import format_usd
@@ -128,6 +129,42 @@ class SharedApprovalOutput(Output):
         )
 
 
+class ConcessionOutput(Output):
+    """Money given away without a credit, by one person.
+
+    what: `overdraft`, `before` and `after` in USD; or list prices times less than before: of a
+    group (`multiplier`), of an account that moved to one (`account_group`), of a key that calls in
+    one (`key_group`). member: the group of those who pay it, null: of all that have no other.
+    """
+
+    position: int
+    recorded_at: Moment
+    what: What
+    account: UUID | None
+    group: str | None
+    member: str | None
+    before: str
+    after: str
+    actor: str
+    reason: str
+
+    @classmethod
+    def of(cls, one: Concession) -> Self:
+        """As it is told."""
+        return cls(
+            position=one.fact.position,
+            recorded_at=format_moment(one.fact.recorded_at),
+            what=one.what,
+            account=one.account_id,
+            group=one.group,
+            member=one.member,
+            before=one.before,
+            after=one.after,
+            actor=one.actor,
+            reason=one.reason,
+        )
+
+
 class SettingChangeOutput(Output):
     """Who changed what one person can do alone, and why."""
 
@@ -166,6 +203,7 @@ class OversightOutput(Output):
     repeated_credits: list[RepeatedCreditsOutput]
     approvals: list[CloseApprovalOutput]
     shared_approvals: list[SharedApprovalOutput]
+    concessions: list[ConcessionOutput]
     settings: list[SettingChangeOutput]
 
     @classmethod
@@ -179,5 +217,6 @@ class OversightOutput(Output):
             repeated_credits=[RepeatedCreditsOutput.of(one) for one in seen.repeated],
             approvals=[CloseApprovalOutput.of(one) for one in seen.approvals],
             shared_approvals=[SharedApprovalOutput.of(one) for one in seen.shared],
+            concessions=[ConcessionOutput.of(one) for one in seen.concessions],
             settings=[SettingChangeOutput.of(one) for one in seen.settings],
         )

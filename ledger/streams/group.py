@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -46,6 +46,31 @@ class Group:
     name: str = ""
     multiplier: Multiplier = Multiplier()
     for_members: Mapping[str, Multiplier] = field(default_factory=dict)
+
+
+class Lowered(NamedTuple):
+    """What members pay less than before; `member`: those of which group, None: all others."""
+
+    member: str | None
+    before: Multiplier
+    after: Multiplier
+
+
+def paid(state: Group, member: str | None) -> Multiplier:
+    """What accounts of a group pay when they call in this one."""
+    return state.multiplier if member is None else state.for_members.get(member, state.multiplier)
+
+
+def is_less(one: Multiplier, other: Multiplier) -> bool:
+    """Whether one ratio is smaller than the other."""
+    return one.numerator * other.denominator < other.numerator * one.denominator
+
+
+def lowered(before: Group, after: Group) -> tuple[Lowered, ...]:
+    """Who pays less than before in a group that changes."""
+    members = (None, *sorted(before.for_members.keys() | after.for_members.keys()))
+    pairs = (Lowered(each, paid(before, each), paid(after, each)) for each in members)
+    return tuple(each for each in pairs if is_less(each.after, each.before))
 
 
 def group_stream_id(name: str) -> UUID:

@@ -72,3 +72,13 @@ def test_m3_pieces_of_a_large_credit_ask_for_a_token_as_well(tool: Tool) -> None
     assert "nothing is credited yet" in tool.ok(*small)
     assert "posted     60 USD" in tool.ok("ledger", "balance", account)
     assert "0 days on which one gave an account more" in tool.ok("ledger", "oversight")
+
+
+def test_m4_a_larger_overdraft_and_its_reason_at_the_command_line(tool: Tool) -> None:
+    account = tool.ok("account", "add", "Somebody")
+    raise_it = ("account", "change", account, "--overdraft", "500")
+    assert "reason" in one_line(tool, 2, *raise_it)
+    assert "overdraft  500 USD" in tool.ok(*raise_it, "--reason", "contract")
+    told = tool.ok("ledger", "oversight")
+    assert "1 overdrafts that were raised, and multipliers that were lowered" in told
+    assert "contract" in told

@@ -6,7 +6,7 @@ from tests.admin_api.desks import OpenDesk, Servers, at_desk
 def test_prices_channels_settings_and_groups_as_of_then(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         await desk.ask("PUT", "/prices/a%2Fb", json={"input": "1", "output": "2"})
-        await desk.ask("PUT", "/groups/vip", json={"multiplier": "0.5"})
+        await desk.ask("PUT", "/groups/vip", json={"multiplier": "0.5", "reason": "r"})
         channel = {"name": "c", "type": "echo", "models": ["m"]}
         channel_id = (await desk.post("/channels", json=channel)).json()["id"]
         position = (await desk.get("/ledger/trial-balance")).json()["as_of"]["head"]

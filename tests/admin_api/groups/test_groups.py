@@ -14,7 +14,9 @@ def test_a_groups_multiplier_is_an_exact_ratio(servers: Servers) -> None:
             ("0.333333333", "0.333333333", Multiplier(333_333_333, 10**9)),
             ("2.000", "2", Multiplier(2, 1)),
         ):
-            answer = await desk.ask("PUT", "/groups/partner", json={"multiplier": text})
+            answer = await desk.ask(
+                "PUT", "/groups/partner", json={"multiplier": text, "reason": "r"}
+            )
             assert answer.status_code == 200
             assert answer.json()["multiplier"] == told
             await desk.desk.up_to_date()
@@ -28,11 +30,11 @@ def test_a_groups_multiplier_is_an_exact_ratio(servers: Servers) -> None:
 
 def test_members_of_another_group_may_pay_something_else(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
-        body = {"multiplier": "2", "for_members": {"vip": "0.9", "guests": "3"}}
+        body = {"multiplier": "2", "for_members": {"vip": "0.9", "guests": "3"}, "reason": "r"}
         answer = await desk.ask("PUT", "/groups/edit", json=body)
         assert answer.json()["for_members"] == {"guests": "3", "vip": "0.9"}
         # Absent: as it is.
-        answer = await desk.ask("PUT", "/groups/edit", json={"multiplier": "1"})
+        answer = await desk.ask("PUT", "/groups/edit", json={"multiplier": "1", "reason": "r"})
         assert answer.json()["for_members"] == {"guests": "3", "vip": "0.9"}
         await desk.desk.up_to_date()
         paid = desk.desk.configuration.multiplier
@@ -42,7 +44,9 @@ def test_members_of_another_group_may_pay_something_else(servers: Servers) -> No
             Multiplier(1, 1),
         )
         assert paid("unset", "vip") == Multiplier(1, 1)
-        answer = await desk.ask("PUT", "/groups/edit", json={"multiplier": "1", "for_members": {}})
+        answer = await desk.ask(
+            "PUT", "/groups/edit", json={"multiplier": "1", "for_members": {}, "reason": "r"}
+        )
         assert (answer.json()["for_members"], answer.json()["version"]) == ({}, 3)
         for refused in ({"a\nb": "1"}, {"vip": 1}, {"vip": "-1"}, ["vip"]):
             body = {"multiplier": "1", "for_members": refused}
@@ -70,7 +74,7 @@ def test_what_a_group_cannot_be_is_refused(servers: Servers) -> None:
 def test_d7_a_groups_name_is_any_of_64_printable_characters(servers: Servers) -> None:
     async def check(desk: OpenDesk) -> None:
         for name in ("会员", "a b", "ключ/1", "~!*'()", "x" * 64, "😀"):
-            body = {"multiplier": "1.5", "for_members": {name: "0.5"}}
+            body = {"multiplier": "1.5", "for_members": {name: "0.5"}, "reason": "r"}
             answer = await desk.ask("PUT", f"/groups/{quote(name)}", json=body)
             assert (answer.status_code, answer.json()["name"]) == (200, name), answer.text
             account = await desk.account()

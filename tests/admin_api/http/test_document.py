@@ -65,8 +65,11 @@ ANSWERS: Mapping[str, str] = {
     "ChannelTypeOutput": "base_url formats is_whole_url key_format name needs_key settings",
     "CreditOutput": "adjustment position",
     "OversightOutput": (
-        "alone_up_to approvals credits one_operator position repeated_credits settings "
+        "alone_up_to approvals concessions credits one_operator position repeated_credits settings "
         "shared_approvals"
+    ),
+    "ConcessionOutput": (
+        "account actor after before group member position reason recorded_at what"
     ),
     "RepeatedCreditsOutput": (
         "account actor alone_up_to amount count day first_position last_position"

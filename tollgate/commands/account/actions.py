@@ -56,7 +56,10 @@ def change(arguments: argparse.Namespace) -> int:
     }
     changes = AccountChanges(arguments.name, arguments.group, limits_nanos)
     view = perform(
-        arguments, lambda desk: accounts.change_account(desk, account_id, changes, actor=ACTOR)
+        arguments,
+        lambda desk: accounts.change_account(
+            desk, account_id, changes, actor=ACTOR, reason=arguments.reason
+        ),
     )
     _print_one(view)
     return OK

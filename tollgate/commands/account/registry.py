@@ -28,6 +28,12 @@ ACTIONS = (
             argument("--day", metavar="USD", help="what it may spend in a day, or none"),
             argument("--week", metavar="USD", help="in a week, or none"),
             argument("--month", metavar="USD", help="in a month, or none"),
+            argument(
+                "--reason",
+                default="",
+                metavar="CODE",
+                help="needed for a larger overdraft, and for a group that pays less",
+            ),
             DATA_DIR,
         ),
     ),

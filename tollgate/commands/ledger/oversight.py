@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from admin_api.fields.inputs import format_moment
 from admin_api.oversight.approvals import CloseApproval, SharedApproval, moved_nanos
+from admin_api.oversight.concessions import Concession
 from admin_api.oversight.credits import LargeCredit, RepeatedCredits
 from admin_api.oversight.operations import Oversight, read_oversight
 from admin_api.oversight.schemas import OversightOutput, SettingChangeOutput
@@ -54,6 +55,11 @@ def _print_all(seen: Oversight) -> None:
         ("AT", "ADJUSTMENT", "USD", "PROPOSED BY", "APPROVED BY", "TOKENS FROM"),
         map(_shared, seen.shared),
     )
+    _print(
+        "overdrafts that were raised, and multipliers that were lowered",
+        ("AT", "WHAT", "OF", "BEFORE", "AFTER", "BY", "REASON"),
+        map(_concession, seen.concessions),
+    )
     changes = [SettingChangeOutput.of(each) for each in seen.settings]
     _print(
         "changes of what one operator may do",
@@ -81,6 +87,12 @@ def _credit(one: LargeCredit) -> tuple[object, ...]:
 
 def _repeated(one: RepeatedCredits) -> tuple[object, ...]:
     return (one.day, one.account_id, format_usd(one.amount_nanos), one.actor, one.count)
+
+
+def _concession(one: Concession) -> tuple[object, ...]:
+    of = " ".join(str(each) for each in (one.account_id, one.group, one.member) if each)
+    at = format_moment(one.fact.recorded_at)
+    return (at, one.what, of, one.before, one.after, one.actor, one.reason or "-")
 
 
 def _approval(one: CloseApproval) -> tuple[object, ...]:
