@@ -46,7 +46,7 @@ _WITHOUT_PREFIX = re.compile(r"[A-Za-z0-9]{48}", re.ASCII)
 _STALE_AFTER_S = 5.0
 """How long after the last look at the log its word on keys and accounts still counts."""
 
-_NO_CONFIGURATION = frozenset({"adjustment", "seal"})
+_NO_CONFIGURATION = frozenset({"adjustment", "seal", "restore"})
 """Streams whose events come by as well, and say nothing of it."""
 
 # The condition is the one of the index event_configuration, so that only its part is read.

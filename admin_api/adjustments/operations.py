@@ -46,7 +46,8 @@ _THROUGH_THE_PAYMENT: frozenset[Reason] = frozenset({"refund", "dispute"})
 ATTEMPTS_MAX = 100
 """So often a reversal of the same fact may be proposed and rejected."""
 
-_KIND = "adjustment"
+REASON_KIND = "adjustment"
+"""Of the vault's cells with the words about adjustments."""
 _NEWEST = 1 << 62
 
 
@@ -151,8 +152,8 @@ async def propose(desk: Desk, adjustment_id: UUID, command: Propose, reason: str
     Raises IdempotencyConflict, FourEyes, StoreUnavailable.
     """
     async with desk.pool.connection() as connection:
-        row = _reason_row(adjustment_id, command.request_sha256)
-        place = Place(_KIND, row, "reason", command.account_id or adjustment_id)
+        row = reason_row(adjustment_id, command.request_sha256)
+        place = Place(REASON_KIND, row, "reason", command.account_id or adjustment_id)
         await vault.put(connection, desk.vault, place, reason)
     appended = await desk.handle(adjustment.STREAM, adjustment_id, command)
     if appended is not None:
@@ -185,8 +186,8 @@ async def reject(desk: Desk, adjustment_id: UUID, *, reason: str, actor: str) ->
         raise NotFound("no such adjustment")
     digest = sha256_of(actor, reason)
     async with desk.pool.connection() as connection:
-        row = _reason_row(adjustment_id, digest)
-        place = Place(_KIND, row, "rejection", state.proposed.account_id or adjustment_id)
+        row = reason_row(adjustment_id, digest)
+        place = Place(REASON_KIND, row, "rejection", state.proposed.account_id or adjustment_id)
         await vault.put(connection, desk.vault, place, reason)
     await desk.handle(adjustment.STREAM, adjustment_id, Reject(digest, actor))
     return await read_adjustment(desk, adjustment_id)
@@ -324,10 +325,12 @@ async def _event_at(desk: Desk, position: int) -> Recorded:
 
 async def _words(desk: Desk, adjustment_id: UUID, digest: str, field: str) -> str | None:
     async with desk.pool.connection() as connection:
-        row = _reason_row(adjustment_id, digest)
-        return (await vault.tell_many(connection, desk.vault, _KIND, field, [row])).get(row)
+        row = reason_row(adjustment_id, digest)
+        return (await vault.tell_many(connection, desk.vault, REASON_KIND, field, [row])).get(row)
 
 
-def _reason_row(adjustment_id: UUID, request_sha256: str) -> UUID:
-    """Depends on the request, so that one refused a moment later cannot have overwritten it."""
+def reason_row(adjustment_id: UUID, request_sha256: str) -> UUID:
+    """The vault row of the words. It depends on the request, so that one refused a moment later
+    cannot have overwritten it.
+    """
     return ids.derived_id("adjustment_reason", f"{adjustment_id}:{request_sha256}")

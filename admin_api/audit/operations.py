@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from admin_api.audit.words import read_words
 from admin_api.desk import Desk, served_position
 from admin_api.errors import InvalidInput
 from admin_api.fields.log_range import read_range
@@ -38,11 +39,15 @@ class AskedActs:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An act, with the name and the role that its actor has now; None for whom has none."""
+    """An act, with the name and the role that its actor has now; None for whom has none.
+
+    words: what was written down about it, or what was restored; None where there is nothing.
+    """
 
     row: AuditRow
     actor_name: str | None
     actor_role: str | None
+    words: str | None
 
 
 async def list_acts(
@@ -80,12 +85,14 @@ async def _with_actors(
     names = await vault.tell_many(connection, desk.vault, "user", "name", known)
     is_folded = await served_position(connection, users.PROJECTION.name)
     found = await users.list_users(connection, known) if is_folded else {}
+    words = await read_words(connection, desk.vault, [(row.position, row.topic) for row in rows])
     acts = []
     for row in rows:
         user_id = ids[row.actor]
         user = None if user_id is None else found.get(user_id)
         name = None if user_id is None else names.get(user_id)
-        acts.append(Act(row, name, None if user is None else user.role))
+        role = None if user is None else user.role
+        acts.append(Act(row, name, role, words.get(row.position)))
     return acts
 
 

@@ -12,7 +12,8 @@ class ActOutput(Output):
     """An act: the event at `position`. What it says is told by /ledger/events.
 
     `actor_name` and `actor_role` are those of now; null where it was no operator, or one that was
-    erased.
+    erased. `reason` is a code; `words` what was written down about a credit, an adjustment or a
+    price, and of a restore, what was restored; null where there is nothing, or it was erased.
     """
 
     position: int
@@ -25,6 +26,7 @@ class ActOutput(Output):
     version: int
     account_id: UUID | None
     reason: str | None
+    words: str | None
 
     @classmethod
     def of(cls, act: Act) -> Self:
@@ -41,6 +43,7 @@ class ActOutput(Output):
             version=row.version,
             account_id=row.account_id,
             reason=row.reason or None,
+            words=act.words,
         )
 
 

@@ -32,6 +32,9 @@ from ledger.streams.adjustment import Adjustment, ProposedCredit, Reason
 from ledger.streams.credit import Alone, Source
 from ledger.vault import Place
 
+REASON_KIND = "credit"
+"""Of the vault's cells with the reasons of credits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
@@ -135,7 +138,7 @@ async def grant_credit(
     if await _is_proposal(desk, idempotency, is_wanted=is_proposal):
         return await _propose(desk, command, reason, idempotency, wanted)
     async with desk.pool.connection() as connection:
-        place = Place("credit", reason_row(stream_id, digest), "reason", account_id)
+        place = Place(REASON_KIND, reason_row(stream_id, digest), "reason", account_id)
         await vault.put(connection, desk.vault, place, reason)
     try:
         appended = await desk.handle(credit.STREAM, stream_id, command)

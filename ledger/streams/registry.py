@@ -10,6 +10,7 @@ from ledger.streams import (
     credit,
     group,
     price,
+    restore,
     seal,
     setting,
     user,
@@ -29,6 +30,7 @@ STREAMS: tuple[Stream, ...] = (
     setting.STREAM,
     adjustment.STREAM,
     seal.STREAM,
+    restore.STREAM,
 )
 
 STREAM_OF: Mapping[type[Event], Stream] = {

@@ -19,6 +19,7 @@ ASKED = {
     "accounts": {"books"},  # a balance then
     # Approving a correction starts its job; a setting says who may approve.
     "adjustments": {"accounts", "corrections", "jobs", "settings"},
+    "audit": {"adjustments", "credits", "prices"},  # the words that were written about them
     "books": {"accounts", "jobs"},
     "corrections": {"accounts", "adjustments", "books", "jobs", "prices"},
     "credits": {"accounts", "adjustments", "settings"},  # a large one is proposed

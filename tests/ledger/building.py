@@ -52,6 +52,7 @@ from ledger.streams.contract import Event
 from ledger.streams.credit import Alone, CreditGranted
 from ledger.streams.group import GroupSet
 from ledger.streams.price import Decision, PriceSet, price_stream_id
+from ledger.streams.restore import BackupRestored
 from ledger.streams.routes import Route
 from ledger.streams.seal import CheckpointSealed, SigningKeyIntroduced
 from ledger.streams.setting import SettingChanged
@@ -333,6 +334,14 @@ def _seals() -> list[Event]:
     return [
         SigningKeyIntroduced(verifier="k", cause="rotation", actor="a", endorsement="e"),
         CheckpointSealed(size=1, root="r", note="n", verifier="k"),
+        BackupRestored(
+            sha256="0" * 64,
+            made_by="tollgate 0",
+            taken_at="2026-01-01T00:00:00+00:00",
+            up_to_position=7,
+            has_vault=True,
+            actor="a",
+        ),
     ]
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 import psycopg
 
 from ledger import vault
+from ledger.store.append import NewEvent
 from ledger.store.migrate import migrate
 from ledger.streams.registry import EVENT_OF_TOPIC
+from ledger.streams.restore import BackupRestored, restore_stream_id
 from ledger.vault import Place, Vault
-from tests.builders import LawfulLog
+from tests.builders import LawfulLog, append_groups
 from tests.releases.dumps import FOLDER, SECRET, facts, write_facts
 from tests.servers import make_data_directory
 from tollgate.backup.dump import dump
@@ -38,6 +40,7 @@ def main() -> None:
         migrate(installation.owner_dsn, APPLICATION)
         with psycopg.connect(installation.app_dsn, autocommit=True) as connection:
             log = LawfulLog(connection, seed=20261123, accounts=3)
+            append_groups(connection, [[_restored()]])
             while set(facts(installation.app_dsn)["topics"] or ()) != set(EVENT_OF_TOPIC):
                 log.grow(EVENTS)
         asyncio.run(_seal(installation, log))
@@ -50,6 +53,19 @@ def main() -> None:
     finally:
         server.stop()
         shutil.rmtree(Path(directory.root).parent)
+
+
+def _restored() -> NewEvent:
+    """What no log does to itself."""
+    event = BackupRestored(
+        sha256="0" * 64,
+        made_by="tollgate 0",
+        taken_at="2026-01-01T00:00:00+00:00",
+        up_to_position=0,
+        has_vault=True,
+        actor="root",
+    )
+    return NewEvent(restore_stream_id(event.sha256), 1, event)
 
 
 async def _seal(installation: Installation, log: LawfulLog) -> None:

@@ -23,6 +23,9 @@ from tollgate.settings import Settings
 
 RELEASES = sorted(path.name.removesuffix(".tar.gz") for path in FOLDER.glob("*.tar.gz"))
 
+UNRELEASED = {"restore.BackupRestored.v1"}
+"""Topics that no release has written yet; none once the next one has its dump."""
+
 
 @pytest.fixture(params=RELEASES)
 def restored(
@@ -39,14 +42,15 @@ def restored(
         crypto_secret=SECRET,
         app_role=APPLICATION,
     )
-    load(installation, file)
+    with psycopg.connect(database.owner_dsn) as connection:
+        load(connection, installation, file)
     migrate(database.owner_dsn, APPLICATION)
     return request.param, database
 
 
 def test_there_is_a_dump_of_this_release_with_every_event_type() -> None:
     assert RELEASES
-    assert set(read_facts(RELEASES[-1])["topics"]) == set(EVENT_OF_TOPIC)
+    assert set(read_facts(RELEASES[-1])["topics"]) == set(EVENT_OF_TOPIC) - UNRELEASED
 
 
 def test_the_books_are_what_they_were(restored: tuple[str, FreshDatabase]) -> None:

@@ -20,6 +20,7 @@ from ledger.streams import channel
 from tests.servers import FreshDatabase, made_database
 from tollgate import installation
 from tollgate.backup.load import read_manifest
+from tollgate.backup.manifest import Manifest, Member
 from tollgate.cli import main
 from tollgate.embedded.postgres import EmbeddedPostgres
 from tollgate.settings import Settings
@@ -189,13 +190,14 @@ def test_a_backup_restores_to_the_same_books(
 
     tool.use(other_database, redis_url)
     assert "the books are clean" in tool.ok("restore", str(file))
-    assert log_of(other_database) == log_of(database)
+    *restored, _ = log_of(other_database)
+    assert restored == log_of(database)
     assert "posted     12.5 USD" in tool.ok("ledger", "balance", account)
     assert "Größe & Co" in tool.ok("account", "list")
 
     again = tool.folder.parent / "again.tar.gz"
     tool.ok("backup", str(again))
-    assert read_manifest(again).members == read_manifest(file).members
+    assert unmoved(read_manifest(again)) == unmoved(read_manifest(file))
     tool.ok("credit", "add", account, "1", "--source", "manual")  # the log goes on where it ended
 
 
@@ -385,6 +387,12 @@ def test_the_kinds_of_providers_are_listed(
     assert "account_id!" in rows["cloudflare"]
     assert "openai_chat,openai_responses,anthropic_messages" in rows["openrouter"]
     assert "(to be given)" in rows["azure"]
+
+
+def unmoved(manifest: Manifest) -> list[Member]:
+    """The tables that a restore leaves as they were: it is an event of the log."""
+    moved = ("ledger.event", "ledger.head")
+    return [member for member in manifest.members if member.table not in moved]
 
 
 def log_of(database: FreshDatabase) -> list[tuple[object, ...]]:

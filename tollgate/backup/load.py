@@ -1,4 +1,7 @@
-"""Restores a backup into an empty database: all of it, proven to be what was saved, or nothing."""
+"""Restores a backup into an empty database: all of it, proven to be what was saved, or nothing.
+
+The books say that it was done: by whom, and from which file.
+"""
 
 import gzip
 import hashlib
@@ -6,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +17,11 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from ledger.store.append import APPEND, NewEvent, adapt, interpret, parameters, prepare
+from ledger.store.believed_clock import believe_clock
 from ledger.store.migrate import migrations
+from ledger.streams import restore as restores
+from ledger.streams.restore import RecordRestore, Restore, restore_stream_id
 from ledger.vault import OWN_KEY
 from tollgate.backup import manifest
 from tollgate.backup.manifest import Manifest, Member
@@ -27,20 +35,49 @@ class RestoreRefused(Exception):
     """The file, or the database it should go into, does not allow it; nothing was changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was restored: the backup's manifest, the SHA-256 of its file, and whether its vault."""
+
+    said: Manifest
+    sha256: str
+    has_vault: bool
+
+
 def read_manifest(file: Path) -> Manifest:
     """What a backup says about itself. Raises RestoreRefused."""
-    with _opened(file) as tar:
+    with _opened(file) as (tar, _):
         return _manifest(tar)
 
 
-def load(installation: Installation, file: Path, *, is_vault_needed: bool = True) -> Manifest:
-    """Restore into the migrated, empty database of an installation, in one transaction.
+def restore(
+    installation: Installation, file: Path, *, actor: str, is_vault_needed: bool = True
+) -> Manifest:
+    """Restore into the migrated, empty database of an installation, and write that into its books,
+    in one transaction; `is_vault_needed` as for `load`.
+
+    Raises RestoreRefused, psycopg.OperationalError.
+    """
+    with psycopg.connect(installation.owner_dsn) as connection:
+        loaded = load(connection, installation, file, is_vault_needed=is_vault_needed)
+        _record(connection, loaded, actor)
+    return loaded.said
+
+
+def load(
+    connection: psycopg.Connection[Any],
+    installation: Installation,
+    file: Path,
+    *,
+    is_vault_needed: bool = True,
+) -> Loaded:
+    """Load into the empty database of an installation; `connection` is its owner's, and commits.
 
     With `is_vault_needed` the installation must have the secret of the backup's vault; without
     it, a vault of another secret is left out.
     Raises RestoreRefused, psycopg.OperationalError.
     """
-    with _opened(file) as tar, psycopg.connect(installation.owner_dsn) as connection:
+    with _opened(file) as (tar, content):
         said = _manifest(tar)
         _require_fitting(said, installation, is_vault_needed=is_vault_needed)
         _require_empty(connection)
@@ -55,17 +92,62 @@ def load(installation: Installation, file: Path, *, is_vault_needed: bool = True
             if member.table not in known:
                 raise RestoreRefused(f"{file} has a table this release does not know")
             _load_table(connection, tar, member)
-        if not _is_our_secret(said, installation):
+        has_vault = _is_our_secret(said, installation)
+        if not has_vault:
             connection.execute("delete from vault.data_key")  # and with them all cells
         _require_whole(connection, said)
-    return said
+        return Loaded(said, content.sha256(), has_vault)
+
+
+def _record(connection: psycopg.Connection[Any], loaded: Loaded, actor: str) -> None:
+    """Say so in the books, right behind what was restored."""
+    command = RecordRestore(
+        sha256=loaded.sha256,
+        made_by=loaded.said.made_by,
+        taken_at=loaded.said.taken_at,
+        up_to_position=loaded.said.head,
+        has_vault=loaded.has_vault,
+        actor=actor,
+    )
+    believe_clock(connection)  # what the backup believed last may be years ago
+    (event,) = restores.decide(Restore(), command)
+    groups = [prepare([NewEvent(restore_stream_id(loaded.sha256), 1, event)])]
+    with connection.cursor(binary=True) as cursor:
+        adapt(cursor)
+        row = cursor.execute(APPEND, parameters(groups)).fetchone()
+    assert row is not None
+    (outcome,) = interpret(groups, row).outcomes
+    if outcome.refusal is not None:
+        raise outcome.refusal
+
+
+class _Hashed:
+    """A file that is read once, and the SHA-256 of its bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, as tarfile asks for them."""
+        piece = self._file.read(size)
+        self._digest.update(piece)
+        return piece
+
+    def sha256(self) -> str:
+        """That of the whole file, in hex: what nobody asked for is read as well."""
+        while self.read(_PIECE_BYTES):
+            pass
+        return self._digest.hexdigest()
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[tarfile.TarFile]:
+def _opened(file: Path) -> Iterator[tuple[tarfile.TarFile, _Hashed]]:
     try:
-        with tarfile.open(file, mode="r|gz") as tar:
-            yield tar
+        with file.open("rb") as raw:
+            content = _Hashed(raw)
+            with tarfile.open(fileobj=content, mode="r|gz") as tar:  # type: ignore[call-overload]  # it needs no more than `read`
+                yield tar, content
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as damage:
         raise RestoreRefused(f"{file} is not a whole backup ({damage})") from damage
     except OSError as refusal:

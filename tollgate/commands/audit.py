@@ -39,5 +39,5 @@ def _row(act: Act) -> tuple[object, ...]:
         act.actor_name or "-",
         row.topic,
         row.stream_id,
-        row.reason or "-",
+        ": ".join(each for each in (row.reason, act.words) if each) or "-",
     )

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from tollgate.backup.load import RestoreRefused, load, read_manifest
-from tollgate.commands.at_the_desk import opened
+from tollgate.backup.load import RestoreRefused, read_manifest, restore
+from tollgate.commands.at_the_desk import ACTOR, opened
 from tollgate.commands.contract import OK, UsageRefused
 from tollgate.commands.ledger.fsck import report_faults
 
@@ -14,7 +14,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         read_manifest(file)  # before a server is started for it
         with opened(arguments, may_create=True) as installation:
-            said = load(installation, file, is_vault_needed=not arguments.without_vault)
+            is_vault_needed = not arguments.without_vault
+            said = restore(installation, file, actor=ACTOR, is_vault_needed=is_vault_needed)
             rows = sum(member.rows for member in said.members)
             print(f"{file}: restored {rows} rows, up to position {said.head} of the ledger")
             return report_faults(installation) if said.head else OK

@@ -24,7 +24,8 @@ from ledger.streams import price
 from ledger.streams.price import Decision, PriceHistory, PriceSet, SetPrice, SetPrices
 from ledger.vault import Place
 
-_KIND = "price_decision"
+REASON_KIND = "price_decision"
+"""Of the vault's cells with the words behind decisions."""
 _STREAMS = f"select {RECORDED_COLUMNS} from ledger.event where originator_id = any(%s)"  # noqa: S608 - constants
 
 
@@ -63,7 +64,7 @@ class Decider:
         if self.idempotency is not None:
             made_by = self.idempotency
             name = json.dumps([made_by.caller, made_by.route, made_by.key])
-            decision_id = ids.derived_id(_KIND, name)
+            decision_id = ids.derived_id(REASON_KIND, name)
         words = None if self.reason is None else reason_text(self.reason)
         canonical = json.dumps([*self.content, words], ensure_ascii=False, default=str)
         digest = hashlib.sha256(canonical.encode()).hexdigest()
@@ -162,9 +163,9 @@ def history_of(desk: Desk, book: str, model: str) -> PriceHistory:
 
 async def reasons(desk: Desk, events: Iterable[PriceSet]) -> dict[Decision, str]:
     """The words behind decisions, where there are any."""
-    decisions = {_reason_row(each.decision): each.decision for each in events if each.decision}
+    decisions = {reason_row(each.decision): each.decision for each in events if each.decision}
     async with desk.pool.connection() as connection:
-        told = await vault.tell_many(connection, desk.vault, _KIND, "reason", list(decisions))
+        told = await vault.tell_many(connection, desk.vault, REASON_KIND, "reason", list(decisions))
     return {decisions[row]: words for row, words in told.items()}
 
 
@@ -183,12 +184,14 @@ async def _keep_reason(desk: Desk, decision: Decision, reason: str | None) -> No
     if reason is None:
         return
     async with desk.pool.connection() as connection:
-        place = Place(_KIND, _reason_row(decision), "reason", decision.id)
+        place = Place(REASON_KIND, reason_row(decision), "reason", decision.id)
         await vault.put(connection, desk.vault, place, reason_text(reason))
 
 
-def _reason_row(decision: Decision) -> UUID:
-    """Depends on the request, so that one refused a moment later cannot have overwritten it."""
+def reason_row(decision: Decision) -> UUID:
+    """The vault row of the words. It depends on the request, so that one refused a moment later
+    cannot have overwritten it.
+    """
     return ids.derived_id("price_reason", f"{decision.id}:{decision.request_sha256}")
 
 

@@ -36,7 +36,11 @@ async def pages(desk: OpenDesk, limit: int, **asked: object) -> list[Told]:
         assert answer.status_code == 200, answer.text
         page = answer.json()
         found += [
-            {name: value for name, value in act.items() if not name.startswith("actor_")}
+            {
+                name: value
+                for name, value in act.items()
+                if not name.startswith("actor_") and name != "words"  # of the vault
+            }
             for act in page["acts"]
         ]
         if page["next"] is None:

@@ -36,7 +36,8 @@ ANSWERS: Mapping[str, str] = {
     "KeyTotalsOutput": "account_id held id is_revoked last_used_at name requests spent",
     "KeyTotalsPage": "keys next position",
     "ActOutput": (
-        "account_id actor actor_name actor_role position reason recorded_at stream type version"
+        "account_id actor actor_name actor_role position reason recorded_at stream type version "
+        "words"
     ),
     "ActPage": "acts next position",
     "AdjustmentOutput": "delta position reason",

@@ -199,10 +199,7 @@ def test_an_older_copy_of_the_database_is_told_by_fsck_and_never_signed(
         assert done.returncode == 1
         assert "signer at position" in done.stdout
         assert f"signed {last.size} events" in done.stdout
-        refused = tool(other, "ledger", "checkpoint")
-        # Nothing is new there, so nothing was asked to be signed; what is new is refused.
-        assert refused.returncode == 0
-        assert tool(other, "account", "add", "Somebody").returncode == 0
+        # The restore itself is new there, and what is new is refused.
         refused = tool(other, "ledger", "checkpoint")
         assert refused.returncode == 1
         assert "older copy was restored" in refused.stderr
