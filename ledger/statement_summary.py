@@ -40,6 +40,7 @@ class StatementSummary:
         self._balances: dict[str, int] = {}
         self._day = ""
         self._day_ends: datetime | None = None
+        self._zones: dict[str, None] = {}
 
     def take(self, lines: Iterable[StatementLine]) -> None:
         """Add some lines; those of a day come one after the other."""
@@ -54,6 +55,11 @@ class StatementSummary:
             SummaryRow(label, moved, self._balances[label] if self.by == "day" else None)
             for label, moved in sorted(self._moved.items(), key=lambda row: (not row[0], row[0]))
         ]
+
+    @property
+    def time_zones(self) -> tuple[str, ...]:
+        """The zones of the days of a summary by day, in the order in which they counted."""
+        return tuple(self._zones)
 
     def check(self, statement: Statement) -> None:
         """Raises StatementBroken unless the rows come to what the statement's period did."""
@@ -70,6 +76,7 @@ class StatementSummary:
         if self._day_ends is None or line.recorded_at >= self._day_ends:
             day: date = self._days.day_of(line.recorded_at)
             self._day, self._day_ends = day.isoformat(), self._days.start(day + timedelta(days=1))
+            self._zones[self._days.zone_at(line.recorded_at)] = None
         return self._day
 
 

@@ -10,7 +10,6 @@ to right and letters are not joined: names in scripts that need more are legible
 import functools
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
 from importlib import resources
 from io import BytesIO
 from itertools import groupby
@@ -29,7 +28,6 @@ _OTHER_ALPHABETS = "DejaVuSans"
 _JAPANESE = "HeiseiKakuGo-W5"
 _KOREAN = "HYGothic-Medium"
 _CHINESE = "STSong-Light"
-_ELLIPSIS = "\u2026"
 _ASIAN = (
     (0x2E80, 0x2FDF), (0x3000, 0x30FF), (0x3130, 0x318F), (0x31F0, 0x32FF), (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFF00, 0xFFEF),
@@ -83,27 +81,28 @@ def width(text: str, size: float, font: str = PLAIN) -> float:
 
 
 @functools.lru_cache(maxsize=1_000)
-def shortened(text: str, size: float, room: float, font: str = PLAIN) -> str:
-    """The text, or as much of its beginning as there is room for, in points."""
-    if width(text, size, font) <= room:
-        return text
-    kept = bisect_right(
-        range(len(text)), room, key=lambda end: width(text[:end] + _ELLIPSIS, size, font)
-    )
-    kept = max(0, kept - 1)
-    return text[:kept].rstrip() + _ELLIPSIS
-
-
-def wrapped(text: str, size: float, room: float, font: str = PLAIN) -> Iterator[str]:
-    """Lines of words that each find room; a word that does not is shortened."""
+def wrapped(text: str, size: float, room: float, font: str = PLAIN) -> tuple[str, ...]:
+    """Lines of words that each find room, in points; a longer word goes on in the next line."""
+    lines: list[str] = []
     line = ""
     for word in text.split():
         longer = f"{line} {word}" if line else word
-        if line and width(longer, size, font) > room:
-            yield line
-            longer = word
-        line = shortened(longer, size, room, font)
-    yield line
+        if width(longer, size, font) <= room:
+            line = longer
+            continue
+        if line:
+            lines.append(line)
+        line = word
+        while (kept := _fitting(line, size, room, font)) < len(line):
+            lines.append(line[:kept])
+            line = line[kept:]
+    return (*lines, line)
+
+
+def _fitting(word: str, size: float, room: float, font: str) -> int:
+    """So many characters of its beginning find room; one in any case."""
+    ends = range(1, len(word) + 1)
+    return max(1, bisect_right(ends, room, key=lambda end: width(word[:end], size, font)))
 
 
 def draw(canvas: Canvas, x: float, y: float, text: str, size: float, font: str = PLAIN) -> None:

@@ -13,7 +13,7 @@ from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from ledger.export.pdf_text import BOLD, PLAIN, draw, shortened, width, wrapped
+from ledger.export.pdf_text import BOLD, PLAIN, draw, width, wrapped
 from ledger.export.statement_rows import Row, amount_text, lined, summed
 from ledger.statement import BalanceAt, Statement
 from ledger.statement_summary import StatementSummary
@@ -22,8 +22,10 @@ _PAGE_WIDTH, _PAGE_HEIGHT = A4
 _LEFT, _RIGHT = 48.0, _PAGE_WIDTH - 48.0
 _TOP, _BOTTOM = _PAGE_HEIGHT - 48.0, 62.0
 _DESCRIPTION, _AMOUNT = _LEFT + 96.0, _RIGHT - 112.0
-_HEAD_BOTTOM = _TOP - 230.0
+_HEAD_BOTTOM, _FURTHER_BOTTOM = _TOP - 230.0, _TOP - 30.0
 _ROW = 23.0
+_NAME_LINE, _HEADING_LINE, _TEXT_LINE = 16.0, 10.0, 10.5
+"""How much each further line of a name, of a page's heading and of a row takes."""
 _INK, _SOFT, _RULE, _BAND = (
     HexColor(0x1A1F2B), HexColor(0x667085), HexColor(0xD0D5DD), HexColor(0xF2F4F7),
 )  # fmt: skip
@@ -31,11 +33,14 @@ _INK, _SOFT, _RULE, _BAND = (
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How many lines stand on the first page, on each further one, and how many pages there are."""
+    """How many rows stand on each page."""
 
-    first: int
-    further: int
-    pages: int
+    counts: tuple[int, ...]
+
+    @property
+    def pages(self) -> int:
+        """How many there are."""
+        return len(self.counts)
 
 
 def write_statement_pdf(
@@ -65,7 +70,8 @@ def write_statement_pdf(
             rows.append(Row("", "", "Line by line", "from the opening on", None, opening_nanos))
         rows += [lined(line) for line in statement.lines]
     title = "Account statement" if summary is None else f"Account statement by {summary.by}"
-    pages = _Pages(canvas, statement, name, rows, title)
+    zones = () if summary is None else summary.time_zones
+    pages = _Pages(canvas, statement, name, rows, title, zones)
     pages.write()
     canvas.save()
     return pages.layout.pages
@@ -81,12 +87,17 @@ class _Pages:
         name: str | None,
         rows: Sequence[Row],
         title: str,
+        zones: Sequence[str],
     ) -> None:
         self._canvas = canvas
         self._statement = statement
         self._all_rows = rows
         self._heading = title
-        self._name = name or "(no name)"
+        self._zones = zones
+        self._name = wrapped(name or "(no name)", 13, _RIGHT - _LEFT, BOLD)
+        heading = f"{name or '(no name)'} · {_period(statement)}"
+        self._page_heading = wrapped(heading, 8, _RIGHT - _LEFT)
+        self._lower = _NAME_LINE * (len(self._name) - 1)
         self._page = 0
         self._y = 0.0
         self.layout = self._planned()
@@ -96,9 +107,8 @@ class _Pages:
         rows = self._all_rows
         layout = self.layout
         carried: int | None = self._statement.opening.standing.posted_nanos
-        for number in range(1, layout.pages + 1):
-            room = layout.first if number == 1 else layout.further
-            part, rows = rows[:room], rows[room:]
+        for number, count in enumerate(layout.counts, 1):
+            part, rows = rows[:count], rows[count:]
             self._begin(number)
             self._rows(part, carried, is_first=number == 1)
             carried = part[-1].balance_nanos if part else carried
@@ -112,17 +122,19 @@ class _Pages:
     # ------------------------------------------------------------------ the plan
 
     def _planned(self) -> _Layout:
-        """Every line is as high as every other, so that the pages can be counted beforehand."""
-        # Beside the lines a page has what is brought forward and what is carried forward.
-        first = int((_HEAD_BOTTOM - _BOTTOM) // _ROW) - 3
-        further = int((_TOP - 30.0 - _BOTTOM) // _ROW) - 3
-        notes = 4
-        count = len(self._all_rows)
-        if count <= first - notes:
-            return _Layout(first, further, 1)
-        pages = 2 if count <= first else 2 + -(-(count - first) // further) - 1
-        on_last = max(0, count - first - (pages - 2) * further)
-        return _Layout(first, further, pages + (on_last > further - notes))
+        """The pages are counted beforehand, for each says how many there are."""
+        first = _room(_HEAD_BOTTOM - self._lower)
+        further = _room(_FURTHER_BOTTOM - _HEADING_LINE * (len(self._page_heading) - 1))
+        notes = 4 * _ROW
+        counts, count, used, room = [], 0, 0.0, first
+        for row in self._all_rows:
+            height = _height(row)
+            if used + height > room:
+                counts.append(count)
+                count, used, room = 0, 0.0, further
+            count, used = count + 1, used + height
+        counts.append(count)
+        return _Layout((*counts, 0) if used > room - notes else tuple(counts))
 
     # ------------------------------------------------------------------ the head of a page
 
@@ -131,12 +143,13 @@ class _Pages:
         if number == 1:
             self._title()
             self._summary()
-            self._y = _HEAD_BOTTOM
+            self._y = _HEAD_BOTTOM - self._lower
         else:
             self._ink(_SOFT)
-            heading = f"{self._name} · {_period(self._statement)}"
-            draw(self._canvas, _LEFT, _TOP, shortened(heading, 8, _RIGHT - _LEFT), 8)
-            self._y = _TOP - 30.0
+            self._y = _FURTHER_BOTTOM + _HEADING_LINE
+            for number_of_line, line in enumerate(self._page_heading):
+                draw(self._canvas, _LEFT, _TOP - _HEADING_LINE * number_of_line, line, 8)
+                self._y -= _HEADING_LINE
         self._footer()
         self._column_heads()
 
@@ -146,22 +159,18 @@ class _Pages:
         draw(self._canvas, _LEFT, _TOP - 12, self._heading, 20, BOLD)
         self._ink(_SOFT)
         self._right(_RIGHT, _TOP - 12, "All amounts in USD · all times in UTC", 8)
+        if self._zones:
+            self._right(_RIGHT, _TOP - 23, f"Days in {', then '.join(self._zones)}", 8)
         self._ink(_INK)
-        draw(
-            self._canvas,
-            _LEFT,
-            _TOP - 42,
-            shortened(self._name, 13, _RIGHT - _LEFT, BOLD),
-            13,
-            BOLD,
-        )
+        for number, line in enumerate(self._name):
+            draw(self._canvas, _LEFT, _TOP - 42 - _NAME_LINE * number, line, 13, BOLD)
         facts = (
             ("Account", str(statement.account_id)),
             ("Period", _period(statement)),
             ("As of", f"position {statement.as_of} of the ledger"),
         )
         for number, (label, value) in enumerate(facts):
-            y = _TOP - 60 - 13 * number
+            y = _TOP - 60 - self._lower - 13 * number
             self._ink(_SOFT)
             draw(self._canvas, _LEFT, y, label, 9)
             self._ink(_INK)
@@ -182,7 +191,7 @@ class _Pages:
             ),
             ("Available", closing.standing.available_nanos),
         )
-        top = _TOP - 104
+        top = _TOP - 104 - self._lower
         self._canvas.setFillColor(_BAND)
         height = 15.0 * len(left) + 8
         self._canvas.roundRect(_LEFT, top - height + 5, _RIGHT - _LEFT, height, 4, 0, 1)
@@ -214,14 +223,13 @@ class _Pages:
             draw(self._canvas, _DESCRIPTION, self._y + 9, "Nothing happened in this period.", 8.5)
 
     def _row(self, row: Row) -> None:
-        self._y -= _ROW
-        upper, lower = self._y + 11.5, self._y + 2.5
-        amount = "" if row.amount_nanos is None else amount_text(row.amount_nanos)
-        room = _AMOUNT - _DESCRIPTION - width(amount, 8.5) - 12
+        self._y -= _height(row)
+        upper, lower = self._y + _height(row) - _ROW + 11.5, self._y + 2.5
         self._ink(_INK)
         draw(self._canvas, _LEFT, upper, row.left, 8)
-        draw(self._canvas, _DESCRIPTION, upper, shortened(row.text, 8.5, room), 8.5)
-        self._right(_AMOUNT, upper, amount, 8.5)
+        for number, line in enumerate(_text_lines(row)):
+            draw(self._canvas, _DESCRIPTION, upper - _TEXT_LINE * number, line, 8.5)
+        self._right(_AMOUNT, upper, _amount(row), 8.5)
         if row.balance_nanos is not None:
             self._right(_RIGHT, upper, amount_text(row.balance_nanos), 8.5)
         self._ink(_SOFT)
@@ -281,6 +289,26 @@ class _Pages:
 
     def _ink(self, color: Color) -> None:
         self._canvas.setFillColor(color)
+
+
+def _room(top: float) -> float:
+    """How high the rows of a page may be together, below its head at `top`: beside them it has what
+    is brought forward and what is carried forward.
+    """
+    return (int((top - _BOTTOM) // _ROW) - 3) * _ROW
+
+
+def _height(row: Row) -> float:
+    return _ROW + _TEXT_LINE * (len(_text_lines(row)) - 1)
+
+
+def _text_lines(row: Row) -> tuple[str, ...]:
+    room = _AMOUNT - _DESCRIPTION - width(_amount(row), 8.5) - 12
+    return wrapped(row.text, 8.5, room)
+
+
+def _amount(row: Row) -> str:
+    return "" if row.amount_nanos is None else amount_text(row.amount_nanos)
 
 
 def _at(balance: BalanceAt) -> str:

@@ -100,6 +100,7 @@ def test_d15_a_statement_is_summed_and_the_same_whenever_it_is_asked_for(
         charged = sum((Decimal(row[-5]) for row in rows), Decimal())
         assert f"charged    {charged.normalize():f} USD ({calls})" in whole
         assert len(told[0].splitlines()) == 8, "no lines"
+        assert ("; days in " in told[1]) == (by == "day"), "R2"
         assert tool.ok(*asked, "--by", by, "--lines").startswith(whole.rsplit("\n", 1)[0])
     before = [tool.ok(*asked), tool.ok(*asked, "--by", "day")]
     tool.ok("credit", "add", account, "1", "--source", "manual", "--reason", "later")

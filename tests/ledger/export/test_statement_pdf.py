@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
+import msgspec
 import pypdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.book_days import BookDays
+from ledger.book_days import BookDays, calendar
 from ledger.errors import InvalidSelection
 from ledger.export import pdf_text, statement_file, statement_pdf
 from ledger.export.statement_file import NamedStatement, export_statement
@@ -199,13 +200,65 @@ def test_what_no_font_has_is_a_box() -> None:
     assert [run.text for run in pdf_text.runs("\U000e0041")] == [pdf_text.BOX]
 
 
-def test_a_long_text_is_shortened_to_its_room() -> None:
-    for text in ("m" * 500, "м" * 500, "一" * 500):
-        short = pdf_text.shortened(text, 8, 200)
-        assert short.endswith("…")
-        assert pdf_text.width(short, 8) <= 200
-        assert pdf_text.width(short[:-1] + text[0] + "…", 8) > 200
-    assert pdf_text.shortened("short", 8, 200) == "short"
+@pytest.mark.parametrize("text", ["m" * 500, "м" * 500, "一" * 500, "many words " * 40, "m", ""])
+def test_r2_a_long_text_goes_on_in_the_next_line(text: str) -> None:
+    lines = pdf_text.wrapped(text, 8, 200)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(pdf_text.width(line, 8) <= 200 for line in lines)
+    for line, after in pairwise(lines):
+        assert pdf_text.width(f"{line} {after.split()[0]}", 8) > 200 or len(text.split()) == 1
+    assert (len(lines) > 1) == (len(text) > 1)
+
+
+def test_r2_nothing_of_a_description_a_name_or_a_heading_is_cut() -> None:
+    model = "-".join(f"part{number}" for number in range(40))
+    said = statement([("charge", 5)] * 45, model=model)
+    name = " ".join(f"Word{number}" for number in range(30))
+    pages = pages_of(pdf(said, name))
+    assert len(pages) > 2
+    whole = ["".join(page.split()) for page in pages]
+    assert sum(page.count(model) for page in whole) == 45
+    assert all("".join(name.split()) in page for page in whole)
+    assert "…" not in "".join(whole)
+
+
+@pytest.mark.parametrize("count", range(10, 40))
+def test_r2_what_is_wrapped_is_not_set_over_the_foot_of_a_page(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lowest: list[float] = []
+    original = pdf_text.draw
+
+    def draw(canvas: object, x: float, y: float, *rest: object) -> None:
+        lowest.append(y)
+        original(canvas, x, y, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(statement_pdf, "draw", draw)
+    pdf(statement([("charge", 1)] * count, model="m" * 200), "A name of many words " * 9)
+    foot = min(lowest)
+    above = sorted({y for y in lowest if y > foot + 0.1})
+    assert above[0] - foot > 20
+
+
+def test_r2_days_are_told_with_their_zone() -> None:
+    said = statement([("charge", 3)] * 200)
+    moved = said.lines[100].recorded_at
+    days = calendar([(_MARCH - timedelta(days=9), "Asia/Kolkata"), (moved, "Europe/Riga")])
+    summary = StatementSummary("day", days)
+    summary.take(said.lines)
+    (text,) = pages_of(summarised(said, summary))
+    assert "Days in Asia/Kolkata" in text
+    late = replace(said, lines=tuple(_a_day_later(line) for line in said.lines[150:]))
+    summary.take(late.lines)
+    assert summary.time_zones == ("Asia/Kolkata", "Europe/Riga")
+    by_model = StatementSummary("model", days)
+    by_model.take(said.lines)
+    (text,) = pages_of(summarised(said, by_model))
+    assert "Days in" not in text
+
+
+def _a_day_later(line: StatementLine) -> StatementLine:
+    return msgspec.structs.replace(line, recorded_at=line.recorded_at + timedelta(days=1))
 
 
 def test_d15_a_summary_stands_for_thousands_of_lines() -> None:

@@ -90,7 +90,9 @@ async def _print_pages(
     if summary is not None:
         summary.check(page)
         _print_summary(summary)
-    print(say_as_of(as_of).replace(f" of {as_of.head}", "", 1))
+    zones = ", then ".join(summary.time_zones) if summary is not None else ""
+    told = say_as_of(as_of).replace(f" of {as_of.head}", "", 1)
+    print(f"{told}; days in {zones}" if zones else told)
 
 
 def _print_end(name: str, balance: BalanceAt) -> None:
