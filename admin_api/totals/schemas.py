@@ -10,9 +10,10 @@ from ledger.money import format_usd
 
 
 class AccountTotalsOutput(Output):
-    """What an account came to. available = posted - held; `charged` includes adjustments.
+    """What an account came to. posted = credited - charged + adjusted; available = posted - held.
 
-    `position` is that of its last event.
+    `requests` were settled and `charged`, `refunds` given back whole. `adjusted`: by corrections
+    and adjustments, positive in the customer's favour. `position` is that of its last event.
     """
 
     id: UUID
@@ -25,7 +26,9 @@ class AccountTotalsOutput(Output):
     credited: SignedAmount
     credits: int
     charged: SignedAmount
+    adjusted: SignedAmount
     requests: int
+    refunds: int
     position: int
 
     @classmethod
@@ -43,7 +46,9 @@ class AccountTotalsOutput(Output):
             credited=format_usd(row.credited_nanos),
             credits=row.credits,
             charged=format_usd(row.charged_nanos),
+            adjusted=format_usd(row.adjusted_nanos),
             requests=row.requests,
+            refunds=row.refunds,
             position=row.position,
         )
 
@@ -60,13 +65,16 @@ class AccountTotalsPage(Output):
 
 
 class KeyTotalsOutput(Output):
-    """What a key came to. `spent` includes adjustments."""
+    """What a key came to. `spent`: what was charged, and what corrections added; `requests` and
+    `refunds` as of accounts.
+    """
 
     id: UUID
     account_id: UUID
     name: str | None
     is_revoked: bool
     requests: int
+    refunds: int
     held: SignedAmount
     spent: SignedAmount
     last_used_at: Moment | None
@@ -81,6 +89,7 @@ class KeyTotalsOutput(Output):
             name=totals.name,
             is_revoked=row.is_revoked,
             requests=row.requests,
+            refunds=row.refunds,
             held=format_usd(row.held_nanos),
             spent=format_usd(row.spent_nanos),
             last_used_at=None if row.last_used_at is None else format_moment(row.last_used_at),

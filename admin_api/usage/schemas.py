@@ -13,8 +13,10 @@ from ledger.usage import CLASSES
 class UsageLineOutput(Output):
     """What was used from `begins_at` to before `ends_at`; named by what was asked for, else null.
 
-    `usage` by class, without what none used. `charged` includes adjustments. `cost`: what the
-    providers take for the `costed_requests`, where that is known; operators alone are told.
+    `requests` were settled and `charged`, `refunds` given back whole; `adjusted` is what
+    corrections added to what is charged, and `spent` both. `usage` by class, without what none
+    used. `cost`: what the providers take for the `costed_requests`, where that is known; operators
+    alone are told.
     """
 
     begins_at: Moment
@@ -29,6 +31,8 @@ class UsageLineOutput(Output):
     adjustments: int
     usage: dict[str, int]
     charged: SignedAmount
+    adjusted: SignedAmount
+    spent: SignedAmount
     shortfall: SignedAmount
     costed_requests: int | None = None
     cost: SignedAmount | None = None
@@ -45,6 +49,8 @@ class UsageLineOutput(Output):
             adjustments=sums["adjustments"],
             usage={kind: sums[kind] for kind in CLASSES if sums[kind]},
             charged=format_usd(sums["charged_nanos"]),
+            adjusted=format_usd(sums["adjusted_nanos"]),
+            spent=format_usd(sums["charged_nanos"] + sums["adjusted_nanos"]),
             shortfall=format_usd(sums["shortfall_nanos"]),
         )
         told: dict[str, object] = {_FIELD_OF.get(by, by): name for by, name in line.names.items()}

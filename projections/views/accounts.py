@@ -19,7 +19,6 @@ from ledger.streams.account import (
     LimitsSet,
 )
 from ledger.streams.charge.events import (
-    ChargeAdjusted,
     QuotaReserved,
     RefundIssued,
     UsageSettled,
@@ -34,8 +33,9 @@ from projections.reading import list_rows
 class AccountRow(Row, frozen=True):
     """One account. available = posted - held; all in nanodollars.
 
-    charged_nanos includes adjustments. events and position count and name the events of the
-    account, as `seq` and `position` of its budget do.
+    charged_nanos: by settlements; corrections and adjustments are the rest of what was posted.
+    requests: calls that were settled; refunds: those that were given back. events and position
+    count and name the events of the account, as `seq` and `position` of its budget do.
     """
 
     account_id: UUID
@@ -53,8 +53,14 @@ class AccountRow(Row, frozen=True):
     charged_nanos: int = 0
     credits: int = 0
     requests: int = 0
+    refunds: int = 0
     events: int = 0
     position: int = 0
+
+    @property
+    def adjusted_nanos(self) -> int:
+        """What corrections and adjustments came to; positive in the customer's favour."""
+        return self.posted_nanos - self.credited_nanos + self.charged_nanos
 
 
 def touches(event: Recorded) -> tuple[Key, ...]:
@@ -68,26 +74,26 @@ def fold(key: Key, row: AccountRow | None, events: Sequence[Recorded]) -> Accoun
     assert isinstance(account_id, UUID)
     row = row or AccountRow(account_id)
     held, posted, charged = row.held_nanos, row.posted_nanos, row.charged_nanos
-    credited, credits_, requests = row.credited_nanos, row.credits, row.requests
+    credited, credits_ = row.credited_nanos, row.credits
+    requests, refunds = row.requests, row.refunds
     changes: dict[str, Any] = {}
     for event in events:
         match event.event:
             # Nearly all events are one of these, and their other effects need not be made for this.
             case QuotaReserved(hold_nanos=hold):
                 held += hold
-                requests += event.version == 1
             case UsageSettled(released_nanos=released, charged_nanos=cost):
                 held -= released
                 posted -= cost
                 charged += cost
+                requests += 1
             case RefundIssued(released_nanos=released):
                 held -= released
+                refunds += 1
             case other:
                 moved_held, moved_posted = _moved(account_id, other)
                 held, posted = held + moved_held, posted + moved_posted
-                if isinstance(other, ChargeAdjusted):
-                    charged += other.delta_nanos
-                elif isinstance(other, CreditGranted):
+                if isinstance(other, CreditGranted):
                     credits_, credited = credits_ + 1, credited + other.amount_nanos
                 else:
                     changes |= _facts(event)
@@ -100,6 +106,7 @@ def fold(key: Key, row: AccountRow | None, events: Sequence[Recorded]) -> Accoun
         charged_nanos=charged,
         credits=credits_,
         requests=requests,
+        refunds=refunds,
         events=row.events + len(events),
         position=events[-1].position,
         **changes,
@@ -144,7 +151,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="accounts",
-    version=1,
+    version=2,
     tables=(TABLE,),
     folds_every_stream=True,
     rows_are_of="account",
@@ -153,7 +160,7 @@ PROJECTION = Projection(
         UsageSettled: members("released_nanos charged_nanos"),
         RefundIssued: members("released_nanos"),
     },
-    uses_places=members("version recorded_at account_id"),
+    uses_places=members("recorded_at account_id"),
 )
 
 

@@ -43,6 +43,7 @@ class KeyRow(Row, frozen=True):
     issued_at: datetime | None = None
     position: int = 0
     requests: int = 0
+    refunds: int = 0
     held_nanos: int = 0
     spent_nanos: int = 0
     last_used_at: datetime | None = None
@@ -59,7 +60,8 @@ def fold(key: Key, row: KeyRow | None, events: Sequence[Recorded]) -> KeyRow:
     assert isinstance(key_id, UUID)
     assert account_id is not None
     row = row or KeyRow(key_id, account_id)
-    requests, held, spent = row.requests, row.held_nanos, row.spent_nanos
+    requests, refunds = row.requests, row.refunds
+    held, spent = row.held_nanos, row.spent_nanos
     last_used_at = row.last_used_at
     changes: dict[str, Any] = {}
     for event in events:
@@ -67,13 +69,14 @@ def fold(key: Key, row: KeyRow | None, events: Sequence[Recorded]) -> KeyRow:
             case QuotaReserved(hold_nanos=hold):
                 held += hold
                 if event.version == 1:
-                    requests += 1
                     last_used_at = event.recorded_at
             case UsageSettled(released_nanos=released, charged_nanos=charged):
                 held -= released
                 spent += charged
+                requests += 1
             case RefundIssued(released_nanos=released):
                 held -= released
+                refunds += 1
             case ChargeAdjusted(delta_nanos=delta):
                 spent += delta
             case _:
@@ -81,6 +84,7 @@ def fold(key: Key, row: KeyRow | None, events: Sequence[Recorded]) -> KeyRow:
     return replace(
         row,
         requests=requests,
+        refunds=refunds,
         held_nanos=held,
         spent_nanos=spent,
         last_used_at=last_used_at,
@@ -129,7 +133,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="keys",
-    version=3,
+    version=4,
     tables=(TABLE,),
     rows_are_of="account",
     looks_at={

@@ -36,7 +36,8 @@ QUARTER_MINUTES = 15
 class UsageRow(Row, frozen=True):
     """One quarter of one combination; counts by class as in `ledger.usage`.
 
-    charged_nanos includes adjustments. requests - costed_requests is of how many the provider's
+    charged_nanos: by settlements; adjusted_nanos: by corrections, positive where the customer pays
+    more. requests - costed_requests is of how many the provider's
     price is not known; cost_nanos is that of the others, of usage that came late, and of tries.
     """
 
@@ -64,6 +65,7 @@ class UsageRow(Row, frozen=True):
     file_search: int = 0
     code_execution: int = 0
     charged_nanos: int = 0
+    adjusted_nanos: int = 0
     shortfall_nanos: int = 0
     costed_requests: int = 0
     cost_nanos: int = 0
@@ -105,7 +107,8 @@ def fold(key: Key, row: UsageRow | None, events: Sequence[Recorded]) -> UsageRow
     """Adds what the events say to the sums."""
     row = row or UsageRow(*key)  # type: ignore[arg-type]  # as `touches` made it
     requests, refunds, adjustments = row.requests, row.refunds, row.adjustments
-    charged, shortfall = row.charged_nanos, row.shortfall_nanos
+    charged, adjusted = row.charged_nanos, row.adjusted_nanos
+    shortfall = row.shortfall_nanos
     costed, cost = row.costed_requests, row.cost_nanos
     used: list[Usage] = []
     own, tries_nanos = _parted(events, row.channel_id)
@@ -123,7 +126,7 @@ def fold(key: Key, row: UsageRow | None, events: Sequence[Recorded]) -> UsageRow
                 refunds += 1
             case ChargeAdjusted(delta_nanos=delta, usage=usage, reason=reason, late=late):
                 adjustments += 1
-                charged += delta
+                adjusted += delta
                 if late is not None and late.cost is not None:
                     cost += late.cost.amount_nanos
                 # Late usage was counted nowhere yet; other adjustments are about money alone.
@@ -137,6 +140,7 @@ def fold(key: Key, row: UsageRow | None, events: Sequence[Recorded]) -> UsageRow
         refunds=refunds,
         adjustments=adjustments,
         charged_nanos=charged,
+        adjusted_nanos=adjusted,
         shortfall_nanos=shortfall,
         costed_requests=costed,
         cost_nanos=cost + tries_nanos,
@@ -169,7 +173,7 @@ TABLE = Table(
 )
 PROJECTION = Projection(
     name="usage_quarter_hours",
-    version=2,
+    version=3,
     tables=(TABLE,),
     rows_are_of="account",
     looks_at={
@@ -190,6 +194,7 @@ SUMS: tuple[str, ...] = (
     "adjustments",
     *CLASSES,
     "charged_nanos",
+    "adjusted_nanos",
     "shortfall_nanos",
     "costed_requests",
     "cost_nanos",

@@ -73,12 +73,13 @@ def test_an_account_shows_its_limits_its_money_and_its_last_event(books: Books) 
         held_nanos=300,
         available_nanos=1_194,
         credited_nanos=1_500,
-        charged_nanos=6,
+        charged_nanos=10,
         credits=2,
-        requests=2,
+        requests=1,
         events=10,
         position=last,
     )
+    assert row.adjusted_nanos == 4
     log.add(ACCOUNT, AccountResumed(account_id=ACCOUNT, actor="root"))
     (row,) = rows_of(books, accounts.TABLE, accounts.AccountRow)
     assert not row.is_suspended
@@ -211,8 +212,8 @@ def test_usage_adds_up_by_quarter_and_combination(books: Books) -> None:
         each.names[1]: {name: count for name, count in each.sums.items() if count} for each in sums
     }
     assert told == {
-        NO_CHANNEL: {"refunds": 1, "adjustments": 1, "charged_nanos": -3},
-        SPARE: {"adjustments": 1, "output": 2, "charged_nanos": 9, "cost_nanos": 3},
+        NO_CHANNEL: {"refunds": 1, "adjustments": 1, "adjusted_nanos": -3},
+        SPARE: {"adjustments": 1, "output": 2, "adjusted_nanos": 9, "cost_nanos": 3},
         CHANNEL: {
             "requests": 2,
             "input": 11,
@@ -259,7 +260,7 @@ def test_a_key_shows_its_terms_and_what_it_spent(books: Books) -> None:
     assert (row.limit_nanos, row.expires_at_us, row.group_name) == (700, 9, "vip")
     assert (row.models, row.allowed_ips) == ('["a","b"]', None)
     assert (row.issued_at, row.position) == (log.recorded_at(issued), issued)
-    assert (row.requests, row.held_nanos, row.spent_nanos) == (3, 30, 6)
+    assert (row.requests, row.refunds, row.held_nanos, row.spent_nanos) == (1, 1, 30, 6)
     assert row.last_used_at is not None
     assert row.last_used_at > log.recorded_at(used)
     log.add(KEY, KeyChanged(account_id=ACCOUNT, key_id=KEY, terms=KeyTerms(), actor="root"))

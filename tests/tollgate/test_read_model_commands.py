@@ -77,8 +77,8 @@ def test_usage_adds_up_to_what_was_settled(tool: Tool, database: FreshDatabase) 
     assert told["REQUESTS"] == str(len(settled))
     assert told["ADJUSTMENTS"] == str(len(adjusted))
     charged = sum(each.charged_nanos for each in settled)
-    charged += sum(each.delta_nanos for each in adjusted)
     assert told["CHARGED"] == format_usd(charged)
+    assert told["ADJUSTED"] == format_usd(sum(each.delta_nanos for each in adjusted))
     zones = [one.event.value for one in log if isinstance(one.event, SettingChanged)]
     zone = zones[-1] if zones else "UTC"
     assert lines[2] == f"in {zone}; everything up to position {log[-1].position} is counted"
@@ -111,8 +111,8 @@ def test_totals_are_what_was_credited_and_charged(tool: Tool) -> None:
     lines = [re.split(r"  +", line) for line in tool.ok("totals", "accounts").splitlines()]
     assert sorted(lines[1:]) == sorted(
         [
-            [account, "Größe & Co", "12.5", "0", "0", "12.5", "0"],
-            [other, "Somebody", "0", "0", "0", "0", "0"],
+            [account, "Größe & Co", "12.5", "0", "0", "0", "12.5", "0", "0"],
+            [other, "Somebody", "0", "0", "0", "0", "0", "0", "0"],
         ]
     )
     first = tool.ok("totals", "accounts", "--limit", "1").splitlines()

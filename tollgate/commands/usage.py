@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         lambda desk: operations.usage(desk, asked, None),
     )
     kinds = [kind for kind in CLASSES if any(line.sums[kind] for line in report.lines)]
-    heads = (*asked.by, *kinds, *_COUNTS, "charged", "cost", "cost unknown")
+    heads = (*asked.by, *kinds, *_COUNTS, "charged", "adjusted", "cost", "cost unknown")
     zone = ZoneInfo(report.time_zone)
     print_table(
         ("FROM", *(head.upper().replace("_", " ") for head in heads)),
@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
                 *(name or "-" for name in line.names.values()),
                 *(line.sums[count] for count in (*kinds, *_COUNTS)),
                 format_usd(line.sums["charged_nanos"]),
+                format_usd(line.sums["adjusted_nanos"]),
                 format_usd(line.sums["cost_nanos"]),
                 line.sums["requests"] - line.sums["costed_requests"],
             )

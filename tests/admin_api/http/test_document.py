@@ -29,11 +29,11 @@ ANSWERS: Mapping[str, str] = {
     "AccountOutput": "group id is_suspended limits name opened_at",
     "AccountPage": "accounts next",
     "AccountTotalsOutput": (
-        "available charged credited credits group held id is_suspended name position posted "
-        "requests"
+        "adjusted available charged credited credits group held id is_suspended name position "
+        "posted refunds requests"
     ),
     "AccountTotalsPage": "accounts next position",
-    "KeyTotalsOutput": "account_id held id is_revoked last_used_at name requests spent",
+    "KeyTotalsOutput": "account_id held id is_revoked last_used_at name refunds requests spent",
     "KeyTotalsPage": "keys next position",
     "ActOutput": (
         "account_id actor actor_name actor_role position reason recorded_at stream type version "
@@ -204,8 +204,8 @@ ANSWERS: Mapping[str, str] = {
     "SettingThen": "changed_at name value version",
     "SettingsAsOfOutput": "as_of groups settings",
     "UsageLineOutput": (
-        "account_id adjustments begins_at channel_id charged cost costed_requests ends_at group "
-        "key_id model refunds requests shortfall usage"
+        "account_id adjusted adjustments begins_at channel_id charged cost costed_requests "
+        "ends_at group key_id model refunds requests shortfall spent usage"
     ),
     "UsageOutput": "lines position time_zone",
     "StatementLineOutput": (

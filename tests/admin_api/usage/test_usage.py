@@ -68,7 +68,7 @@ def counted(one: Recorded) -> Iterator[tuple[str, int]]:
         case RefundIssued():
             yield "refunds", 1
         case ChargeAdjusted():
-            yield from (("adjustments", 1), ("charged", event.delta_nanos))
+            yield from (("adjustments", 1), ("adjusted", event.delta_nanos))
             if event.usage is not None and event.reason == "late_usage":
                 yield from event.usage.classes()
             if event.late is not None and event.late.cost is not None:
@@ -105,7 +105,8 @@ def told(lines: list[Told], names: tuple[str, ...]) -> dict[Names, Sums]:
     """The lines of an answer in the same form; no combination comes twice."""
     sums = {}
     for line in lines:
-        money = {name: _nanos(line[name]) for name in ("charged", "shortfall", "cost")}
+        money = {name: _nanos(line[name]) for name in ("charged", "adjusted", "shortfall", "cost")}
+        assert _nanos(line["spent"]) == money["charged"] + money["adjusted"], "R3"
         counts = {
             name: line[name] for name in ("requests", "refunds", "adjustments", "costed_requests")
         }

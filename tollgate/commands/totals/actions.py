@@ -19,16 +19,28 @@ def list_accounts(arguments: argparse.Namespace) -> int:
         lambda desk: account_totals(desk, after=after, limit=arguments.limit),
     )
     print_table(
-        ("ID", "NAME", "CREDITED", "CHARGED", "HELD", "AVAILABLE", "REQUESTS"),
+        (
+            "ID",
+            "NAME",
+            "CREDITED",
+            "CHARGED",
+            "ADJUSTED",
+            "HELD",
+            "AVAILABLE",
+            "REQUESTS",
+            "REFUNDS",
+        ),
         (
             (
                 each.row.account_id,
                 each.name or "-",
                 format_usd(each.row.credited_nanos),
                 format_usd(each.row.charged_nanos),
+                format_usd(each.row.adjusted_nanos),
                 format_usd(each.row.held_nanos),
                 format_usd(each.row.available_nanos),
                 each.row.requests,
+                each.row.refunds,
             )
             for each in found
         ),
