@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from admin_api.fields.inputs import REASON_CODE_PATTERN
 from ledger.errors import InvalidAmount
 from ledger.money import parse_usd
 
@@ -63,7 +64,7 @@ ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 ReasonCode = Annotated[
     str,
     Field(
-        pattern=r"^[a-z][a-z0-9_]{0,63}$",
+        pattern=REASON_CODE_PATTERN,
         description="A code of your own, not prose: it is kept in the ledger for ever.",
         examples=["unpaid"],
     ),

@@ -25,8 +25,12 @@ SECRET_MAX = 8_192
 PASSAGE_MAX = 100_000
 LIST_MAX = 1_000
 
+REASON_CODE_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
+
 _METHOD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _REFERENCE = re.compile(r"[A-Za-z0-9._:/#-]{1,100}")
+
+_REASON_CODE = re.compile(REASON_CODE_PATTERN)
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
@@ -137,6 +141,13 @@ def reference(field: str, value: str) -> str:
     """By what a payment is found at whoever took it. It stays in the ledger: nobody's name."""
     if not _REFERENCE.fullmatch(value):
         raise InvalidInput(field, "must be up to 100 letters, digits and any of . _ : / # -")
+    return value
+
+
+def reason_code(field: str, value: str) -> str:
+    """Why something was done, as it stays in the ledger for ever: a code, no prose."""
+    if not _REASON_CODE.fullmatch(value):
+        raise InvalidInput(field, "must be a code of lower-case letters, digits and _")
     return value
 
 

@@ -78,6 +78,7 @@ def test_m4_a_larger_overdraft_and_its_reason_at_the_command_line(tool: Tool) ->
     account = tool.ok("account", "add", "Somebody")
     raise_it = ("account", "change", account, "--overdraft", "500")
     assert "reason" in one_line(tool, 2, *raise_it)
+    assert "must be a code" in one_line(tool, 2, *raise_it, "--reason", "Because I say so")
     assert "overdraft  500 USD" in tool.ok(*raise_it, "--reason", "contract")
     told = tool.ok("ledger", "oversight")
     assert "1 overdrafts that were raised, and multipliers that were lowered" in told

@@ -4,6 +4,7 @@ import argparse
 
 from admin_api.accounts import operations as accounts
 from admin_api.accounts.operations import AccountChanges, AccountView
+from admin_api.fields import inputs
 from ledger.money import format_usd, parse_usd
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform, print_table
 from tollgate.commands.contract import OK
@@ -54,12 +55,11 @@ def change(arguments: argparse.Namespace) -> int:
         for name, amount in given.items()
         if amount is not None
     }
+    reason = arguments.reason and inputs.reason_code("reason", arguments.reason)
     changes = AccountChanges(arguments.name, arguments.group, limits_nanos)
     view = perform(
         arguments,
-        lambda desk: accounts.change_account(
-            desk, account_id, changes, actor=ACTOR, reason=arguments.reason
-        ),
+        lambda desk: accounts.change_account(desk, account_id, changes, actor=ACTOR, reason=reason),
     )
     _print_one(view)
     return OK
