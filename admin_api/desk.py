@@ -11,6 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from admin_api.channels.overrides import OverrideCheck
 from admin_api.channels.types import ChannelType
 from admin_api.errors import NotCaughtUp, QueryTooSlow
 from ledger import clock
@@ -76,7 +77,8 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The parts. `channel_types` are the providers the gateway knows, by name.
+    """The parts. `channel_types` are the providers the gateway knows, by name, and
+    `check_overrides` what it makes of a channel's overrides.
 
     `pool` should give up after about a second, so that callers are told when Postgres is away.
     `closing`: set when the process is to end, so that answers without an end of their own stop.
@@ -88,6 +90,7 @@ class Desk:
     configuration: Configuration
     channel_types: Mapping[str, ChannelType]
     channel_keys: SharedChannelKeys
+    check_overrides: OverrideCheck
     commands: Commands = field(default_factory=Commands)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from admin_api.channels.types import ChannelSetting, ChannelType
 from admin_api.desk import Desk
+from gateway.channels.overrides.reading import read_overrides
 from gateway.providers.contract import Provider
 from gateway.providers.registry import PROVIDERS
 from ledger.application import Ledger
@@ -51,6 +52,7 @@ class Core:
             self.configuration,
             channel_types(),
             self.channel_keys,
+            read_overrides,
         )
 
     @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from gateway.call.refusals import Refusals
 from gateway.call.relay import Relay, RelayLimits
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.keys_out_of_use import KeysOutOfUse
+from gateway.channels.overrides.sealed import ChannelOverrides
 from gateway.channels.shared_keys import SharedKeys
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.channels.ways import ChannelWays
@@ -192,6 +193,7 @@ def channel_vault(
         ChannelKeys(core.vault, core.pool, out_of_use, shared),
         texts,
         ChannelWays(upstreams, texts),
+        ChannelOverrides(texts),
     )
 
 

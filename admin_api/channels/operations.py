@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from admin_api.channels import names, ways
+from admin_api.channels import names, overrides, ways
 from admin_api.channels.types import ChannelType
 from admin_api.desk import Desk
 from admin_api.errors import InvalidInput
@@ -45,7 +45,8 @@ class ChannelInput:
 
     `models` maps the client's name of a model to the provider's; `keys` are in clear, and so is
     who may pass the `proxy`. An empty `system_prompt`, `proxy` or `trusted_certificates` takes away
-    what was there, a time-out of 0 is as usual.
+    what was there, a time-out of 0 is as usual; so do overrides of `{}`, which are JSON.
+    `follow_models`: the models are a chain, see `followed`.
     """
 
     name: str | None = None
@@ -68,6 +69,10 @@ class ChannelInput:
     connect_timeout_ms: int | None = None
     first_byte_timeout_ms: int | None = None
     idle_timeout_ms: int | None = None
+    parameter_overrides: str | None = field(default=None, repr=False)
+    header_overrides: str | None = field(default=None, repr=False)
+    status_codes: Mapping[str, int] | None = None
+    follow_models: bool | None = None
     is_paused: bool | None = None
 
 
@@ -79,6 +84,7 @@ class ChannelView:
     name: str | None
     state: Channel
     system_prompt: str | None = field(default=None, repr=False)
+    parameter_overrides: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class _Told:
     fields: Mapping[str, Any]
     shaping: Mapping[str, Any]
     way: Mapping[str, Any]
+    overrides: Mapping[str, Any]
     keys: Mapping[UUID, str] | None
     texts: Mapping[UUID, str]
 
@@ -102,7 +109,7 @@ async def add_channel(desk: Desk, given: ChannelInput, *, actor: str) -> UUID:
     for required in ("name", "type", "models"):
         if getattr(given, required) is None:
             raise InvalidInput(required, "is required")
-    told = _told(_kind(desk, given.type or ""), given)
+    told = _told(desk, _kind(desk, given.type or ""), given)
     channel_id = ids.entity_id()
     route = _merged(desk, Route(type=given.type or ""), told)
     if desk.channel_types[route.type].needs_key and not route.key_ids:
@@ -129,7 +136,7 @@ async def change_channel(
     """
     name = None if given.name is None else inputs.text("name", given.name)
     before = await require_channel(desk, channel_id)
-    told = _told(_kind(desk, given.type or before.route.type), given)
+    told = _told(desk, _kind(desk, given.type or before.route.type), given)
 
     def changed(state: Channel) -> channel.Change:
         return channel.Change(_merged(desk, state.route, told), actor)
@@ -177,12 +184,19 @@ async def require_channel(desk: Desk, channel_id: UUID) -> Channel:
 
 async def _views(desk: Desk, states: Mapping[UUID, Channel]) -> list[ChannelView]:
     prompts = {each: state.route.shaping.system_prompt_id for each, state in states.items()}
-    text_ids = [one for one in prompts.values() if one is not None]
+    changes = {each: state.route.overrides.parameters_id for each, state in states.items()}
+    text_ids = [one for one in (*prompts.values(), *changes.values()) if one is not None]
     async with desk.pool.connection() as connection:
         names = await vault.tell_many(connection, desk.vault, "channel", "name", list(states))
         texts = await vault.tell_many(connection, desk.vault, *_TEXT, text_ids) if text_ids else {}
     return [
-        ChannelView(each, names.get(each), state, _text(texts, prompts[each]))
+        ChannelView(
+            each,
+            names.get(each),
+            state,
+            _text(texts, prompts[each]),
+            _text(texts, changes[each]),
+        )
         for each, state in states.items()
     ]
 
@@ -193,7 +207,11 @@ def _text(texts: Mapping[UUID, str], text_id: UUID | None) -> str | None:
 
 def _secrets(route: Route) -> set[UUID]:
     """The ids of everything of a route that lies in the vault."""
-    texts = (route.shaping.system_prompt_id, route.way.proxy_id)
+    changes = route.overrides
+    texts = (
+        *(route.shaping.system_prompt_id, route.way.proxy_id),
+        *(changes.parameters_id, changes.headers_id),
+    )
     return {*route.key_ids, *(each for each in texts if each is not None)}
 
 
@@ -209,7 +227,10 @@ def _merged(desk: Desk, route: Route, told: _Told) -> Route:
     """The route with what was told. Raises InvalidInput where its type does not allow it."""
     shaping = msgspec.structs.replace(route.shaping, **told.shaping)
     way = msgspec.structs.replace(route.way, **told.way)
-    changed = msgspec.structs.replace(route, **told.fields, shaping=shaping, way=way)
+    changes = msgspec.structs.replace(route.overrides, **told.overrides)
+    changed = msgspec.structs.replace(
+        route, **told.fields, shaping=shaping, way=way, overrides=changes
+    )
     if changed.type != route.type and "settings" not in told.fields:
         changed = msgspec.structs.replace(changed, settings={})
     kind = _kind(desk, changed.type)
@@ -230,7 +251,7 @@ def _merged(desk: Desk, route: Route, told: _Told) -> Route:
     return changed
 
 
-def _told(kind: ChannelType, given: ChannelInput) -> _Told:
+def _told(desk: Desk, kind: ChannelType, given: ChannelInput) -> _Told:
     """What is given, checked as far as it stands alone. Raises InvalidInput."""
     keys = None
     if given.keys is not None:
@@ -241,13 +262,16 @@ def _told(kind: ChannelType, given: ChannelInput) -> _Told:
     shaping = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     if given.keeps_suffix is not None:
         shaping["keeps_suffix"] = _names("keeps_suffix", given.keeps_suffix)
-    way, texts = ways.told_way(asdict(given))
+    said = asdict(given)
+    way, texts = ways.told_way(said)
+    changes, more_texts = overrides.told_overrides(said, desk.check_overrides)
+    texts |= more_texts
     if given.system_prompt == "":
         shaping["system_prompt_id"] = None
     elif given.system_prompt is not None:
         text_id = shaping["system_prompt_id"] = ids.entity_id()
         texts[text_id] = inputs.passage("system_prompt", given.system_prompt)
-    return _Told(_fields(given), shaping, way, keys, texts)
+    return _Told(_fields(given), shaping, way, changes, keys, texts)
 
 
 def _names(field_name: str, given: Sequence[str]) -> tuple[str, ...]:
@@ -266,11 +290,7 @@ def _fields(given: ChannelInput) -> dict[str, Any]:
         empty = given.base_url == ""
         fields["base_url"] = "" if empty else inputs.base_url("base_url", given.base_url)
     if given.models is not None:
-        clients = inputs.models("models", list(given.models))
-        fields["models"] = {
-            client: inputs.text("models", given.models[client], inputs.MODEL_MAX)
-            for client in clients
-        }
+        fields["models"] = _models(given.models, follow=bool(given.follow_models))
     if given.groups is not None:
         if not 1 <= len(given.groups) <= GROUPS_MAX:
             raise InvalidInput("groups", f"must name 1 to {GROUPS_MAX} groups")
@@ -283,6 +303,14 @@ def _fields(given: ChannelInput) -> dict[str, Any]:
             raise InvalidInput("settings", f"must not be more than {SETTINGS_MAX}")
         fields["settings"] = dict(sorted(given.settings.items()))
     return fields
+
+
+def _models(given: Mapping[str, str], *, follow: bool) -> dict[str, str]:
+    models = {
+        client: inputs.text("models", given[client], inputs.MODEL_MAX)
+        for client in inputs.models("models", list(given))
+    }
+    return overrides.followed(models) if follow else models
 
 
 def _key_choice(given: str) -> str:

@@ -1,9 +1,10 @@
 """What is said of channels and their types, and what a channel may be given."""
 
-from typing import Annotated, Self
+import json
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field, JsonValue, SecretStr
 
 from admin_api.access.permissions import Operator
 from admin_api.channels.key_schemas import ProviderKeyOutput, key_state
@@ -14,6 +15,7 @@ from admin_api.channels.operations import (
     ChannelInput,
     ChannelView,
 )
+from admin_api.channels.overrides import STATUSES_MAX
 from admin_api.channels.ways import ROOTS_MAX, TIMEOUT_MS_MAX
 from admin_api.errors import InvalidInput
 from admin_api.fields.bodies import GroupName, Input, ModelName, Name, Output
@@ -88,6 +90,33 @@ TrustedCertificates = Annotated[
 TimeoutMs = Annotated[int, Field(ge=0, le=TIMEOUT_MS_MAX, description="0: as usual.")]
 
 
+ParameterOverrides = Annotated[
+    dict[str, JsonValue],
+    Field(
+        description="What is changed in a request, in the provider's format: members to set, or "
+        '`{"operations": [...]}`. Nothing: {}.'
+    ),
+]
+HeaderOverrides = Annotated[
+    dict[str, SecretStr],
+    Field(
+        max_length=50,
+        description="Headers sent to the provider. A value may hold {api_key} and "
+        "{client_header:Name}; the names * and re:PATTERN pass on the client's. Nothing: {}.",
+    ),
+]
+StatusCodes = Annotated[
+    dict[str, int],
+    Field(
+        max_length=STATUSES_MAX,
+        description='What clients are told instead of a provider\'s status: {"404": 503}.',
+    ),
+]
+FollowModels = Annotated[
+    bool, Field(description="Of a=b and b=c among the models, a is c. Told again at each change.")
+]
+
+
 class NewChannel(Input):
     """A channel to add."""
 
@@ -111,6 +140,10 @@ class NewChannel(Input):
     connect_timeout_ms: TimeoutMs | None = None
     first_byte_timeout_ms: TimeoutMs | None = None
     idle_timeout_ms: TimeoutMs | None = None
+    parameter_overrides: ParameterOverrides | None = None
+    header_overrides: HeaderOverrides | None = None
+    status_codes: StatusCodes | None = None
+    follow_models: FollowModels | None = None
 
 
 class ChannelChange(Input):
@@ -141,6 +174,10 @@ class ChannelChange(Input):
     connect_timeout_ms: TimeoutMs | None = None
     first_byte_timeout_ms: TimeoutMs | None = None
     idle_timeout_ms: TimeoutMs | None = None
+    parameter_overrides: ParameterOverrides | None = None
+    header_overrides: HeaderOverrides | None = None
+    status_codes: StatusCodes | None = None
+    follow_models: FollowModels | None = None
     is_paused: bool | None = None
 
 
@@ -177,6 +214,12 @@ class ChannelOutput(Output):
     connect_timeout_ms: int
     first_byte_timeout_ms: int
     idle_timeout_ms: int
+    has_parameter_overrides: bool
+    parameter_overrides: dict[str, Any] | None = Field(
+        description="For those who may change the channel."
+    )
+    header_override_names: list[str]
+    status_codes: dict[str, int]
     is_paused: bool
 
     @classmethod
@@ -213,6 +256,10 @@ class ChannelOutput(Output):
             connect_timeout_ms=route.way.connect_ms,
             first_byte_timeout_ms=route.way.first_byte_ms,
             idle_timeout_ms=route.way.idle_ms,
+            has_parameter_overrides=route.overrides.parameters_id is not None,
+            parameter_overrides=_object(view) if operator.may("channels:write") else None,
+            header_override_names=list(route.overrides.header_names),
+            status_codes=dict(route.overrides.statuses),
             is_paused=view.state.is_paused,
         )
 
@@ -246,8 +293,27 @@ def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
         connect_timeout_ms=given.connect_timeout_ms,
         first_byte_timeout_ms=given.first_byte_timeout_ms,
         idle_timeout_ms=given.idle_timeout_ms,
+        parameter_overrides=_text(given.parameter_overrides),
+        header_overrides=_headers(given.header_overrides),
+        status_codes=given.status_codes,
+        follow_models=given.follow_models,
         is_paused=given.is_paused if isinstance(given, ChannelChange) else None,
     )
+
+
+def _object(view: ChannelView) -> Any:  # noqa: ANN401 - JSON
+    text = view.parameter_overrides
+    return None if text is None else json.loads(text)
+
+
+def _text(given: dict[str, JsonValue] | None) -> str | None:
+    return None if given is None else json.dumps(given)
+
+
+def _headers(given: dict[str, SecretStr] | None) -> str | None:
+    if given is None:
+        return None
+    return json.dumps({name: value.get_secret_value() for name, value in given.items()})
 
 
 def _mapping(models: list[ModelName | ModelMapping]) -> dict[str, str]:

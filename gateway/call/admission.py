@@ -206,10 +206,10 @@ class Admissions:
         return call if limit >= least else replace(call, max_output_tokens=least)
 
     async def _most_added_tokens(self, model: str, options: Sequence[Candidate]) -> int:
-        """The longest system prompt that a channel may add: whoever serves the call, the hold
-        covers it.
+        """The most that a channel may add, with its system prompt and overrides: whoever serves the
+        call, the hold covers it.
         """
-        if all(option.shaping.system_prompt_id is None for option in options):
+        if not any(_adds_words(option) for option in options):
             return 0
         counted = [
             await self._tokenizer.count_bounded(model, Prompt((words,), _ADDED_MESSAGE_TOKENS))
@@ -282,6 +282,11 @@ class Admissions:
                 caller.account_id, caller.limits, now_us, self._configuration.held.days
             ),
         )
+
+
+def _adds_words(option: Candidate) -> bool:
+    added = (option.shaping.system_prompt_id, option.overrides.parameters_id)
+    return added != (None, None)
 
 
 def _priced(tool_calls: Mapping[str, int], price: Price, service: str) -> dict[str, int]:

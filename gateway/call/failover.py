@@ -12,7 +12,12 @@ from typing import NamedTuple
 
 import structlog
 
-from gateway.call.asking.requests import CandidateRequests, WrittenRequest
+from gateway.call.asking.requests import (
+    UNKNOWN_CLIENT,
+    CandidateRequests,
+    Client,
+    WrittenRequest,
+)
 from gateway.call.asking.tries import Tries, Try, TryBounds
 from gateway.call.deadlines import Deadline
 from gateway.call.metering.provider_costs import ProviderCosts
@@ -25,6 +30,9 @@ from gateway.channels.key_failures import (
     finding_in_failure,
 )
 from gateway.channels.keys import ChannelKeys
+from gateway.channels.overrides.headers import with_key
+from gateway.channels.overrides.sealed import ChannelOverrides
+from gateway.channels.overrides.upstream import WithHeaders
 from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.channels.ways import ChannelWays
@@ -59,11 +67,13 @@ _FAILURE_WITHIN_S = 10.0
 
 
 class ChannelVault(NamedTuple):
-    """What channels keep sealed: their providers' keys, their own system prompts, their proxies."""
+    """What channels keep sealed: their providers' keys, their own system prompts, their proxies,
+    and what they change."""
 
     keys: ChannelKeys
     texts: ChannelTexts
     ways: ChannelWays
+    overrides: ChannelOverrides
 
 
 @dataclass(slots=True)
@@ -74,6 +84,7 @@ class _Round:
     count_tokens: CountTokens
     deadline: Deadline
     media: MediaFetch
+    client: Client = UNKNOWN_CLIENT
     attempts: list[Attempt] = field(default_factory=list)
     written: WrittenRequest | None = None
     opened: Opened | None = None
@@ -93,7 +104,9 @@ class Failover:
         costs: ProviderCosts,
         bounds: Callable[[], TryBounds],
     ) -> None:
-        self.requests = CandidateRequests(own_format, translators, providers, vault.texts)
+        self.requests = CandidateRequests(
+            own_format, translators, providers, vault.texts, vault.overrides
+        )
         self._providers = providers
         self._vault = vault
         self._egress = egress
@@ -106,10 +119,11 @@ class Failover:
         order: Sequence[Candidate],
         count_tokens: CountTokens,
         deadline: Deadline,
+        client: Client = UNKNOWN_CLIENT,
     ) -> Opened:
         """The first candidate that answers. Raises Unanswered."""
         tries = Tries(order, self._vault.keys, self._bounds)
-        asking = _Round(call, count_tokens, deadline, MediaFetch(self._egress))
+        asking = _Round(call, count_tokens, deadline, MediaFetch(self._egress), client)
         error: GatewayError | None = None
         while (one := tries.next()) is not None:
             started_s = clock.monotonic_s()
@@ -142,7 +156,10 @@ class Failover:
                 written = asking.written
                 if written is None or written.candidate is not candidate:
                     asking.written = None
-                    written = await self.requests.written(call, candidate, asking.media)
+                    tried = len(asking.attempts)
+                    written = await self.requests.written(
+                        call, candidate, asking.media, asking.client, tried
+                    )
                     asking.written = written
                 opened = asking.opened = await self._ask(call, one, written)
                 await self._begin(opened, call, asking.count_tokens)
@@ -221,10 +238,12 @@ class Failover:
     async def _ask(self, call: ChatCall, one: Try, written: WrittenRequest) -> Opened:
         """What the candidate begins to answer."""
         started_s = clock.monotonic_s()
-        candidate, spoken_here, translator, asking, outgoing = written
+        candidate, spoken_here, translator, asking, outgoing, headers = written
         provider = self._providers[candidate.type]
         key = "" if one.key_id is None else await self._vault.keys.unsealed(one.key_id)
         upstream = await self._vault.ways.upstream(candidate.channel_id, candidate.way)
+        if headers:
+            upstream = WithHeaders(upstream, with_key(headers, key))
         answer = await provider.open(
             ProviderAttempt(
                 channel_id=candidate.channel_id,
@@ -274,6 +293,7 @@ class Failover:
         failure = opened.translator.classify_failure(answer.status, answer.headers, body)
         if isinstance(failure, UpstreamFailed):
             failure.upstream_status = answer.status
+        failure.status = opened.candidate.overrides.statuses.get(str(answer.status), failure.status)
         raise failure
 
 

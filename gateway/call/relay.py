@@ -7,6 +7,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.call.admission import Admission, Admissions
+from gateway.call.asking.requests import Client
 from gateway.call.asking.tries import TryBounds
 from gateway.call.callers import Caller, identify
 from gateway.call.charges.charge_book import PricesOutdated
@@ -199,7 +200,9 @@ class Relay:
         started_s = clock.monotonic_s()
         try:
             order = in_order(admission.options)
-            opened = await self._failover.first_answer(call, order, count_tokens, deadline)
+            caller = admission.caller
+            client = Client(exchange.headers, caller.group, caller.account_id)
+            opened = await self._failover.first_answer(call, order, count_tokens, deadline, client)
         except Unanswered as nobody:
             if nobody.spent is not None:
                 failed = Delivering(exchange, call, price, charge, nobody.spent, deadline)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from ledger.streams.channel import Channel
-from ledger.streams.routes import KeyChoice, Shaping, Way
+from ledger.streams.routes import KeyChoice, Overrides, Shaping, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Candidate:
     settings: Mapping[str, str] = field(default_factory=dict)
     shaping: Shaping = Shaping()
     way: Way = Way()
+    overrides: Overrides = Overrides()
 
 
 def candidates(
@@ -157,4 +158,5 @@ def _candidate(
         settings=route.settings,
         shaping=route.shaping,
         way=route.way,
+        overrides=route.overrides,
     )

@@ -63,13 +63,14 @@ async def whole_body(
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
     """A request to a provider, a POST unless it says otherwise. `url` is sent as it is, so it must
-    be quoted where it has to be.
+    be quoted where it has to be. `is_aside`: it is about the provider's key, not for an answer.
     """
 
     url: str
     headers: Mapping[str, str]
     body: bytes = b""
     method: str = "POST"
+    is_aside: bool = False
 
 
 class UpstreamAnswer(Protocol):

@@ -40,6 +40,19 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     idle_ms: int = 0
 
 
+class Overrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a channel changes in requests, and in what clients are told of failures.
+
+    `parameters_id`, `headers_id`: the texts lie in the vault. `header_names` are what people are
+    shown of the headers. `statuses`: told instead of the provider's.
+    """
+
+    parameters_id: UUID | None = None
+    headers_id: UUID | None = None
+    header_names: tuple[str, ...] = ()
+    statuses: dict[str, int] = {}
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a channel leads, and for whom. `models` maps the client's name to the provider's.
     `settings` are what its kind of provider needs to know besides: a region, a version, ...
@@ -57,3 +70,4 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settings: dict[str, str] = {}
     shaping: Shaping = Shaping()
     way: Way = Way()
+    overrides: Overrides = Overrides()

@@ -20,6 +20,7 @@ from admin_api.channels.types import ChannelSetting, ChannelType
 from admin_api.desk import Desk
 from admin_api.http.application import PREFIX, build_desk
 from admin_api.operators import operations as operators
+from gateway.channels.overrides.reading import read_overrides
 from ledger.application import Ledger
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Multiplier, Price
@@ -187,7 +188,8 @@ async def open_desk(servers: Servers) -> AsyncIterator[OpenDesk]:
         following = asyncio.create_task(configuration.run())
         ledger = Ledger(pool, writer)
         channel_keys = SharedChannelKeys(redis)
-        desk = Desk(pool, ledger, Vault(SECRET), configuration, CHANNEL_TYPES, channel_keys)
+        parts = (Vault(SECRET), configuration, CHANNEL_TYPES, channel_keys, read_overrides)
+        desk = Desk(pool, ledger, *parts)
         await operators.open_root(desk, ROOT_TOKEN, actor="installation")
         app = build_desk(desk)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)

@@ -24,6 +24,7 @@ from tests.proxies import PassingProxy, passing
 from tests.running import Served
 
 PROVIDER_KEY = "sk-canary-b7c1d2e94f6a48c1a53f0d77e2b96c11"
+HEADER_SECRET = "canary-header-71d0a9e3c5b84f2f"
 PROXY_PASSWORD = "canary-49e0c5b1d27f4a8391e6"
 MODEL = "canary/model"
 TOLD = f"Incorrect API key provided: {PROVIDER_KEY}."
@@ -81,6 +82,7 @@ def channel(program: Served, provider: FakeProvider, proxy: PassingProxy) -> Ite
             "base_url": provider.base_url(),
             "keys": [PROVIDER_KEY],
             "models": [MODEL],
+            "header_overrides": {"X-Team-Secret": HEADER_SECRET, "x-key-again": "{api_key}"},
             "proxy": f"http://canary:{PROXY_PASSWORD}@127.0.0.1:{port}",
         },
     )
@@ -97,9 +99,11 @@ def test_no_secret_is_found_anywhere(
     key, token = new_secrets(program)
     use_everything(program, told, channel, key, token)
     assert any(PROVIDER_KEY in one.headers["authorization"] for one in provider.received)
+    for name, sent in (("x-team-secret", HEADER_SECRET), ("x-key-again", PROVIDER_KEY)):
+        assert {one.headers[name] for one in provider.received} == {sent}
     passes = b64encode(f"canary:{PROXY_PASSWORD}".encode()).decode()
     assert all(passes.encode() in head for head in proxy.heads)
-    secrets = [PROVIDER_KEY, PROXY_PASSWORD, passes, key, token, program.root_token]
+    secrets = [PROVIDER_KEY, HEADER_SECRET, PROXY_PASSWORD, passes, key, token, program.root_token]
     for secret in [text.encode() for text in secrets]:
         for answer in told.answers:
             assert secret not in answer.body, answer

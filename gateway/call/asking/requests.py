@@ -3,13 +3,19 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from msgspec.structs import replace
 
+from gateway.channels.overrides.editing import Known, overridden
+from gateway.channels.overrides.headers import may_be_passed
+from gateway.channels.overrides.operations import Ended
+from gateway.channels.overrides.reading import Overrides
+from gateway.channels.overrides.sealed import ChannelOverrides
 from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
-from gateway.errors import UpstreamFailed
+from gateway.errors import UpstreamFailed, UpstreamRefused
 from gateway.formats.shared.vendors.accepted import accepted
 from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
@@ -34,9 +40,21 @@ class _ChosenFormat(NamedTuple):
     spoken: Sequence[str]
 
 
+class Client(NamedTuple):
+    """Who asks, as far as a channel's overrides may look at that; and all headers as they came."""
+
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    group: str = ""
+    account_id: UUID | None = None
+
+
+UNKNOWN_CLIENT = Client()
+
+
 class WrittenRequest(NamedTuple):
     """A request as it is sent: to whom, in which format, by which translator, for what, and what.
-    It is the same for all keys of a channel.
+    It is the same for all keys of a channel; `headers` are the channel's own, and say where the key
+    goes into them.
     """
 
     candidate: Candidate
@@ -44,6 +62,7 @@ class WrittenRequest(NamedTuple):
     translator: Translator
     asking: Asking
     outgoing: Outgoing
+    headers: Mapping[str, str] = {}
 
 
 class CandidateRequests:
@@ -55,11 +74,13 @@ class CandidateRequests:
         translators: Translators,
         providers: Mapping[str, Provider],
         texts: ChannelTexts,
+        overrides: ChannelOverrides,
     ) -> None:
         self._own_format = own_format
         self._translators = translators
         self._providers = providers
         self._texts = texts
+        self._overrides = overrides
         self._known: dict[int, _ChosenFormat] = {}
 
     def own_model(self, option: Candidate) -> str:
@@ -80,19 +101,29 @@ class CandidateRequests:
         return max(limit, *(self._output_tokens_taken(call, option) for option in options))
 
     async def own_words(self, options: Sequence[Candidate]) -> list[str]:
-        """The system prompts that candidates may add to a call; one that cannot be read now keeps
-        its channel from answering.
+        """What candidates may add to a call: system prompts and overrides, a text a candidate; what
+        cannot be read now keeps its channel from answering.
         """
         words: list[str] = []
         for option in options:
+            added = await self._overrides.words(option.overrides)
             with contextlib.suppress(UpstreamFailed):
-                words.append(await self._texts.read(option) or "")
+                added += await self._texts.read(option) or ""
+            words.append(added)
         return [each for each in words if each]
 
     async def written(
-        self, call: ChatCall, candidate: Candidate, media: MediaFetch
+        self,
+        call: ChatCall,
+        candidate: Candidate,
+        media: MediaFetch,
+        client: Client,
+        tried: int,
     ) -> WrittenRequest:
-        """The request for a candidate, with media put in that it does not fetch by itself."""
+        """The request for a candidate, with media put in that it does not fetch by itself, and with
+        the channel's overrides; `tried`: how many were asked before. Raises UpstreamRefused and
+        UpstreamFailed also where an override says so.
+        """
         _, chosen, suffix, spoken = self._chosen_format(candidate)
         spoken_here = format_for(call, candidate.type, suffix, chosen, spoken)
         shaping = candidate.shaping
@@ -111,7 +142,11 @@ class CandidateRequests:
         except MediaNeeded as needed:
             await media.get(needed.media)
             outgoing = translator.outgoing(replace(call, fetched=media.fetched), asking)
-        return WrittenRequest(candidate, spoken_here, translator, asking, outgoing)
+        written = WrittenRequest(candidate, spoken_here, translator, asking, outgoing)
+        overrides = await self._overrides.of(candidate.overrides)
+        if not (overrides.operations or overrides.headers):
+            return written
+        return _overridden(written, overrides, _known(call, written, client, tried))
 
     def _output_tokens_taken(self, call: ChatCall, option: Candidate) -> int:
         """The least limit that a candidate takes; none where the client's bytes pass."""
@@ -135,3 +170,28 @@ class CandidateRequests:
             self._known.clear()
         found = self._known[id(candidate)] = _ChosenFormat(candidate, chosen, suffix, spoken)
         return found
+
+
+def _known(call: ChatCall, written: WrittenRequest, client: Client, tried: int) -> Known:
+    names = {
+        "model": written.asking.suffix.model,
+        "upstream_model": written.asking.suffix.model,
+        "original_model": call.model,
+        "using_group": client.group,
+        "user_id": str(client.account_id or ""),
+        "retry_index": tried,
+        "is_retry": tried > 0,
+    }
+    sent = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in client.headers)
+    return Known(names, {name: value for name, value in sent if may_be_passed(name)})
+
+
+def _overridden(written: WrittenRequest, overrides: Overrides, known: Known) -> WrittenRequest:
+    try:
+        body, headers = overridden(written.outgoing.body, overrides, known)
+    except Ended as ended:
+        refused = UpstreamRefused if ended.is_final else UpstreamFailed
+        raise refused(ended.message, status=ended.status, code=ended.code) from ended
+    except ValueError as error:
+        raise UpstreamFailed("a channel's overrides cannot be done to this request") from error
+    return written._replace(outgoing=replace(written.outgoing, body=body), headers=headers)

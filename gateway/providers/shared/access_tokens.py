@@ -119,7 +119,8 @@ def name_of(*parts: str) -> str:
 
 async def exchanged(upstream: Upstream, url: str, form: Mapping[str, str]) -> Grant:
     """A token for a form. Raises KeyNotAccepted, UpstreamFailed, UpstreamTimeout."""
-    answer = await upstream.send(UpstreamRequest(url, _FORM, urlencode(form).encode()))
+    body = urlencode(form).encode()
+    answer = await upstream.send(UpstreamRequest(url, _FORM, body, is_aside=True))
     body = await answer.read()
     if answer.status in _REFUSED:
         log.warning("provider.token_refused", status=answer.status, error=_code(body))

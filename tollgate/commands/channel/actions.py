@@ -39,6 +39,10 @@ def add(arguments: argparse.Namespace) -> int:
         connect_timeout_ms=arguments.connect_timeout_ms,
         first_byte_timeout_ms=arguments.first_byte_timeout_ms,
         idle_timeout_ms=arguments.idle_timeout_ms,
+        parameter_overrides=_text(arguments.parameter_overrides_file),
+        header_overrides=_text(arguments.header_overrides_file),
+        status_codes=_statuses(arguments.status_code) if arguments.status_code else None,
+        follow_models=arguments.follow_models,
     )
     view = perform(arguments, lambda desk: _added(desk, given), may_create=True)
     print(view.channel_id)
@@ -90,6 +94,14 @@ def _text(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageRefused(f"{path} cannot be read as text: {error}") from error
+
+
+def _statuses(texts: list[str]) -> dict[str, int]:
+    """`the provider's=what is told`. Raises UsageRefused."""
+    found = pairs(texts)
+    if not all(value.isascii() and value.isdigit() for value in found.values()):
+        raise UsageRefused("a status code is a number, as in 404=503")
+    return {told: int(said) for told, said in found.items()}
 
 
 def _line(path: Path | None) -> str | None:

@@ -84,6 +84,30 @@ _NEW_CHANNEL = (
     argument("--connect-timeout-ms", type=int, help="until its provider can be spoken to"),
     argument("--first-byte-timeout-ms", type=int, help="until it begins to answer"),
     argument("--idle-timeout-ms", type=int, help="between two pieces of an answer"),
+    argument(
+        "--parameter-overrides-file",
+        type=Path,
+        metavar="FILE",
+        help="what to change in requests, as JSON: members to set, or operations",
+    ),
+    argument(
+        "--header-overrides-file",
+        type=Path,
+        metavar="FILE",
+        help="headers to send to the provider, as JSON",
+    ),
+    argument(
+        "--status-code",
+        action="append",
+        metavar="TOLD=SAID",
+        help="what clients are told for a provider's status, as in 404=503; repeat for more",
+    ),
+    argument(
+        "--follow-models",
+        action="store_true",
+        default=None,
+        help="of --model a=b and --model b=c, a is c",
+    ),
     DATA_DIR,
 )
 ACTIONS = (
