@@ -16,6 +16,7 @@ GatewayError
 ├── InsufficientQuota         429  not covered; names scope, available and needed; never retried
 ├── Overloaded                503  shed, draining, or the ledger cannot be reached; retry later
 ├── UpstreamFailed            502  every candidate failed
+│   ├── ChannelUnusable       502  what a channel keeps sealed cannot be used: ours to mend
 │   ├── UpstreamRateLimited   429  the last candidate asked is rate limited, or all of them are
 │   ├── ProviderUnavailable   503  no key is left that a provider takes: ours to mend, not theirs
 │   ├── UpstreamTimeout       504
@@ -228,6 +229,10 @@ class UpstreamTimeout(UpstreamFailed):
 
     status = 504
     code = "upstream_timeout"
+
+
+class ChannelUnusable(UpstreamFailed):
+    """What a channel keeps sealed cannot be read or used: nobody was asked, nobody failed."""
 
 
 class UpstreamRefused(UpstreamFailed):

@@ -21,6 +21,7 @@ from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.parts import Parts
 from gateway.call.refusals import Refusals
 from gateway.call.relay import Relay, RelayLimits
+from gateway.channels.health import ChannelHealth
 from gateway.channels.keys import ChannelKeys
 from gateway.channels.keys_out_of_use import KeysOutOfUse
 from gateway.channels.overrides.sealed import ChannelOverrides
@@ -194,6 +195,7 @@ def channel_vault(
         texts,
         ChannelWays(upstreams, texts),
         ChannelOverrides(texts),
+        ChannelHealth(shared),
     )
 
 

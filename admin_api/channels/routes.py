@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
-from admin_api.channels import operations, provider_keys
+from admin_api.channels import health, operations, provider_keys
+from admin_api.channels.health_schemas import ChannelHealth
 from admin_api.channels.key_schemas import ProviderKeyDetails, ProviderKeyList
 from admin_api.channels.schemas import (
     ChannelChange,
@@ -93,6 +94,18 @@ async def resume_key(
         desk, channel_id, key_id, actor=operator.actor, reason=given.reason or ""
     )
     return ProviderKeyDetails.of(await desk.commands.finish(command))
+
+
+@router.get("/channels/{channel_id}/health")
+async def read_health(desk: TheDesk, _operator: Reader, channel_id: UUID) -> ChannelHealth:
+    """Which of its models do not answer, and are asked elsewhere first."""
+    return ChannelHealth.of(await health.read_health(desk, channel_id))
+
+
+@router.post("/channels/{channel_id}/health/close")
+async def close_breakers(desk: TheDesk, _operator: Writer, channel_id: UUID) -> ChannelHealth:
+    """Ask it as if it had never failed."""
+    return ChannelHealth.of(await health.close_breakers(desk, channel_id))
 
 
 @router.get("/channel-types")

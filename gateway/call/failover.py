@@ -4,7 +4,6 @@ A candidate has answered once there is something to give to the client: a whole 
 read, or the first content of a stream. Until then its failure costs the client nothing.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,13 @@ from typing import NamedTuple
 
 import structlog
 
+from gateway.call.asking.failures import (
+    beginning,
+    kind_of_failure,
+    known_variant,
+    said_of_key,
+    told_of,
+)
 from gateway.call.asking.requests import (
     UNKNOWN_CLIENT,
     CandidateRequests,
@@ -23,10 +29,11 @@ from gateway.call.deadlines import Deadline
 from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.call.opened import Opened, Unanswered, elapsed_ms
 from gateway.call.opening import open_answer
+from gateway.channels.health import ChannelHealth
 from gateway.channels.key_failures import (
     NOTHING_SAID,
     KeyFinding,
-    finding_in_answer,
+    KeyVerdict,
     finding_in_failure,
 )
 from gateway.channels.keys import ChannelKeys
@@ -37,9 +44,9 @@ from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.channels.ways import ChannelWays
 from gateway.errors import (
+    ChannelUnusable,
     GatewayError,
     InternalError,
-    InvalidRequest,
     MediaUnavailable,
     Overloaded,
     ProviderUnavailable,
@@ -51,19 +58,15 @@ from gateway.errors import (
 from gateway.formats.translator import Translators
 from gateway.formats.values import ChatCall, CountTokens
 from gateway.http.lenient_json import UnreadableAnswer
-from gateway.http.upstream import UpstreamAnswer
 from gateway.media.egress import Egress
 from gateway.media.fetch import MediaFetch
 from gateway.providers.contract import Attempt as ProviderAttempt
-from gateway.providers.contract import Keeper, Provider
+from gateway.providers.contract import Provider
 from ledger import clock
 from ledger.streams.charge.events import Attempt
 from ledger.usage import Usage
 
 log = structlog.get_logger()
-
-_FAILURE_BYTES_MAX = 64 * 1024
-_FAILURE_WITHIN_S = 10.0
 
 
 class ChannelVault(NamedTuple):
@@ -74,6 +77,7 @@ class ChannelVault(NamedTuple):
     texts: ChannelTexts
     ways: ChannelWays
     overrides: ChannelOverrides
+    health: ChannelHealth
 
 
 @dataclass(slots=True)
@@ -122,7 +126,8 @@ class Failover:
         client: Client = UNKNOWN_CLIENT,
     ) -> Opened:
         """The first candidate that answers. Raises Unanswered."""
-        tries = Tries(order, self._vault.keys, self._bounds)
+        health = self._vault.health
+        tries = Tries(health.ordered(order), self._vault.keys, self._bounds)
         asking = _Round(call, count_tokens, deadline, MediaFetch(self._egress), client)
         error: GatewayError | None = None
         while (one := tries.next()) is not None:
@@ -138,6 +143,7 @@ class Failover:
             else:
                 if one.key_id is not None:
                     self._vault.keys.answered(one.candidate, one.key_id, started_s)
+                health.answered(one.candidate, started_s)
                 opened.attempts = tuple(asking.attempts)
                 return opened
             if isinstance(error, UpstreamRefused):
@@ -151,6 +157,8 @@ class Failover:
         else is to be asked.
         """
         call, candidate, started_s = asking.call, one.candidate, clock.monotonic_s()
+        has_answered = False
+        self._vault.health.begin(candidate, started_s)
         try:
             async with asking.deadline.guard():
                 written = asking.written
@@ -174,7 +182,11 @@ class Failover:
             log.exception("failover.failed_here", channel=str(candidate.channel_id))
             error = InternalError("something went wrong here")
             raise Unanswered(error, asking.attempts) from fault
-        return opened
+        else:
+            has_answered = True
+            return opened
+        finally:
+            self._vault.health.end(candidate, started_s, has_answered=has_answered)
 
     async def asked_once(
         self, call: ChatCall, one: Try, deadline: Deadline, estimated: Usage
@@ -192,14 +204,16 @@ class Failover:
             failed = self._costs.failed(
                 one.candidate, error, started_s, asking.opened, call.service
             )
-            return _said_of_key(asking.opened, error), failed
+            return said_of_key(asking.opened, error), failed
         return None, self._costs.unsold(one.candidate, started_s, opened, estimated)
 
     def broke(self, opened: Opened, error: GatewayError) -> None:
         """Note what an error says of the key that comes when something was delivered already."""
+        found = NOTHING_SAID
         if opened.key_id is not None:
-            found = _said_of_key(opened, error)
+            found = said_of_key(opened, error)
             self._vault.keys.failed(opened.candidate, opened.key_id, found, opened.started_s)
+        self._note_health(opened.candidate, opened, error, found, opened.started_s)
 
     def unavailable(self, options: Sequence[Candidate]) -> GatewayError | None:
         """What to tell where none of these channels has a key that may be asked now; else None."""
@@ -211,13 +225,15 @@ class Failover:
         """Book the failure, and note what it says of the key. As our client is told it: a key of
         ours that is not taken is no fault of the client's, nor of its balance.
         """
-        opened = asking.opened
+        opened, found = asking.opened, NOTHING_SAID
+        failure = error
         if one.key_id is not None:
-            found = _said_of_key(opened, error)
+            found = said_of_key(opened, error)
             told = self._vault.keys.failed(one.candidate, one.key_id, found, started_s)
             if told is not None:
                 told.upstream_status = getattr(error, "upstream_status", 0)
                 error = told
+        self._note_health(one.candidate, opened, failure, found, started_s)
         asking.spent = opened if opened is not None and opened.is_spent else None
         if asking.spent is not None:
             asking.spent.attempts, asking.spent.failure = tuple(asking.attempts), error
@@ -225,6 +241,23 @@ class Failover:
             self._costs.failed(one.candidate, error, started_s, opened, asking.call.service)
         )
         return error
+
+    def _note_health(
+        self,
+        candidate: Candidate,
+        opened: Opened | None,
+        error: GatewayError,
+        found: KeyFinding,
+        asked_s: float,
+    ) -> None:
+        """Whether the channel itself failed: not its key, not the client, and not we."""
+        is_its_own = isinstance(error, UpstreamFailed) and not isinstance(
+            error, UpstreamRefused | ChannelUnusable
+        )
+        if not is_its_own or found.verdict is not KeyVerdict.NOTHING:
+            self._vault.health.nothing_said(candidate)
+            return
+        self._vault.health.failed(candidate, asked_s, kind_of_failure(opened, error))
 
     def _told(self, error: GatewayError | None, order: Sequence[Candidate]) -> GatewayError:
         """What the client is told when nobody is left: what the last said, and where that was about
@@ -255,7 +288,7 @@ class Failover:
                 format=spoken_here,
                 headers=outgoing.headers,
                 settings=candidate.settings,
-                variant=_known_variant(call, provider),
+                variant=known_variant(call, provider),
             ),
             upstream,
         )
@@ -277,14 +310,14 @@ class Failover:
             await open_answer(opened, call, count_tokens, opened.patience_s)
         except Exception as fault:
             answer.close()
-            raise _told_of(fault, opened) from fault
+            raise told_of(fault, opened) from fault
         except BaseException:
             answer.close()
             raise
 
     async def _raise_failure(self, opened: Opened) -> None:
         answer = opened.upstream
-        body = await _beginning(answer)
+        body = await beginning(answer)
         answer.close()
         if opened.key_id is not None:
             opened.said_of_key = finding_in_failure(answer.status, answer.headers, body)
@@ -301,47 +334,9 @@ def _no_stream(_texts: Sequence[str]) -> int:
     raise AssertionError("a whole answer counts no tokens of its own")
 
 
-async def _beginning(answer: UpstreamAnswer) -> bytes:
-    """What a failure says, as far as that comes soon: the next candidate waits for it."""
-    body = b""
-    with contextlib.suppress(TimeoutError, UpstreamTimeout):
-        async with asyncio.timeout(_FAILURE_WITHIN_S):
-            async for piece in answer.pieces():
-                body += piece
-                if len(body) > _FAILURE_BYTES_MAX:
-                    break
-    return body
-
-
-def _known_variant(call: ChatCall, provider: Provider) -> str:
-    """Raises InvalidRequest for a variant the provider would take for the usual thing."""
-    if call.variant and not isinstance(provider, Keeper):
-        raise InvalidRequest(
-            "The provider of this model cannot do this.", code="unsupported_operation"
-        )
-    return call.variant
-
-
-def _said_of_key(opened: Opened | None, error: GatewayError) -> KeyFinding:
-    """Nothing where nobody answered: what keeps us from a provider is no fault of a key."""
-    if opened is None or opened.upstream.status != 200:
-        return NOTHING_SAID if opened is None else opened.said_of_key
-    words = error.words if isinstance(error, UpstreamFailed) else None
-    return NOTHING_SAID if words is None else finding_in_answer(words)
-
-
 def _go_on(tries: Tries, candidate: Candidate, opened: Opened | None, error: GatewayError) -> None:
     """With the channel's next key where it answered; else other channels come first."""
     if opened is None or isinstance(error, UpstreamTimeout):
         tries.way_failed(candidate)
     else:
         tries.key_failed(candidate)
-
-
-def _told_of(fault: Exception, opened: Opened) -> GatewayError:
-    """The failure of a candidate; a reader of ours that stumbles over an answer is one as well."""
-    if isinstance(fault, GatewayError):
-        return fault
-    channel = str(opened.candidate.channel_id)
-    log.error("failover.answer_not_understood", channel=channel, exc_info=fault)
-    return UpstreamFailed("the provider's answer cannot be read")

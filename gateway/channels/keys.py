@@ -18,6 +18,7 @@ from gateway.channels.keys_out_of_use import KeysOutOfUse
 from gateway.channels.routing import Candidate
 from gateway.channels.shared_keys import SharedKeys
 from gateway.errors import (
+    ChannelUnusable,
     GatewayError,
     ProviderUnavailable,
     UpstreamFailed,
@@ -98,7 +99,7 @@ class ChannelKeys:
     async def unsealed(self, key_id: UUID) -> str:
         """A key in clear. Its id never changes its key, so what is known stays true.
 
-        Raises UpstreamFailed, which says nothing of the key: the vault is ours.
+        Raises ChannelUnusable, which says nothing of the key: the vault is ours.
         """
         known = self._known.get(key_id)
         if known is not None:
@@ -108,9 +109,9 @@ class ChannelKeys:
                 found = await vault.get(connection, self._vault, "channel_key", key_id, "key")
         except (psycopg.Error, PoolTimeout, OSError, VaultRefused) as error:
             log.warning("channel.key_not_read", key_id=str(key_id), error=str(error))
-            raise UpstreamFailed("a channel's key cannot be read") from error
+            raise ChannelUnusable("a channel's key cannot be read") from error
         if found is None:
-            raise UpstreamFailed("a channel has lost its key")
+            raise ChannelUnusable("a channel has lost its key")
         self._known[key_id] = found
         return found
 

@@ -9,7 +9,7 @@ import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.channels.routing import Candidate
-from gateway.errors import UpstreamFailed
+from gateway.errors import ChannelUnusable
 from ledger import vault
 from ledger.errors import VaultRefused
 from ledger.vault import Vault
@@ -30,13 +30,13 @@ class ChannelTexts:
     async def read(self, candidate: Candidate) -> str | None:
         """A channel's own system prompt; None where it has none.
 
-        Raises UpstreamFailed: without it the call would mean something else.
+        Raises ChannelUnusable: without it the call would mean something else.
         """
         text_id = candidate.shaping.system_prompt_id
         return None if text_id is None else await self.text(text_id)
 
     async def text(self, text_id: UUID) -> str:
-        """A text by its id, which never changes. Raises UpstreamFailed."""
+        """A text by its id, which never changes. Raises ChannelUnusable."""
         if text_id not in self._known:
             try:
                 async with asyncio.timeout(_WITHIN_S), self._pool.connection() as connection:
@@ -45,8 +45,8 @@ class ChannelTexts:
                     )
             except (psycopg.Error, PoolTimeout, OSError, VaultRefused) as error:
                 log.warning("channel.text_not_read", text_id=str(text_id), error=str(error))
-                raise UpstreamFailed("what a channel keeps sealed cannot be read") from error
+                raise ChannelUnusable("what a channel keeps sealed cannot be read") from error
             if found is None:
-                raise UpstreamFailed("a channel has lost what it kept sealed")
+                raise ChannelUnusable("a channel has lost what it kept sealed")
             self._known[text_id] = found
         return self._known[text_id]

@@ -5,7 +5,7 @@ from uuid import UUID
 import structlog
 
 from gateway.channels.system_prompts import ChannelTexts
-from gateway.errors import UpstreamFailed
+from gateway.errors import ChannelUnusable
 from gateway.http.upstream import Upstream, Upstreams, Way
 from ledger.streams import routes
 
@@ -23,7 +23,7 @@ class ChannelWays:
         self._known: dict[UUID, tuple[routes.Way, Upstream]] = {}
 
     async def upstream(self, channel_id: UUID, told: routes.Way) -> Upstream:
-        """Raises UpstreamFailed."""
+        """Raises ChannelUnusable."""
         known = self._known.get(channel_id)
         if known is not None and known[0] == told:
             return known[1]
@@ -41,6 +41,6 @@ class ChannelWays:
             upstream = self._upstreams.of(channel_id, way)
         except (ValueError, OSError) as error:  # an SSLError is one
             log.error("channel.no_way", channel_id=str(channel_id))
-            raise UpstreamFailed("a channel's proxy or certificates cannot be used") from error
+            raise ChannelUnusable("a channel's proxy or certificates cannot be used") from error
         self._known[channel_id] = (told, upstream)
         return upstream

@@ -10,7 +10,7 @@ from gateway.channels.cooling import Cooling
 from gateway.channels.keys import ChannelKeys
 from ledger.streams import channel
 from ledger.streams.channel import ChannelKeyStateChanged
-from ledger.streams.routes import KeyChoice
+from ledger.streams.routes import KeyChoice, Way
 from tests.calling import Answer
 from tests.fake_provider import FakeProvider, Script
 
@@ -47,6 +47,7 @@ class Keys:
         one_channel: bool = True,
         key_choice: KeyChoice = "in_order",
         base_url: str = "",
+        way: Way | None = None,
     ) -> None:
         self.stage, self.vendor = stage, vendor
         number = next(numbers)
@@ -62,6 +63,7 @@ class Keys:
                 keys=keys,
                 key_choice=key_choice,
                 priority=-index,
+                way=way,
             )
             for index, keys in enumerate(groups)
         ]

@@ -7,7 +7,7 @@ import structlog
 
 from gateway.channels.overrides.reading import Overrides, read_overrides
 from gateway.channels.system_prompts import ChannelTexts
-from gateway.errors import UpstreamFailed
+from gateway.errors import ChannelUnusable, UpstreamFailed
 from ledger.streams import routes
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ class ChannelOverrides:
         self._known: dict[tuple[UUID | None, UUID | None], Overrides] = {}
 
     async def of(self, told: routes.Overrides) -> Overrides:
-        """Raises UpstreamFailed: without them a call would mean something else."""
+        """Raises ChannelUnusable: without them a call would mean something else."""
         text_ids = (told.parameters_id, told.headers_id)
         if text_ids == _NO_TEXTS:
             return _NONE
@@ -39,7 +39,7 @@ class ChannelOverrides:
             found = read_overrides(parameters, headers)
         except ValueError as error:
             log.error("channel.overrides_unreadable", error=str(error))
-            raise UpstreamFailed("a channel's overrides cannot be read") from error
+            raise ChannelUnusable("a channel's overrides cannot be read") from error
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         self._known[text_ids] = found

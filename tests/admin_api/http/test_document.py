@@ -60,6 +60,8 @@ ANSWERS: Mapping[str, str] = {
         "priority proxy settings status_codes system_prompt system_prompt_leads "
         "thinking_to_content trusted_certificates type weight"
     ),
+    "ChannelHealth": "breakers is_shared",
+    "BreakerOutput": "failures model open_until reason state",
     "ProviderKeyDetails": "answered_at cooling_models cooling_until id reason since state",
     "ProviderKeyList": "keys",
     "ChannelSettingOutput": "default description is_required name pattern",

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+from admin_api.channels import health, provider_keys
 from admin_api.channels import operations as channels
-from admin_api.channels import provider_keys
+from admin_api.channels.health import ChannelHealthView
 from admin_api.channels.operations import ChannelInput, ChannelView
 from admin_api.channels.provider_keys import KeyView
 from admin_api.desk import Desk
@@ -213,6 +214,30 @@ def _print_keys(views: Iterable[KeyView]) -> None:
                 ",".join(view.cooling_models) or "-",
             )
             for view in views
+        ),
+    )
+
+
+def list_health(arguments: argparse.Namespace) -> int:
+    channel_id = identifier(arguments.channel)
+    _print_health(perform(arguments, lambda desk: health.read_health(desk, channel_id)))
+    return OK
+
+
+def close_breakers(arguments: argparse.Namespace) -> int:
+    channel_id = identifier(arguments.channel)
+    _print_health(perform(arguments, lambda desk: health.close_breakers(desk, channel_id)))
+    return OK
+
+
+def _print_health(view: ChannelHealthView) -> None:
+    if not view.is_shared:
+        print("Redis is away: each process knows its own breakers alone.", file=sys.stderr)
+    print_table(
+        ("MODEL", "STATE", "REASON", "TIMES", "UNTIL"),
+        (
+            (one.model, one.state, one.reason, one.failures, format_moment(one.open_until))
+            for one in view.breakers
         ),
     )
 

@@ -137,6 +137,18 @@ ACTIONS = (
         _KEY,
     ),
     Action(
+        "health",
+        "list a channel's models that do not answer",
+        "tollgate.commands.channel.actions:list_health",
+        _CHANNEL,
+    ),
+    Action(
+        "close-breakers",
+        "ask a channel as if it had never failed",
+        "tollgate.commands.channel.actions:close_breakers",
+        _CHANNEL,
+    ),
+    Action(
         "remove",
         "remove a channel for ever, and its keys",
         "tollgate.commands.channel.actions:remove",
