@@ -31,6 +31,7 @@ from admin_api.prices.routes import costs, prices
 from admin_api.prices.routes import imports as price_imports
 from admin_api.reconciliation import routes as reconciliation
 from admin_api.requests import routes as requests
+from admin_api.route_plans import routes as route_plans
 from admin_api.settings import routes as settings
 from admin_api.totals import routes as totals
 from admin_api.usage import routes as usage
@@ -40,6 +41,7 @@ RESOURCES: Mapping[str, tuple[APIRouter, ...]] = {
     "credits": (credits_.router,),
     "keys": (keys.router,),
     "channels": (channels.router,),
+    "route_plans": (route_plans.router,),
     "prices": (prices.router, costs.router, price_books.router, price_imports.router),
     "groups": (groups.router,),
     "requests": (requests.router,),

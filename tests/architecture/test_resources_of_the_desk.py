@@ -27,6 +27,7 @@ ASKED = {
     "keys": {"accounts"},
     "oversight": {"adjustments", "settings"},
     "prices": {"channels", "corrections", "credits", "jobs"},  # a preview is a what-if
+    "route_plans": {"channels", "prices"},  # their types, and how a price is told
     "totals": {"accounts"},
 }
 """Which others a resource needs. Another arrow is to be thought about; none may be left over."""

@@ -53,6 +53,11 @@ _USAGE = (
     TO_DAY,
     DATA_DIR,
 )
+_ROUTE = (
+    argument("who", metavar="ACCOUNT|KEY", help="the id of an account, or of one of its keys"),
+    argument("model", metavar="MODEL", help="as a client would ask for it"),
+    DATA_DIR,
+)
 _AUDIT = (
     argument("--actor", help="by this actor, as the list names it"),
     argument("--stream", metavar="ID", help="to this account, key, channel, ..."),
@@ -113,6 +118,12 @@ COMMANDS: tuple[Command, ...] = (
         "tollgate.commands.setting.registry:ACTIONS",
     ),
     Group("channel", "the ways to providers", "tollgate.commands.channel.registry:ACTIONS"),
+    Action(
+        "route",
+        "whom a call would be sent to, and why not the others",
+        "tollgate.commands.route:run",
+        _ROUTE,
+    ),
     Group(
         "price",
         "what models cost: customers, and us",

@@ -31,6 +31,7 @@ READS: tuple[Asked, ...] = (
     ("GET", f"/channels/{ID}", None),
     ("GET", f"/channels/{ID}/keys", None),
     ("GET", f"/channels/{ID}/health", None),
+    ("POST", "/routes/simulate", {"model": "m", "account": str(ID)}),
     ("GET", "/prices", None),
     ("GET", "/prices/m", None),
     ("GET", "/groups", None),

@@ -60,6 +60,11 @@ ANSWERS: Mapping[str, str] = {
         "priority proxy settings status_codes system_prompt system_prompt_leads "
         "thinking_to_content trusted_certificates type weight"
     ),
+    "SimulatedRoute": ("channels group is_shared model multiplier price refusal sold_as"),
+    "PlannedChannelOutput": (
+        "breaker id keys name open_until priority probability upstream_model weight why_not"
+    ),
+    "PlannedKeyOutput": "cooling_until id probability reason state",
     "ChannelHealth": "breakers is_shared",
     "BreakerOutput": "failures model open_until reason state",
     "ProviderKeyDetails": "answered_at cooling_models cooling_until id reason since state",
