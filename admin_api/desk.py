@@ -11,6 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from admin_api.channels.asker import Asker
 from admin_api.channels.overrides import OverrideCheck
 from admin_api.channels.types import ChannelType
 from admin_api.errors import NotCaughtUp, QueryTooSlow
@@ -78,7 +79,7 @@ class Commands:
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The parts. `channel_types` are the providers the gateway knows, by name, and
-    `check_overrides` what it makes of a channel's overrides.
+    `check_overrides` what it makes of a channel's overrides; `asker` asks providers.
 
     `pool` should give up after about a second, so that callers are told when Postgres is away.
     `closing`: set when the process is to end, so that answers without an end of their own stop.
@@ -91,6 +92,7 @@ class Desk:
     channel_types: Mapping[str, ChannelType]
     channel_keys: SharedChannelKeys
     check_overrides: OverrideCheck
+    asker: Asker
     commands: Commands = field(default_factory=Commands)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -8,7 +8,8 @@ DeskError
 │   └── InvalidFile          a file that was sent is not what it must be; names its rows
 ├── NotCaughtUp              this process is behind what the caller asked to see
 ├── QueryTooSlow             the question was given up after its time
-└── TooManyJobs              as many long-running jobs wait or run as may
+├── TooManyJobs              as many long-running jobs wait or run as may
+└── NotAnswered              a provider did not say what was asked of it
 
 What the ledger answers is in ledger/errors.py; STATUS has every class of both trees.
 """
@@ -75,6 +76,12 @@ class QueryTooSlow(DeskError):
     code = "query_too_slow"
 
 
+class NotAnswered(DeskError):
+    """A provider did not say what was asked of it, in words that hold no secret."""
+
+    code = "not_answered"
+
+
 class TooManyJobs(DeskError):
     """As many jobs wait or run as may."""
 
@@ -89,6 +96,7 @@ STATUS: Mapping[type[Exception], int] = {
     InvalidFile: 422,
     NotCaughtUp: 503,
     QueryTooSlow: 503,
+    NotAnswered: 502,
     TooManyJobs: 429,
     DeskError: 500,
     ledger_errors.InvalidAmount: 422,

@@ -15,9 +15,9 @@ from tollgate.commands.contract import (
     USAGE,
     Command,
     Group,
-    imported,
 )
 from tollgate.commands.registry import COMMANDS
+from tollgate.importing import imported
 
 NUMBERS: Mapping[str, int] = {
     "tollgate.commands.contract:UsageRefused": USAGE,

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
+from admin_api.channels.asker import AnsweredQuestion, Asker, Question
 from admin_api.channels.types import ChannelSetting, ChannelType
 from admin_api.desk import Desk
 from gateway.channels.overrides.reading import read_overrides
@@ -15,6 +17,7 @@ from gateway.providers.contract import Provider
 from gateway.providers.registry import PROVIDERS
 from ledger.application import Ledger
 from ledger.store.writer import Writer
+from ledger.streams.channel import Channel
 from ledger.vault import Vault
 from projections.cache.balances import BalanceCache
 from projections.cache.breaker import Breaker
@@ -23,6 +26,7 @@ from projections.cache.connection import RedisConnection
 from projections.cache.guarded import GuardedRedis
 from projections.cache.scripts import BALANCE_SCRIPTS
 from projections.configuration import Configuration
+from tollgate.importing import imported
 
 POOL_WAIT_S = 1.0
 """How long anybody waits for a connection before the database counts as away."""
@@ -53,6 +57,7 @@ class Core:
             channel_types(),
             self.channel_keys,
             read_overrides,
+            _LaterAsker(self),
         )
 
     @contextlib.asynccontextmanager
@@ -71,6 +76,24 @@ class Core:
             await desk.commands.close()
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+
+class _LaterAsker:
+    """Imports what asks providers with the first question: most commands ask none."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    @property
+    def _asker(self) -> Asker:
+        made = cast("Callable[[Core], Asker]", imported("tollgate.asking:CoreAsker"))
+        return made(self._core)
+
+    async def ask(self, channel_id: UUID, state: Channel, question: Question) -> AnsweredQuestion:
+        return await self._asker.ask(channel_id, state, question)
+
+    async def offered(self, channel_id: UUID, state: Channel, key_id: UUID | None) -> list[str]:
+        return await self._asker.offered(channel_id, state, key_id)
 
 
 @contextlib.asynccontextmanager

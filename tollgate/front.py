@@ -16,18 +16,11 @@ from gateway.call.charges.charge_book import ChargeBook
 from gateway.call.charges.charge_store import ChargeStore
 from gateway.call.charges.leases import NodeLease
 from gateway.call.deadlines import Deadlines
-from gateway.call.failover import ChannelVault
 from gateway.call.metering.tokenizer import Tokenizer
 from gateway.call.parts import Parts
 from gateway.call.refusals import Refusals
 from gateway.call.relay import Relay, RelayLimits
-from gateway.channels.health import ChannelHealth
 from gateway.channels.keys import ChannelKeys
-from gateway.channels.keys_out_of_use import KeysOutOfUse
-from gateway.channels.overrides.sealed import ChannelOverrides
-from gateway.channels.shared_keys import SharedKeys
-from gateway.channels.system_prompts import ChannelTexts
-from gateway.channels.ways import ChannelWays
 from gateway.formats.anthropic_messages.requests import request as anthropic_messages
 from gateway.formats.gemini.requests import request as gemini
 from gateway.formats.openai_responses.requests.compaction import COMPACT, OpenAICompaction
@@ -46,6 +39,7 @@ from gateway.routes.models import Models
 from gateway.routes.stored_responses import StoredResponseRoutes
 from gateway.stored_responses.store import StoredResponses
 from ledger.networks import Network
+from tollgate.channel_vault import channel_vault
 from tollgate.core import Core
 from tollgate.processes.assignment import Assignment
 
@@ -180,22 +174,6 @@ def build_front(given: Assignment, core: Core) -> Front:
         owned=owned,
         trusted_proxies=proxies,
         ready_to_serve=asyncio.Event(),
-    )
-
-
-def channel_vault(
-    core: Core, upstreams: ProviderClients, node: str, tasks: OwnedTasks
-) -> ChannelVault:
-    """What channels keep sealed and how they are reached, for a process of this name."""
-    out_of_use = KeysOutOfUse(core.ledger, node, tasks)
-    shared = SharedKeys(core.channel_keys, tasks)
-    texts = ChannelTexts(core.vault, core.pool)
-    return ChannelVault(
-        ChannelKeys(core.vault, core.pool, out_of_use, shared),
-        texts,
-        ChannelWays(upstreams, texts),
-        ChannelOverrides(texts),
-        ChannelHealth(shared),
     )
 
 

@@ -9,9 +9,15 @@ from fastapi import APIRouter, Depends
 
 from admin_api.access.auth import Permit, TheDesk
 from admin_api.access.permissions import Operator
-from admin_api.channels import health, operations, provider_keys
+from admin_api.channels import health, operations, provider_keys, questions
 from admin_api.channels.health_schemas import ChannelHealth
 from admin_api.channels.key_schemas import ProviderKeyDetails, ProviderKeyList
+from admin_api.channels.question_schemas import (
+    AnsweredQuestionOutput,
+    NewQuestion,
+    OfferedModelsOutput,
+    TakeOver,
+)
 from admin_api.channels.schemas import (
     ChannelChange,
     ChannelList,
@@ -106,6 +112,34 @@ async def read_health(desk: TheDesk, _operator: Reader, channel_id: UUID) -> Cha
 async def close_breakers(desk: TheDesk, _operator: Writer, channel_id: UUID) -> ChannelHealth:
     """Ask it as if it had never failed."""
     return ChannelHealth.of(await health.close_breakers(desk, channel_id))
+
+
+@router.post("/channels/{channel_id}/test")
+async def ask(
+    desk: TheDesk, _operator: Writer, channel_id: UUID, given: NewQuestion
+) -> AnsweredQuestionOutput:
+    """Ask one of its models for a few tokens, and show all that went over the wire."""
+    command = questions.ask(desk, channel_id, given.question())
+    return AnsweredQuestionOutput.of(await desk.commands.finish(command))
+
+
+@router.get("/channels/{channel_id}/offered-models")
+async def read_offered_models(
+    desk: TheDesk, _operator: Writer, channel_id: UUID
+) -> OfferedModelsOutput:
+    """What its vendor lists now, against what the channel asks for."""
+    return OfferedModelsOutput.of(await questions.offered(desk, channel_id))
+
+
+@router.post("/channels/{channel_id}/offered-models")
+async def take_over(
+    desk: TheDesk, operator: Writer, channel_id: UUID, given: TakeOver
+) -> ChannelOutput:
+    """Serve some of them more, and others no more."""
+    command = questions.take_over(
+        desk, channel_id, actor=operator.actor, add=given.add, drop=given.drop
+    )
+    return ChannelOutput.of(await desk.commands.finish(command), operator)
 
 
 @router.get("/channel-types")

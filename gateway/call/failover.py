@@ -12,9 +12,11 @@ from typing import NamedTuple
 import structlog
 
 from gateway.call.asking.failures import (
+    AskedOnce,
     beginning,
     kind_of_failure,
     known_variant,
+    read_to_its_end,
     said_of_key,
     told_of,
 )
@@ -190,22 +192,23 @@ class Failover:
 
     async def asked_once(
         self, call: ChatCall, one: Try, deadline: Deadline, estimated: Usage
-    ) -> tuple[KeyFinding | None, Attempt]:
-        """What one key's answer to a whole call says of it (None: it works), and what it cost,
-        `estimated` where that is not told; nobody else is asked, and nothing is noted.
+    ) -> AskedOnce:
+        """What came of asking one channel with one key, and what it cost, `estimated` where that is
+        not told; nobody else is asked, and nothing is noted. A stream is read to its end.
 
         Raises Unanswered where it was not the provider that made it fail.
         """
-        asking = _Round(call, _no_stream, deadline, MediaFetch(self._egress))
+        asking = _Round(call, _counted_by_nobody, deadline, MediaFetch(self._egress))
         started_s = clock.monotonic_s()
         try:
             opened = await self._tried(asking, one)
+            await read_to_its_end(opened, deadline)
         except GatewayError as error:
             failed = self._costs.failed(
                 one.candidate, error, started_s, asking.opened, call.service
             )
-            return said_of_key(asking.opened, error), failed
-        return None, self._costs.unsold(one.candidate, started_s, opened, estimated)
+            return AskedOnce(said_of_key(asking.opened, error), failed, error)
+        return AskedOnce(None, self._costs.unsold(one.candidate, started_s, opened, estimated))
 
     def broke(self, opened: Opened, error: GatewayError) -> None:
         """Note what an error says of the key that comes when something was delivered already."""
@@ -330,8 +333,8 @@ class Failover:
         raise failure
 
 
-def _no_stream(_texts: Sequence[str]) -> int:
-    raise AssertionError("a whole answer counts no tokens of its own")
+def _counted_by_nobody(_texts: Sequence[str]) -> int:
+    return 0  # nobody pays for it
 
 
 def _go_on(tries: Tries, candidate: Candidate, opened: Opened | None, error: GatewayError) -> None:

@@ -187,14 +187,14 @@ class KeyProbes:
         call = self._parts.asked_in.read_request(document, msgspec.json.encode(document))
         with self._deadlines.begin() as deadline:
             try:
-                found, attempt = await self._parts.failover.asked_once(
+                asked = await self._parts.failover.asked_once(
                     call, Try(candidate, key_id), deadline, _ESTIMATED
                 )
             except Unanswered:  # for want of time, or by a fault of ours
                 return NOTHING_SAID
-        if attempt.usage is not None:
-            await self._parts.own_charges.book(model, self._parts.asked_in.name, attempt)
-        return found
+        if asked.attempt.usage is not None:
+            await self._parts.own_charges.book(model, self._parts.asked_in.name, asked.attempt)
+        return asked.found
 
     def _model(self, state: Channel, number: int) -> str | None:
         """By our name; the cheapest first, and another one each time, for not all may be there."""

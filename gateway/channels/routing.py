@@ -94,9 +94,11 @@ def candidate_of(
     return _candidate(channel_id, channel, model, () if key_id is None else (key_id,))
 
 
-def probed_candidate(channel_id: UUID, channel: Channel, model: str, key_id: UUID) -> Candidate:
-    """One channel with one of its keys, whatever is on record of either: to find out."""
-    return _candidate(channel_id, channel, model, (key_id,))
+def probed_candidate(
+    channel_id: UUID, channel: Channel, model: str, key_id: UUID | None
+) -> Candidate:
+    """One channel with one of its keys, or none, whatever is on record of either: to find out."""
+    return _candidate(channel_id, channel, model, () if key_id is None else (key_id,))
 
 
 def only_at(

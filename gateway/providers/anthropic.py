@@ -33,7 +33,7 @@ class Anthropic:
 
     async def list_models(self, base_url: str, key: str, upstream: Upstream) -> UpstreamAnswer:
         """https://docs.anthropic.com/en/api/models-list."""
-        url = f"{base_url}/v1/models?limit=1"
+        url = f"{base_url}/v1/models?limit=1000"
         headers = {"anthropic-version": VERSION, "x-api-key": key}
         return await upstream.send(UpstreamRequest(url, headers, method="GET"))
 

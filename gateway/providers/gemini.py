@@ -32,7 +32,7 @@ class Gemini:
 
     async def list_models(self, base_url: str, key: str, upstream: Upstream) -> UpstreamAnswer:
         """https://ai.google.dev/api/models#method:-models.list."""
-        url = f"{base_url}/v1beta/models?pageSize=1"
+        url = f"{base_url}/v1beta/models?pageSize=1000"
         return await upstream.send(UpstreamRequest(url, {"x-goog-api-key": key}, method="GET"))
 
     async def open(self, attempt: Attempt, upstream: Upstream) -> UpstreamAnswer:

@@ -16,8 +16,10 @@ from fastapi import FastAPI
 from msgspec.structs import replace
 from psycopg_pool import AsyncConnectionPool
 
+from admin_api.channels.asker import AnsweredQuestion
 from admin_api.channels.types import ChannelSetting, ChannelType
 from admin_api.desk import Desk
+from admin_api.errors import NotAnswered
 from admin_api.http.application import PREFIX, build_desk
 from admin_api.operators import operations as operators
 from gateway.channels.overrides.reading import read_overrides
@@ -175,6 +177,16 @@ class OpenDesk:
         return stream_id
 
 
+class NobodyAsks:
+    """Questions to providers are asked in tests of the whole program."""
+
+    async def ask(self, *_question: object) -> AnsweredQuestion:
+        raise AssertionError("nobody is asked here")
+
+    async def offered(self, *_channel: object) -> list[str]:
+        raise NotAnswered("nobody is asked here")
+
+
 @contextlib.asynccontextmanager
 async def open_desk(servers: Servers) -> AsyncIterator[OpenDesk]:
     """A desk with a writer, a cache and a configuration of its own, as a worker has them."""
@@ -188,8 +200,16 @@ async def open_desk(servers: Servers) -> AsyncIterator[OpenDesk]:
         following = asyncio.create_task(configuration.run())
         ledger = Ledger(pool, writer)
         channel_keys = SharedChannelKeys(redis)
-        parts = (Vault(SECRET), configuration, CHANNEL_TYPES, channel_keys, read_overrides)
-        desk = Desk(pool, ledger, *parts)
+        desk = Desk(
+            pool,
+            ledger,
+            Vault(SECRET),
+            configuration,
+            CHANNEL_TYPES,
+            channel_keys,
+            read_overrides,
+            NobodyAsks(),
+        )
         await operators.open_root(desk, ROOT_TOKEN, actor="installation")
         app = build_desk(desk)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)

@@ -1,6 +1,7 @@
 """`tollgate channel` and `tollgate route`: what a channel changes, its health, where calls go."""
 
-from tests.tollgate.test_cli import Tool, channels_of, tool
+from tests.fake_provider import FakeProvider, error, serving, whole
+from tests.tollgate.test_cli import CANARY, Tool, channels_of, tool
 
 __all__ = ["tool"]
 
@@ -43,6 +44,33 @@ def test_a_channels_health_is_listed_and_mended(tool: Tool) -> None:
     assert tool.ok("channel", "close-breakers", channel_id).split() == heads
     assert tool.run("channel", "health", "00000000-0000-0000-0000-000000000001") == 1
     assert "no such channel" in tool.complained
+
+
+def test_a_channel_is_asked_and_its_vendors_list_taken_over(tool: Tool) -> None:
+    with serving(FakeProvider()) as provider:
+        provider.scripts["fine"] = whole()
+        account = tool.ok("account", "add", "Ada")
+        tool.ok("price", "set", "m", "input=1", "output=2")
+        tool.type(f"{CANARY}\n")
+        added = ("channel", "add", "C", "--type", "openai", "--keys", "--model", "m")
+        channel_id = tool.ok(*added, "--base-url", provider.base_url())
+        told = tool.ok("channel", "test", channel_id, "m")
+        assert CANARY not in told
+        assert "> authorization: ***" in told
+        assert "a fine answer" in told
+        assert told.splitlines()[-1].startswith("answered; ")
+        assert "Probes of channels' keys" in tool.ok("account", "list")
+        provider.scripts["fine"] = whole(error("no"), status=503)
+        assert tool.run("channel", "test", channel_id, "m") == 1
+        assert "failed: " in tool.said
+        assert tool.run("channel", "test", channel_id, "n") == 2
+        provider.scripts["fine"] = whole({"data": [{"id": "m"}, {"id": "x"}]})
+        listed = tool.ok("channel", "models", channel_id).splitlines()
+        assert [line.split() for line in listed] == [["asked", "for", "m"], ["new", "x"]]
+        listed = tool.ok("channel", "models", channel_id, "--add", "x", "--drop", "m").splitlines()
+        assert listed[0].split() == ["new", "m"]
+        assert listed[-1] == "no price   x: served to nobody"
+        assert account
 
 
 def test_a_route_is_told_for_an_account_and_for_a_key(tool: Tool) -> None:

@@ -15,8 +15,9 @@ import pytest
 from admin_api.credits.operations import Kind
 from projections.books.profit import By
 from tollgate.cli import NUMBERS
-from tollgate.commands.contract import Action, Group, imported
+from tollgate.commands.contract import Action, Group
 from tollgate.commands.registry import COMMANDS
+from tollgate.importing import imported
 
 HEAVY = {
     *("asyncio", "botocore", "cryptography", "eventsourcing", "fastapi", "google"),

@@ -5,10 +5,11 @@ is carried out, so that nobody waits for help, or for what another command needs
 """
 
 import argparse
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
+
+from tollgate.importing import imported
 
 OK = 0
 FINDINGS = 1
@@ -75,9 +76,3 @@ class Group:
 
 
 Command = Action | Group
-
-
-def imported(reference: str) -> object:
-    """What `module:name` names; its module is imported now, if nobody did before."""
-    module, _, name = reference.partition(":")
-    return getattr(importlib.import_module(module), name)

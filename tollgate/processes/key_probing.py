@@ -21,8 +21,8 @@ from gateway.media.egress import Egress
 from gateway.owned_tasks import OwnedTasks
 from gateway.providers.registry import PROVIDERS
 from ledger.streams import channel
+from tollgate.channel_vault import channel_vault
 from tollgate.core import Core
-from tollgate.front import channel_vault
 from tollgate.processes.assignment import Assignment
 
 log = structlog.get_logger()

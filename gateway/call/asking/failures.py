@@ -2,20 +2,50 @@
 
 import asyncio
 import contextlib
+from typing import NamedTuple
 
 import structlog
 
+from gateway.call.deadlines import Deadline
 from gateway.call.opened import Opened
 from gateway.channels.key_failures import NOTHING_SAID, KeyFinding, finding_in_answer
 from gateway.errors import GatewayError, InvalidRequest, UpstreamFailed, UpstreamTimeout
 from gateway.formats.values import ChatCall
 from gateway.http.upstream import UpstreamAnswer
 from gateway.providers.contract import Keeper, Provider
+from ledger.streams.charge.events import Attempt
 
 log = structlog.get_logger()
 
 _FAILURE_BYTES_MAX = 64 * 1024
 _FAILURE_WITHIN_S = 10.0
+
+
+class AskedOnce(NamedTuple):
+    """What one answer says of the key it was asked with (None: it works), what it cost, and why it
+    failed, if it did.
+    """
+
+    found: KeyFinding | None
+    attempt: Attempt
+    error: GatewayError | None = None
+
+
+async def read_to_its_end(opened: Opened, deadline: Deadline) -> None:
+    """Read what is left of a stream. Raises what it ends with, TimeoutError as a failure."""
+    if opened.rest is None or opened.reader is None:
+        return
+    try:
+        async with deadline.guard():
+            async for _ in opened.rest:
+                pass
+            opened.reader.finish()
+    except TimeoutError as late:
+        raise UpstreamTimeout("the provider's stream did not end in time") from late
+    finally:
+        opened.upstream.close()
+    if opened.reader.error is not None:
+        raise opened.reader.error
 
 
 async def beginning(answer: UpstreamAnswer) -> bytes:

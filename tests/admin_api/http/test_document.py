@@ -65,6 +65,11 @@ ANSWERS: Mapping[str, str] = {
         "breaker id keys name open_until priority probability upstream_model weight why_not"
     ),
     "PlannedKeyOutput": "cooling_until id probability reason state",
+    "AnsweredQuestionOutput": "cost duration_ms error exchange finding usage",
+    "WireExchangeOutput": (
+        "answer_body answer_headers method request_body request_headers status url"
+    ),
+    "OfferedModelsOutput": "gone new offered unpriced",
     "ChannelHealth": "breakers is_shared",
     "BreakerOutput": "failures model open_until reason state",
     "ProviderKeyDetails": "answered_at cooling_models cooling_until id reason since state",

@@ -10,8 +10,8 @@ from gateway.providers.registry import PROVIDERS
 
 AT: dict[str, str] = {
     "openai": "https://api.openai.com/v1/models",
-    "anthropic": "https://api.anthropic.com/v1/models?limit=1",
-    "gemini": "https://generativelanguage.googleapis.com/v1beta/models?pageSize=1",
+    "anthropic": "https://api.anthropic.com/v1/models?limit=1000",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/models?pageSize=1000",
     "deepseek": "https://api.deepseek.com/models",
     "mistral": "https://api.mistral.ai/v1/models",
     "xai": "https://api.x.ai/v1/models",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from admin_api.channels.asker import ASKED_IN
 from ledger.streams.routes import KEY_CHOICES
 from tollgate.commands.arguments import DATA_DIR
 from tollgate.commands.contract import Action, argument
@@ -147,6 +148,40 @@ ACTIONS = (
         "ask a channel as if it had never failed",
         "tollgate.commands.channel.actions:close_breakers",
         _CHANNEL,
+    ),
+    Action(
+        "test",
+        "ask a model of a channel for a few tokens, and show all that went over the wire",
+        "tollgate.commands.channel.questions:ask",
+        (
+            _CHANNEL[0],
+            argument("model", metavar="MODEL", help="one of the channel's, as clients name it"),
+            argument("--format", choices=ASKED_IN, default="openai_chat", help="as its clients do"),
+            argument("--stream", action="store_true", help="as a stream"),
+            argument("--key", metavar="KEY", help="with this key; else the first that is used"),
+            DATA_DIR,
+        ),
+    ),
+    Action(
+        "models",
+        "list what a channel's vendor offers now, and take some of it over",
+        "tollgate.commands.channel.questions:models",
+        (
+            _CHANNEL[0],
+            argument(
+                "--add",
+                action="append",
+                metavar="NAME",
+                help="serve the vendor's model of this name; repeat for more",
+            ),
+            argument(
+                "--drop",
+                action="append",
+                metavar="NAME",
+                help="serve it no more; repeat for more",
+            ),
+            DATA_DIR,
+        ),
     ),
     Action(
         "remove",
