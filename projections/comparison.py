@@ -1,7 +1,8 @@
 """Is what is served what the log says? A replay beside it, row by row.
 
 Served rows are read, and the replay's last stretch is folded, within one snapshot: so both stand
-at the same position without holding anybody up.
+at the same position without holding anybody up. What readers read must be those rows: a view that
+says something else is a difference of the whole table.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,11 @@ from projections.generations import read_served, schema_name
 from projections.progress import Progress, unwatched
 from projections.rebuild import fold_near, require_version
 from projections.replay import Replay
+from projections.served_views import OtherView, other_views
 from projections.storage import Connection, TableStore, connect
+
+EVERY_ROW = "*"
+"""The key of a table that is not read as it is folded."""
 
 
 class ColumnDifference(msgspec.Struct, frozen=True):
@@ -32,7 +37,8 @@ class ColumnDifference(msgspec.Struct, frozen=True):
 class Difference(NamedTuple):
     """A row that is not what the log says.
 
-    served, replayed: the whole row as Postgres writes it; None where one side has no such row.
+    served, replayed: the whole row as Postgres writes it; None where one side has no such row. Of
+    EVERY_ROW, the queries by which readers read and should.
     account_id: whose it is, where the row says so. first_divergent: see `projections.divergence`;
     None where no event of the log touches the row.
     """
@@ -61,6 +67,7 @@ def compare(
             progress(0, 0)
             return []
         require_version(served, projection)
+        differences = [_unread(each) for each in other_views(connection, projection)]
         replay = Replay(connection, projection, "pg_temp")
         replay.create_tables()
         fold_near(dsn, replay, progress)
@@ -71,13 +78,15 @@ def compare(
             replay.fold_to(served.position, progress)
             replay.write()
             schema = schema_name(projection, served.generation)
-            differences = [
-                difference
-                for table in projection.tables
-                for difference in _differences(connection, table, schema, served.position, limit)
-            ]
+            for table in projection.tables:
+                differences += _differences(connection, table, schema, served.position, limit)
     progress(replay.position, replay.position)
     return differences
+
+
+def _unread(other: OtherView) -> Difference:
+    columns = (ColumnDifference(EVERY_ROW, other.read, other.expected),)
+    return Difference(other.table, EVERY_ROW, other.read, other.expected, None, columns, None)
 
 
 class _Found(NamedTuple):

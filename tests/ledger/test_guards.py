@@ -7,7 +7,7 @@ import pytest
 
 from ledger.fsck import check_ledger
 from ledger.ids import entity_id
-from ledger.store.fingerprint import committed_fingerprint, read_fingerprint
+from ledger.store.fingerprint import committed_fingerprint, read_fingerprint, schema_differences
 from tests.builders import append_events
 from tests.ledger.building import credit
 from tests.ledger.store.appending import Connection, connect
@@ -122,6 +122,64 @@ DAMAGE = [
         },
     ),
 ]
+
+
+ACCESS = [
+    ("alter table ledger.event owner to tollgate_app", {"ledger.event"}),
+    ("alter view ledger.stored_events owner to tollgate_app", {"ledger.stored_events"}),
+    ("alter function ledger.refuse_change owner to tollgate_app", {"ledger.refuse_change()"}),
+    ("alter schema vault owner to tollgate_app", {"vault"}),
+    ("grant insert on ledger.event to tollgate_app", {"ledger.event"}),
+    ("grant update (state) on ledger.event to tollgate_app", {"ledger.event"}),
+    ("grant truncate on vault.cell to tollgate_app", {"vault.cell"}),
+    ("grant select on ledger.event to public", {"ledger.event"}),
+    ("grant select on ledger.budget to tollgate_app with grant option", {"ledger.budget"}),
+    ("grant create on schema ledger to tollgate_app", {"ledger"}),
+    ("grant usage on schema vault to public", {"vault"}),
+    ("grant execute on function ledger.believe_clock to tollgate_app", {"ledger.believe_clock()"}),
+    ("create table public.more () inherits (ledger.budget)", {"ledger.budget"}),
+    (
+        "create table public.above (position bigint not null); "
+        "alter table ledger.head inherit above",
+        {"ledger.head"},
+    ),
+    (
+        "create function projections.lose() returns int language sql as 'select 1'",
+        {"projections.lose()"},
+    ),
+    ("create table projections.accounts (a int)", {"projections.accounts"}),
+    (
+        "create materialized view ledger.more as select 1 as one",
+        {"ledger.more", "ledger.more _RETURN"},
+    ),
+]
+NO_MORE_ACCESS = [
+    "grant usage on schema ledger to auditor; "
+    "grant select on all tables in schema ledger to auditor",
+    "revoke all on ledger.event from tollgate_app; grant select on ledger.event to tollgate_app",
+    "create view projections.of_a_read_model as select 1 as one",
+    "alter table ledger.event owner to another_superuser",
+]
+
+
+@pytest.mark.parametrize(("damage", "scopes"), ACCESS)
+def test_t6_who_owns_inherits_or_may_do_more_than_was_given_is_named(
+    ledger_database: FreshDatabase, owner: psycopg.Connection, damage: str, scopes: set[str]
+) -> None:
+    owner.execute(damage.encode())
+    found = told(ledger_database)
+    assert {scope for _, scope in found} == scopes
+    assert {check for check, _ in found} == {"protection"}
+
+
+@pytest.mark.parametrize("change", NO_MORE_ACCESS)
+def test_t6_whoever_may_read_or_do_all_anyway_is_no_fault(
+    owner: psycopg.Connection, change: str
+) -> None:
+    with owner.transaction(force_rollback=True):  # roles are of the whole server
+        owner.execute("create role auditor; create role another_superuser superuser")
+        owner.execute(change.encode())
+        assert list(schema_differences(owner)) == []
 
 
 @pytest.mark.parametrize(("damage", "scopes"), DAMAGE)

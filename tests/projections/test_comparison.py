@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
 from projections import replay, side_by_side
 from projections.batches import LogBroken, ProjectionStopped
-from projections.comparison import Difference, compare
+from projections.comparison import EVERY_ROW, Difference, compare
 from projections.contract import STRETCH, Key, Projection, Table
 from projections.generations import read_served, schema_name
 from projections.rebuild import rebuild
@@ -218,6 +218,37 @@ def test_a_replay_in_little_memory_gives_the_same_rows(books: Books) -> None:
         rebuild(books.dsn, projection)
         assert images(books, projection) == before[projection.name]
         assert compare(books.dsn, projection) == []
+
+
+LYING = [
+    "create or replace view projections.accounts as select * from view_accounts_1.accounts "
+    "where posted_nanos > 0",
+    "alter table view_accounts_1.accounts rename to kept; "
+    "create view view_accounts_1.accounts as select * from view_accounts_1.kept; "
+    "create or replace view projections.accounts as select * from view_accounts_1.accounts",
+    "alter table view_accounts_1.accounts enable row level security; "
+    "alter table view_accounts_1.accounts force row level security; "
+    "create policy all_of_it on view_accounts_1.accounts using (true)",
+    "create table public.more () inherits (view_accounts_1.accounts)",
+    "drop view projections.accounts",
+    "drop view projections.accounts; "
+    "create table projections.accounts as select * from view_accounts_1.accounts",
+]
+
+
+@pytest.mark.parametrize("lie", LYING)
+def test_t4_what_is_read_instead_of_the_rows_is_told(books: Books, lie: str) -> None:
+    LawfulLog(books.connection, seed=12).grow(100)
+    run_to_head(books.dsn, books.connection)
+    rebuild(books.dsn, groups.PROJECTION)
+    assert [compare(books.dsn, each) for each in PROJECTIONS] == [[] for _ in PROJECTIONS]
+    with psycopg.connect(books.owner_dsn, autocommit=True) as owner:
+        owner.execute("grant create on schema public to public")
+    books.connection.execute(lie.encode())
+    (difference,) = compare(books.dsn, accounts.PROJECTION)
+    assert (difference.table, difference.key) == ("accounts", EVERY_ROW)
+    assert difference.served != difference.replayed
+    assert "FROM view_accounts_1.accounts" in str(difference.replayed)
 
 
 def images(books: Books, projection: Projection) -> list[list[str]]:

@@ -66,6 +66,26 @@ def test_a_corrupted_row_is_named_with_its_table_and_key(books: Books) -> None:
     assert "gold" in finding.message
 
 
+def test_t4_a_view_that_lies_is_named(books: Books) -> None:
+    """Its rows are all there, and nobody who reads it is told of one."""
+    log = LawfulLog(books.connection, seed=2)
+    log.grow(300)
+    run_to_head(books.dsn, books.connection)
+    columns = books.connection.execute("select * from projections.accounts limit 1").description
+    assert columns is not None
+    told = ", ".join(
+        "2 * posted_nanos as posted_nanos" if name == "posted_nanos" else name
+        for name, *_ in columns
+    )
+    books.connection.execute(
+        f"create or replace view projections.accounts as select {told} "
+        "from view_accounts_1.accounts".encode()
+    )
+    (finding,) = check_everything(books.dsn, PROJECTIONS)
+    assert (finding.check, finding.scope) == ("projection", "accounts.accounts")
+    assert "2 * " in finding.message
+
+
 def test_settlements_and_the_request_log_must_match_one_to_one(books: Books) -> None:
     LawfulLog(books.connection, seed=6).grow(400)
     run_to_head(books.dsn, books.connection)
