@@ -1,9 +1,9 @@
 """Is the ledger what it promises to be? Reads the whole log once, in one snapshot, and names what
 is wrong: the check, the position or the scope, and what was expected.
 
-The log streams by; memory holds the open charges, a total per scope, the price book, two sums and
-the last number of each account, and what was seen a moment ago. Which check proves which invariant
-is in README.md.
+The log streams by; memory holds the open charges, a total per scope, the price book, the limits,
+two sums and the last number of each account, and what was seen a moment ago. Which check proves
+which invariant is in README.md.
 """
 
 from collections import Counter

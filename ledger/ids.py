@@ -26,6 +26,11 @@ def charge_id() -> UUID:
     return UUID(int=time_ms << 80 | random | _VERSION_7)
 
 
+def charge_begun_us(charge: UUID) -> int:
+    """When a charge's id was made, in microseconds since the epoch, by whole milliseconds."""
+    return (charge.int >> 80) * 1_000
+
+
 def entity_id() -> UUID:
     """A fresh random id for a stream that is not a charge; its time bits are zero."""
     return UUID(int=uuid.uuid4().int & _WITHOUT_TIME)

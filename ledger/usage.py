@@ -38,8 +38,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
     def classes(self) -> Iterator[tuple[str, int]]:
         """Every class with its count, in the order of the fields."""
-        for name in self.__struct_fields__:
-            yield name, getattr(self, name)
+        return zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True)
 
 
 COUNT_MAX = 1_000_000_000_000

@@ -18,6 +18,7 @@ import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ledger import clock
+from ledger.admission_bounds import CONFIGURATION_STALE_AFTER_S
 from ledger.book_days import TIME_ZONE_SETTING, BookDays, calendar
 from ledger.ids import key_digest
 from ledger.pricing import Multiplier
@@ -43,8 +44,6 @@ _GIVEN_UP_AFTER_S = 10.0
 _CACHED_MAX = 50_000
 _STRANGERS_MAX = 5_000
 _WITHOUT_PREFIX = re.compile(r"[A-Za-z0-9]{48}", re.ASCII)
-_STALE_AFTER_S = 5.0
-"""How long after the last look at the log its word on keys and accounts still counts."""
 
 _NO_CONFIGURATION = frozenset({"adjustment", "seal", "restore"})
 """Streams whose events come by as well, and say nothing of it."""
@@ -124,8 +123,8 @@ class Configuration:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the log was followed to its head a moment ago."""
-        return clock.monotonic_s() - self._followed_s < _STALE_AFTER_S
+        """Whether the log was followed to its head a moment ago: so long its word counts."""
+        return clock.monotonic_s() - self._followed_s < CONFIGURATION_STALE_AFTER_S
 
     @property
     def shrinks_holds(self) -> bool:
@@ -261,7 +260,7 @@ class Configuration:
         async with connection:
             await connection.execute("listen ledger_configuration")
             while True:
-                async with asyncio.timeout(_STALE_AFTER_S):
+                async with asyncio.timeout(CONFIGURATION_STALE_AFTER_S):
                     await self._catch_up(connection)
                 self._followed_s = clock.monotonic_s()
                 async for _ in connection.notifies(timeout=POLL_S, stop_after=1):

@@ -7,15 +7,18 @@ with psycopg.connect(dsn, autocommit=True) as connection:
 
 import random
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 from msgspec.structs import replace
 
+from ledger import clock
+from ledger.book_days import BookDays, calendar
 from ledger.codec import decode
 from ledger.errors import LedgerError, OverBudget
-from ledger.ids import charge_id, entity_id, key_digest, window_id
+from ledger.ids import charge_id, entity_id, key_digest
 from ledger.pricing import LongContext, Multiplier, Price, Schedule, cost_nanos
 from ledger.store.append import (
     APPEND,
@@ -38,16 +41,16 @@ from ledger.streams import (
     user,
 )
 from ledger.streams.charge import rules as charge
-from ledger.streams.charge.events import Attempt, Cost, Cover, QuotaReserved, Terms, Window
+from ledger.streams.charge.events import Attempt, Cost, Cover, QuotaReserved, Terms
 from ledger.streams.contract import Stream
 from ledger.streams.routes import Route
 from ledger.usage import Usage
+from ledger.windows import windows
 from tests.lawful_seals import LawfulSeals
 
 T = TypeVar("T")
 
 GROUPS = {"default": Multiplier(1, 1), "partner": Multiplier(2, 3), "surge": Multiplier(7, 5)}
-_FIRST_ADMITTED_US = 1_700_000_000_000_000
 PRICES = {
     "small": Price(
         rates={"input": 150_000_000, "output": 600_000_000},
@@ -112,6 +115,7 @@ class LawfulLog:
         self._uncovered: set[UUID] = set()
         self._proposals: list[UUID] = []
         self._boot = entity_id()
+        self._began_us = clock.now_us()
         self.accounts = [entity_id() for _ in range(accounts)]
         self.channels = [entity_id() for _ in range(3)]
         self.keys: dict[UUID, list[UUID]] = {each: [] for each in self.accounts}
@@ -264,11 +268,8 @@ class LawfulLog:
         payer_state = self._streams[payer][1]
         key = self._pick(self.keys[payer])
         key_state = self._streams[key][1]
-        windows: tuple[Window, ...] = ()
-        if payer_state.limits.day_nanos is not None:
-            windows = (Window(window_id(payer, "day", 0), payer_state.limits.day_nanos),)
-        name, model = self._pick(list(GROUPS)), self._pick(list(PRICES))
-        admitted_at_us = _FIRST_ADMITTED_US + self.stored
+        model = self._pick(list(PRICES))
+        admitted_at_us = self._began_us + self.stored
         return charge_id(), charge.Reserve(
             hold_nanos=self._random.choice([0, 1, 7_000_000, 60_000_000, 900_000_000]),
             cover=Cover(
@@ -276,13 +277,13 @@ class LawfulLog:
                 key_id=key,
                 overdraft_nanos=payer_state.limits.overdraft_nanos,
                 key_limit_nanos=key_state.terms.limit_nanos,
-                windows=windows,
+                windows=windows(payer, payer_state.limits, admitted_at_us, self._days(admitted_at_us)),
             ),
             terms=Terms(
                 model=model,
-                group=name,
+                group=payer_state.group,
                 price_version=self._price_version(model, admitted_at_us),
-                multiplier=GROUPS[name],
+                multiplier=GROUPS[payer_state.group],
             ),
             admitted_at_us=admitted_at_us,
             node="n1",
@@ -292,6 +293,12 @@ class LawfulLog:
             input_tokens_estimated=self._random.randrange(5_000),
             output_tokens_max=4_096,
         )
+
+    def _days(self, moment_us: int) -> BookDays:
+        """As earlier releases had them: the last zone's, for all of time."""
+        known = self._streams.get(setting.setting_stream_id("book.time_zone"))
+        moment = datetime.fromtimestamp(moment_us / 1_000_000, UTC)
+        return calendar([(moment, known[1].value)] if known else [])
 
     def _price_version(self, model: str, moment_us: int) -> int:
         _, history = self._streams[price.price_stream_id(model)]
@@ -409,7 +416,7 @@ class LawfulLog:
             # From a moment on that no hold in the same batch has reached.
             (
                 price.price_stream_id(model),
-                price.SetPrice(model, PRICES[model], _FIRST_ADMITTED_US + self.stored + 1, "root"),
+                price.SetPrice(model, PRICES[model], self._began_us + self.stored + 1, "root"),
             ),
             (setting.setting_stream_id("book.time_zone"), self._time_zone()),
             self._propose(),

@@ -8,7 +8,6 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.call.callers import Caller
-from gateway.call.charges.windows import windows
 from gateway.call.failover import Failover
 from gateway.call.parts import Parts
 from gateway.call.smaller_hold import OUTPUT_TOKENS_LEAST, affordable_tokens, worst_nanos
@@ -23,6 +22,7 @@ from gateway.channels.routing import (
 from gateway.errors import (
     InvalidRequest,
     KeyNotAllowed,
+    Overloaded,
     ProviderUnavailable,
     ServiceNotPriced,
     UnknownModel,
@@ -37,6 +37,7 @@ from ledger.store.append import Guard
 from ledger.streams.charge.events import Cover, Terms
 from ledger.streams.charge.rules import Reserve
 from ledger.streams.price import price_stream_id
+from ledger.windows import windows
 
 OUTPUT_TOKENS_DEFAULT = 4_096
 """Held for the answer where neither the client nor the model sets a limit."""
@@ -84,8 +85,12 @@ class Admissions:
         """Choose who may serve the call, freeze its price, and bound what it can cost.
 
         Raises UnknownModel, KeyNotAllowed, ServiceNotPriced, InvalidRequest; and
-        ProviderUnavailable or UpstreamRateLimited where no channel has a key that may be asked now.
+        ProviderUnavailable or UpstreamRateLimited where no channel has a key that may be asked now; Overloaded
+        where the log cannot be followed.
         """
+        if not self._configuration.is_fresh:
+            told = "what this node knows of prices and groups may have changed"
+            raise Overloaded(told, retry_after_s=1)
         sold_as, options = self._options_for(caller, call.model)
         allowed = caller.terms.models
         if allowed is not None and not {call.model, sold_as}.intersection(allowed):

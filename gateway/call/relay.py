@@ -28,6 +28,7 @@ from gateway.http.body import BodyLimits, ClientGone, read_body, require_json_ty
 from gateway.http.exchange import Exchange
 from gateway.http.strict_json import parse_off_loop
 from ledger import clock
+from ledger.admission_bounds import CALLER_KNOWN_FOR_S
 from ledger.networks import Network
 from projections.configuration import ATTEMPTS_SETTING, ATTEMPTS_WITHIN_SETTING, Configuration
 
@@ -103,8 +104,11 @@ class Relay:
         model = ""
         try:
             caller = await identify(exchange, self._configuration, self._trusted_proxies)
+            identified_s = clock.monotonic_s()
             call = await self._read(exchange, path)
             model = call.model
+            if clock.monotonic_s() - identified_s > CALLER_KNOWN_FOR_S:
+                caller = await identify(exchange, self._configuration, self._trusted_proxies)
             await self._admitted(exchange, caller, call)
         except ClientGone:
             return

@@ -23,6 +23,7 @@ from admin_api.errors import NotAnswered
 from admin_api.http.application import PREFIX, build_desk
 from admin_api.operators import operations as operators
 from gateway.channels.overrides.reading import read_overrides
+from ledger import clock
 from ledger.application import Ledger
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Multiplier, Price
@@ -157,7 +158,7 @@ class OpenDesk:
             hold_nanos=5_000_000,
             cover=cover,
             terms=terms,
-            admitted_at_us=1,
+            admitted_at_us=clock.now_us(),
             dialect="openai_chat",
             **node,
         )

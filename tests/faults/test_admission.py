@@ -1,15 +1,22 @@
 """Who may call, and what is refused before anything is held or sent."""
 
+import contextlib
+import http.client
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import ModuleType
 
 import pytest
 
+from gateway.call import relay
+from gateway.call.charges import charge_book
 from ledger import clock
 from ledger.book_days import TIME_ZONE_SETTING
 from ledger.streams import account, api_key, setting
+from projections import configuration
 from tests.bookkeeping import ACTOR, Payer
 from tests.calling import Answer
 from tests.faults.conftest import MODEL, Stage
@@ -192,6 +199,49 @@ def test_the_address_of_a_trusted_proxys_client_counts_and_nobody_elses_word(
         answer = stage.gateway.client(payer.key).chat(MODEL, headers=headers)
         assert answer.status == status, forwarded
     assert call(stage, payer).code == "ip_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("module", "bound"),
+    [(charge_book, "ADMITTED_WITHIN_S"), (configuration, "CONFIGURATION_STALE_AFTER_S")],
+)
+def test_t1_t2_no_call_is_taken_by_what_was_long_ago(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, module: ModuleType, bound: str
+) -> None:
+    """Nor by what the log said, nor by a moment of admission: `fsck` relies on it."""
+    payer = stage.books.payer(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, bound, 0.0)
+        answer = call(stage, payer)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert stage.books.stories(payer.account_id) == []
+        assert stage.provider.received == []
+    assert until(partial(accepted, stage, payer), 5, "it follows again")
+
+
+def test_t1_who_calls_is_asked_again_when_the_call_took_long_to_come(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "CALLER_KNOWN_FOR_S", 0.1)
+    payer = stage.books.payer(5)
+    body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}).encode()
+    port = stage.gateway.client(payer.key).port
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/v1/chat/completions")
+        connection.putheader("authorization", f"Bearer {payer.key}")
+        connection.putheader("content-type", "application/json")
+        connection.putheader("content-length", str(len(body)))
+        connection.endheaders(body[:5])
+        time.sleep(0.3)
+        stage.books.command(account.STREAM, payer.account_id, account.Suspend("test"), seen=True)
+        connection.send(body[5:])
+        assert connection.getresponse().status == 403
+    assert stage.books.stories(payer.account_id) == []
+
+
+def accepted(stage: Stage, payer: Payer) -> bool:
+    return call(stage, payer).status == 200
 
 
 def refusal(stage: Stage, payer: Payer) -> Answer | None:

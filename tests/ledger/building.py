@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from ledger import clock
 from ledger.alternative import Alternative, Question
 from ledger.ids import charge_id, entity_id
 from ledger.pricing import Line, LongContext, Multiplier, Price, Schedule
@@ -88,6 +89,26 @@ def payer() -> Payer:
     return Payer(entity_id(), entity_id())
 
 
+def opened(paying: Payer) -> list[NewEvent]:
+    """The account, and its key: what a payer has to be where the log is checked."""
+    account_id, key_id = paying.account_id, paying.key_id
+    issued = KeyIssued(
+        account_id=account_id,
+        key_id=key_id,
+        sha256="0" * 64,
+        prefix="sk-",
+        last_four="beef",
+        terms=KeyTerms(),
+        actor="test",
+    )
+    return [
+        NewEvent(
+            account_id, 1, AccountOpened(account_id=account_id, group="default", actor="test")
+        ),
+        NewEvent(key_id, 1, issued),
+    ]
+
+
 def priced() -> NewEvent:
     """What `TERMS` name: the first price of the model "m"."""
     event = PriceSet(model="m", price=ONE_NANO_PER_TOKEN, effective_from_us=0, actor="test")
@@ -110,7 +131,7 @@ def reserve(cover: Cover, hold_nanos: int, terms: Terms = TERMS) -> rules.Reserv
         hold_nanos=hold_nanos,
         cover=cover,
         terms=terms,
-        admitted_at_us=1,
+        admitted_at_us=clock.now_us(),
         node="node",
         boot=BOOT,
         dialect="openai_chat",

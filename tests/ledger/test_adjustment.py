@@ -41,7 +41,7 @@ from ledger.streams.contract import Event
 from ledger.streams.credit import CreditGranted
 from ledger.usage import Usage
 from tests.builders import append_events
-from tests.ledger.building import Call, credit, payer, priced, reserve, settle
+from tests.ledger.building import Call, credit, opened, payer, priced, reserve, settle
 from tests.servers import FreshDatabase
 
 ACCOUNTS = [UUID(int=1), UUID(int=2)]
@@ -413,6 +413,7 @@ def test_a_reversal_must_take_back_exactly_what_it_names_and_once(books: Books) 
 def test_a_correction_must_say_what_it_did_to_the_charges(books: Books) -> None:
     who = payer()
     append_events(books.connection, priced())
+    append_events(books.connection, *opened(who))
     append_events(books.connection, credit(who.account_id, 1_000))
     call, adjustment_id = Call(), entity_id()
     for command in (reserve(who.cover(), 100), settle(Usage(input=60))):

@@ -11,6 +11,8 @@ from ledger.charge_checks import ChargeChecks, Problem
 from ledger.ids import derived_id
 from ledger.pricing import Price, Schedule, price_lines
 from ledger.store.reader import Recorded
+from ledger.streams.account import AccountOpened
+from ledger.streams.api_key import KeyIssued, KeyTerms
 from ledger.streams.charge import rules
 from ledger.streams.charge.events import (
     Attempt,
@@ -34,6 +36,22 @@ TAKEN = Price(
 USAGE = Usage(input=1_000, calls=1)
 BOOT, CHANNEL = derived_id("test", "boot"), derived_id("test", "channel")
 CHARGE = derived_id("test", "charge")
+ACCOUNT, KEY = derived_id("test", "a"), derived_id("test", "k")
+STORED_AT = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+"""A moment after `called` was admitted."""
+KNOWN: list[Event] = [
+    AccountOpened(account_id=ACCOUNT, group="default", actor="root"),
+    KeyIssued(
+        account_id=ACCOUNT,
+        key_id=KEY,
+        sha256="0" * 64,
+        prefix="sk-",
+        last_four="beef",
+        terms=KeyTerms(),
+        actor="root",
+    ),
+]
+"""Who calls."""
 
 
 def checked(*events: Event) -> list[Problem]:
@@ -45,21 +63,24 @@ def checked(*events: Event) -> list[Problem]:
     checks = ChargeChecks()
     found: list[Problem] = []
     versions: dict[UUID, int] = {}
-    for position, event in enumerate([*prices, *events], 1):
-        stream_id = derived_id("test", str(position)) if position <= 2 else CHARGE
+    before = [*prices, *KNOWN]
+    for position, event in enumerate([*before, *events], 1):
+        stream_id = derived_id("test", str(position)) if position <= len(before) else CHARGE
         versions[stream_id] = versions.get(stream_id, 0) + 1
         found += checks.check(one(position, stream_id, versions[stream_id], event))
     return found
 
 
-def one(position: int, stream_id: UUID, version: int, event: Event) -> Recorded:
+def one(
+    position: int, stream_id: UUID, version: int, event: Event, at: datetime = STORED_AT
+) -> Recorded:
     return Recorded(
         position=position,
         stream_id=stream_id,
         version=version,
         topic=event.TOPIC,
         event=event,
-        recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
+        recorded_at=at,
         account_id=None,
         account_seq=None,
     )
@@ -69,7 +90,7 @@ def called(service: str = "", answered: str | None = None, cost: Cost | None = N
     """A call asked for in one service and answered in another, by the rules."""
     reserve = rules.Reserve(
         hold_nanos=2_000_000,
-        cover=Cover(account_id=derived_id("test", "a"), key_id=derived_id("test", "k")),
+        cover=Cover(account_id=ACCOUNT, key_id=KEY),
         terms=Terms(model="m", group="default", price_version=1, service=service),
         admitted_at_us=1,
         node="n",

@@ -17,14 +17,15 @@ from ledger.codec import decode, encode
 from ledger.fsck import FINDINGS_PER_CHECK, Checked, Finding, check_ledger
 from ledger.ids import entity_id
 from ledger.leaf import leaf
+from ledger.pricing import Multiplier
 from ledger.streams.charge import rules as charge
-from ledger.streams.charge.events import ChargeAdjusted, UsageSettled
+from ledger.streams.charge.events import ChargeAdjusted, QuotaReserved, UsageSettled
 from ledger.streams.contract import Posting
 from ledger.streams.credit import CreditGranted
 from ledger.streams.registry import STREAM_OF
 from ledger.usage import Usage
 from tests.builders import LawfulLog, append_events
-from tests.ledger.building import Call, credit, payer, priced, reserve, settle
+from tests.ledger.building import Call, credit, opened, payer, priced, reserve, settle
 from tests.servers import FreshDatabase
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -258,6 +259,7 @@ def test_an_account_that_a_correction_took_below_zero_is_no_fault_and_is_told(
     paying, call = payer(), Call()
     with psycopg.connect(ledger_database.app_dsn, autocommit=True) as connection:
         append_events(connection, priced())
+        append_events(connection, *opened(paying))
         append_events(connection, credit(paying.account_id, 100))
         append_events(connection, *call.next(reserve(paying.cover(), 100)))
         append_events(connection, *call.next(settle(Usage(input=100))))
@@ -339,6 +341,42 @@ def test_a_settlement_forged_under_a_fitting_hash_is_named(
     found = findings(books)
     assert ("leaf", row[0]) not in found
     assert check is None or (check, row[0]) in found
+
+
+@pytest.mark.parametrize(
+    ("forge", "check"),
+    [
+        (lambda event: _with_terms(event, multiplier=Multiplier(1, 1_000)), "terms"),
+        (lambda event: _with_terms(event, group="nobody"), "terms"),
+        (lambda event: _with_moment(event, 1_700_000_000_000_000), "price"),
+    ],
+    ids=["t1-multiplier", "t1-group", "t2-moment"],
+)
+def test_t1_t2_what_a_charge_was_admitted_by_is_held_against_the_log(
+    books: Books, forge: Callable[[Any], Any], check: str
+) -> None:
+    """Forged in every event of the charge, each under a hash that fits."""
+    settled = last_settled(books)
+    rows = books.app.execute(
+        "select position from ledger.event where originator_id = "
+        "(select originator_id from ledger.event where position = %s)",
+        (settled,),
+    ).fetchall()
+    for (position,) in rows:
+        rewrite(books, position, forge)
+    found = findings(books)
+    assert (check, settled) in found
+    assert not any(each == "leaf" for each, _ in found)
+
+
+def _with_terms(event: Any, **changes: object) -> Any:  # noqa: ANN401 - of a charge
+    return msgspec.structs.replace(event, terms=msgspec.structs.replace(event.terms, **changes))
+
+
+def _with_moment(event: Any, moment_us: int) -> Any:  # noqa: ANN401 - of a charge
+    if not isinstance(event, QuotaReserved):
+        return event
+    return msgspec.structs.replace(event, admitted_at_us=moment_us)
 
 
 def test_a_hold_beyond_its_cap_is_named(books: Books) -> None:

@@ -41,8 +41,8 @@ TARGETS = (
     Target("ledger/streams/charge/effects.py", _CHARGE),
     Target("ledger/streams/charge/rules.py", _CHARGE),
     Target(
-        "gateway/call/charges/windows.py",
-        ("tests/gateway/call/test_windows_of_limits.py", "tests/gateway/call/test_windows.py"),
+        "ledger/windows.py",
+        ("tests/ledger/test_windows_of_limits.py", "tests/ledger/test_windows.py"),
     ),
     Target("ledger/budget.py", ("tests/ledger/test_budget.py", "tests/ledger/test_fsck.py")),
     Target("ledger/store/migrations/0001_ledger.sql", _APPEND, ("append_slice",)),

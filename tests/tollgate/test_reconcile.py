@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from ledger import clock
 from ledger.ids import charge_id, derived_id, entity_id
 from ledger.pricing import Price, cost_nanos
 from ledger.store.append import NewEvent
@@ -18,6 +19,7 @@ from ledger.streams.charge.events import Attempt, Cost, QuotaReserved, Terms, Us
 from ledger.streams.price import COST, PriceSet, price_stream_id
 from ledger.usage import Usage
 from tests.builders import append_events
+from tests.ledger.building import Payer, opened
 from tests.servers import FreshDatabase
 from tests.tollgate.test_cli import Tool
 
@@ -49,19 +51,26 @@ class Calls:
         append_events(self._connection, NewEvent(price_stream_id("provider-x", COST), 1, event))
         free = PriceSet(model="free", price=Price(rates={}), effective_from_us=0, actor="root")
         append_events(self._connection, NewEvent(price_stream_id("free"), 1, free))
+        self._payer = Payer(derived_id("test", "account"), derived_id("test", "key"))
+        append_events(self._connection, *opened(self._payer))
 
     def settle(self, usage: Usage) -> date:
         """Store a call; its day."""
         stream_id = charge_id()
         who: dict[str, Any] = {
-            "account_id": derived_id("test", "account"),
-            "key_id": derived_id("test", "key"),
+            "account_id": self._payer.account_id,
+            "key_id": self._payer.key_id,
             "boot": entity_id(),
         }
         terms = Terms(model="free", group="default", price_version=1)
         cost = Cost(book=COST, price_version=1, amount_nanos=cost_nanos(usage, PRICE))
         opening = QuotaReserved(
-            hold_nanos=0, terms=terms, admitted_at_us=1, node="n", dialect="openai_chat", **who
+            hold_nanos=0,
+            terms=terms,
+            admitted_at_us=clock.now_us(),
+            node="n",
+            dialect="openai_chat",
+            **who,
         )
         closing = UsageSettled(
             released_nanos=0,

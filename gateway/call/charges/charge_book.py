@@ -17,6 +17,7 @@ from gateway.call.charges.shortfall import insufficient
 from gateway.call.charges.turns import Turns
 from gateway.errors import InsufficientQuota, Overloaded
 from ledger import clock
+from ledger.admission_bounds import ADMITTED_WITHIN_S
 from ledger.book_days import BookDays
 from ledger.errors import ClockDoubted, LedgerError, Outdated, OutOfRange, OverBudget, WriterBusy
 from ledger.store.append import Guard, NewEvent
@@ -53,6 +54,8 @@ class ChargeBook:
         cover, needed = command.cover, command.hold_nanos
         if not self._store.lease.is_held:
             raise Overloaded("this node is not ready to take calls", retry_after_s=1)
+        if clock.now_us() - command.admitted_at_us > ADMITTED_WITHIN_S * 1_000_000:
+            raise Overloaded("the call waited too long for its turn", retry_after_s=1)
         deadline_s = clock.monotonic_s() + ANSWERED_WITHIN_S
         verdict = await self._store.cache.reserve(cover.account_id, charge_id, needed, _caps(cover))
         if verdict is Verdict.SHORT:

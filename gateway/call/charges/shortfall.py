@@ -1,6 +1,6 @@
 """What a customer is told whose call is not covered: what fell short, by how much, till when."""
 
-from gateway.call.charges.windows import span_of
+from ledger.windows import span_of
 from gateway.errors import InsufficientQuota
 from ledger.book_days import BookDays
 from ledger.errors import OverBudget

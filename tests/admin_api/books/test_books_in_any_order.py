@@ -18,11 +18,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from ledger import clock
 from ledger.fsck import check_ledger
 from ledger.ids import charge_id, entity_id
 from ledger.money import format_usd
 from ledger.pricing import Multiplier, Price
-from ledger.streams import price
+from ledger.streams import account as account_stream
+from ledger.streams import group, price
 from ledger.streams.charge import rules as charge
 from ledger.streams.charge.events import Cost, Cover, LateUsage, Terms
 from ledger.usage import Usage
@@ -38,6 +40,8 @@ MODELS = {"m": 1_000, "n": 2_500}
 """Nanodollars of a token, to customers."""
 COSTS = {"m": 300, "n": 900}
 """Nanodollars of a token, to the provider."""
+RATIO = Multiplier(3, 2)
+OVERDRAFT_NANOS = 1_000_000_000_000_000
 GIFTS = ("promotion", "goodwill")
 TIMES = st.sampled_from([Fraction(1, 2), Fraction(3, 4), Fraction(2)])
 AMOUNTS = st.integers(1, 90_000_000_000)
@@ -94,8 +98,13 @@ class Kept:
                 command = price.SetPrice(name, Price(rates=rates), 0, "test", book=book)
                 stream_id = price.price_stream_id(name, book)
                 await self.desk.desk.handle(price.STREAM, stream_id, command)
+        handle, set_group = self.desk.desk.handle, group.SetGroup("default", RATIO, "test")
+        await handle(group.STREAM, group.group_stream_id("default"), set_group)
         for _ in range(2):
             account = await self.desk.account()
+            limits = account_stream.SpendingLimits(overdraft_nanos=OVERDRAFT_NANOS)
+            set_limits = account_stream.SetLimits(limits, "default", "test")
+            await handle(account_stream.STREAM, UUID(account), set_limits)
             key, _ = await self.desk.key(account)
             self.accounts.append((account, key))
 
@@ -146,11 +155,9 @@ class Kept:
         node: dict[str, Any] = {"node": "n", "boot": entity_id()}
         opening = charge.Reserve(
             hold_nanos=10_000_000_000,
-            cover=Cover(
-                account_id=UUID(payer), key_id=UUID(key), overdraft_nanos=1_000_000_000_000_000
-            ),
-            terms=Terms(model=model, group="default", price_version=1, multiplier=Multiplier(3, 2)),
-            admitted_at_us=1,
+            cover=Cover(account_id=UUID(payer), key_id=UUID(key), overdraft_nanos=OVERDRAFT_NANOS),
+            terms=Terms(model=model, group="default", price_version=1, multiplier=RATIO),
+            admitted_at_us=clock.now_us(),
             dialect="openai_chat",
             **node,
         )
@@ -191,7 +198,7 @@ class Kept:
                     opening.terms,
                 ),
                 late=LateUsage(cost=cost, **answered),
-                overdraft_nanos=1_000_000_000_000_000,
+                overdraft_nanos=OVERDRAFT_NANOS,
             )
             await handle(charge.STREAM, stream_id, late)
         self.calls[stream_id] = Call(None if ending == "refunded" else place, charged)

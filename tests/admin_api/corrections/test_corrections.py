@@ -13,9 +13,9 @@ from admin_api.corrections.operations import corrections
 from admin_api.operators.operations import find_operator
 from ledger.fsck import check_ledger
 from ledger.ids import entity_id
-from ledger.pricing import Price
+from ledger.pricing import Multiplier, Price
 from ledger.store.reader import read_head
-from ledger.streams import price
+from ledger.streams import group, price
 from ledger.streams.charge import rules as charge
 from projections.catching_up import caught_up
 from projections.views import adjustments as view
@@ -78,8 +78,10 @@ async def draft(desk: OpenDesk, model: str = "m", prices: Price = HALF, book: st
 
 
 async def sell(desk: OpenDesk) -> None:
-    """The price under which the calls of `OpenDesk.settled_call` are made."""
+    """The price under which the calls of `OpenDesk.settled_call` are made, and what they pay."""
     await draft(desk, prices=SOLD, book=price.SALE)
+    pays = group.SetGroup("default", Multiplier(3, 2), "test")
+    await desk.desk.handle(group.STREAM, group.group_stream_id("default"), pays)
 
 
 async def customers(desk: OpenDesk, *calls: int) -> list[tuple[str, list[UUID]]]:

@@ -14,7 +14,17 @@ from ledger.ids import entity_id
 from ledger.store.believed_clock import ClockWatch, Look, believe_clock
 from ledger.streams.charge import rules
 from ledger.usage import Usage
-from tests.ledger.building import Call, Payer, credit, payer, priced, refund, reserve, settle
+from tests.ledger.building import (
+    Call,
+    Payer,
+    credit,
+    opened,
+    payer,
+    priced,
+    refund,
+    reserve,
+    settle,
+)
 from tests.ledger.store.appending import Connection, append, connect, log, refused, stored
 from tests.servers import FreshDatabase
 
@@ -45,6 +55,7 @@ def owner(ledger_database: FreshDatabase) -> Iterator[Connection]:
 
 def rich(connection: Connection) -> Payer:
     paying = payer()
+    stored(connection, opened(paying))
     stored(connection, [credit(paying.account_id, 1_000_000)])
     return paying
 

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.call.charges.windows import windows
 from ledger.book_days import calendar
 from ledger.ids import window_id
 from ledger.streams.account import SpendingLimits
 from ledger.streams.charge.events import Window
+from ledger.windows import windows
 
 OWNER = UUID(int=1)
 ZONE = ZoneInfo("America/New_York")

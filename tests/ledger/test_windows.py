@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.call.charges.windows import windows
 from ledger.book_days import BookDays, calendar
 from ledger.ids import window_id
 from ledger.streams.account import SpendingLimits
+from ledger.windows import windows
 
 OWNER = UUID(int=1)
 EACH = SpendingLimits(day_nanos=1, week_nanos=2, month_nanos=3)
