@@ -454,7 +454,7 @@ class LawfulLog:
         return self._random.choice(choices)
 
 
-_REJECTION = adjustment.Reject("0" * 64, APPROVER)
+_REJECTION = adjustment.Reject("", APPROVER)
 _USER_LIFE = (
     user.ChangeRole("auditor", "root", "moved on"),
     user.Link("token", "digest-b", "root"),

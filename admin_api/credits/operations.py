@@ -123,7 +123,7 @@ async def grant_credit(
     _check_origin(wanted)
     await require_account(desk, account_id)
     stream_id = idempotency.stream_id
-    digest = _request_sha256(account_id, amount_nanos, reason, wanted)
+    digest = request_sha256(account_id, amount_nanos, reason, wanted)
     source: Source = "top_up" if wanted.kind == "payment" else wanted.kind
     command = credit.Grant(
         account_id,
@@ -218,7 +218,8 @@ def _check_origin(wanted: NewCredit) -> None:
         inputs.reference("reference", wanted.reference)
 
 
-def _request_sha256(account_id: UUID, amount_nanos: int, reason: str, wanted: NewCredit) -> str:
+def request_sha256(account_id: UUID, amount_nanos: int, reason: str, wanted: NewCredit) -> str:
+    """What tells the request for a credit from another; `reason` in its canonical form."""
     parts: list[object] = [str(account_id), amount_nanos, reason]
     if wanted.kind != "manual" or wanted.reference:
         parts += [wanted.kind, wanted.method, wanted.reference]

@@ -20,9 +20,10 @@ ASKED = {
     # Approving a correction starts its job; a setting says who may approve.
     "adjustments": {"accounts", "corrections", "jobs", "settings"},
     "audit": {"adjustments", "credits", "prices"},  # the words that were written about them
-    "books": {"accounts", "jobs"},
+    "books": {"accounts", "integrity", "jobs"},  # a check asks for the reasons as well
     "corrections": {"accounts", "adjustments", "books", "jobs", "prices"},
     "credits": {"accounts", "adjustments", "settings"},  # a large one is proposed
+    "integrity": {"adjustments", "credits"},  # what a request's digest is of
     "jobs": {"books", "corrections"},  # the list of kinds
     "keys": {"accounts"},
     "oversight": {"adjustments", "settings"},

@@ -18,6 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
             said = restore(installation, file, actor=ACTOR, is_vault_needed=is_vault_needed)
             rows = sum(member.rows for member in said.members)
             print(f"{file}: restored {rows} rows, up to position {said.head} of the ledger")
-            return report_faults(installation) if said.head else OK
+            has_vault = not arguments.without_vault
+            return report_faults(installation, has_vault=has_vault) if said.head else OK
     except RestoreRefused as refusal:
         raise UsageRefused(f"{file} was not restored, nothing was changed: {refusal}") from refusal

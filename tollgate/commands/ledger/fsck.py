@@ -5,8 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
+from admin_api.integrity.reasons import check_reasons
 from ledger.fsck import Checked, Finding
 from ledger.money import format_usd
+from ledger.vault import Vault
 from projections.cache.errors import CacheUnavailable
 from projections.fsck import check_everything
 from projections.registry import PROJECTIONS
@@ -16,10 +18,12 @@ from tollgate.commands.progress_bar import progress_bar
 from tollgate.installation import Installation
 
 
-def report_faults(installation: Installation) -> int:
-    """Check the books, print every fault, one a line; the number to exit with."""
+def report_faults(installation: Installation, *, has_vault: bool = True) -> int:
+    """Check the books, print every fault, one a line; the number to exit with. Without its vault
+    the reasons that were given are not asked for.
+    """
     report = _Report(lambda finding: print(_line(finding)))
-    report.check(installation)
+    report.check(installation, has_vault=has_vault)
     if report.cache_away is not None:
         print(f"the balances in Redis were not checked: {report.cache_away}")
     for account_id, cause in report.checked.below_zero.items():
@@ -42,7 +46,7 @@ class _Report:
         self.first_bad_position: int | None = None
         self.cache_away: CacheUnavailable | None = None
 
-    def check(self, installation: Installation) -> None:
+    def check(self, installation: Installation, *, has_vault: bool) -> None:
         """Look at everything, with a bar on a terminal."""
         found: list[Finding] = []
         with progress_bar("checked") as progress:
@@ -60,6 +64,10 @@ class _Report:
                     found.append(finding)
             except CacheUnavailable as away:
                 self.cache_away = away
+        if has_vault:
+            for finding in check_reasons(installation.app_dsn, Vault(installation.crypto_secret)):
+                self._count(finding)
+                found.append(finding)
         for finding in found:
             self._tell(finding)
 
@@ -76,10 +84,10 @@ def _line(finding: Finding) -> str:
     return " ".join(f"{finding.check}{at}{scope}: {finding.message}".split())
 
 
-def _report_as_json(installation: Installation) -> int:
+def _report_as_json(installation: Installation, *, has_vault: bool) -> int:
     findings: list[Finding] = []
     report = _Report(findings.append)
-    report.check(installation)
+    report.check(installation, has_vault=has_vault)
     document = {
         "is_clean": not report.faults,
         "head": report.checked.head,
@@ -98,4 +106,5 @@ def _report_as_json(installation: Installation) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     with opened(arguments) as installation:
-        return _report_as_json(installation) if arguments.json else report_faults(installation)
+        report = _report_as_json if arguments.json else report_faults
+        return report(installation, has_vault=not arguments.without_vault)

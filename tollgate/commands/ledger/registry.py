@@ -170,6 +170,11 @@ ACTIONS: tuple[Command, ...] = (
         "tollgate.commands.ledger.fsck:run",
         (
             argument("--json", action="store_true", help="one JSON document instead of lines"),
+            argument(
+                "--without-vault",
+                action="store_true",
+                help="the vault was not restored: ask for no reasons of credits and adjustments",
+            ),
             DATA_DIR,
         ),
     ),
