@@ -7,8 +7,11 @@ import time
 import pytest
 
 from gateway.call.charges import open_charge
+from ledger import clock
+from ledger.ids import charge_id, entity_id
 from ledger.streams import account, api_key
-from ledger.streams.charge.events import ChargeAdjusted, QuotaReserved
+from ledger.streams.charge import rules as charge
+from ledger.streams.charge.events import ChargeAdjusted, Cover, QuotaReserved, Terms
 from tests.calling import Answer
 from tests.fake_provider import Script, chunk, completion, event_chunk, opened, stream, whole
 from tests.faults.conftest import IN_NANOS, MODEL, OUT_NANOS, Stage
@@ -19,6 +22,10 @@ MEASURED = 11 * IN_NANOS + 7 * OUT_NANOS
 DEAR = {"prompt_tokens": 100, "completion_tokens": 5_000, "total_tokens": 5_100}
 COST = 100 * IN_NANOS + 5_000 * OUT_NANOS
 """What `DEAR` costs; far above the hold of a call with `max_tokens=1`."""
+LARGEST_BALANCE_NANOS = 4 * 10**18
+"""No balance is further from nothing: see `append_slice` in
+`ledger/store/migrations/0001_ledger.sql`.
+"""
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
@@ -74,6 +81,42 @@ def test_a20_where_nothing_is_there_the_hold_is_charged(stage: Stage) -> None:
     story = stage.books.story(answer.request_id)
     assert story.names == ["QuotaReserved", "UsageSettled"]
     assert (story.settled.charged_nanos, story.settled.shortfall_nanos) == (held, COST - held)
+
+
+@pytest.mark.parametrize(("n", "most"), [(1, 50), (3, 150)])
+def test_every_answer_that_is_asked_for_is_held_for(stage: Stage, n: int, most: int) -> None:
+    answer = stage.client.chat(MODEL, max_tokens=50, n=n)
+    assert answer.status == 200
+    opening = stage.books.story(answer.request_id).opening
+    assert opening.output_tokens_max == most
+    assert opening.hold_nanos == opening.input_tokens_estimated * IN_NANOS + most * OUT_NANOS
+
+
+def test_cost_that_no_balance_has_room_for_is_a_memo_and_the_hold_is_charged(stage: Stage) -> None:
+    """The account owes nearly as much as a balance can say."""
+    limits = account.SpendingLimits(overdraft_nanos=2**62)
+    payer = stage.books.payer(0, limits=limits)
+    earlier, boot = charge_id(), entity_id()
+    reserve = charge.Reserve(
+        hold_nanos=0,
+        cover=Cover(account_id=payer.account_id, key_id=payer.key_id),
+        terms=Terms(model=MODEL, group="default", price_version=1),
+        admitted_at_us=clock.now_us(),
+        node="another",
+        boot=boot,
+        dialect="openai_chat",
+    )
+    owed_nanos = LARGEST_BALANCE_NANOS - COST // 2
+    adjust = charge.Adjust(entity_id(), owed_nanos, "dispute", "test")
+    for command in (reserve, charge.Refund("test", "another", boot), adjust):
+        stage.books.command(charge.STREAM, earlier, command)
+    answer = dear_call(stage, payer.key, is_stream=False)
+    assert answer.status == 200
+    story = stage.books.story(answer.request_id)
+    assert story.names == ["QuotaReserved", "UsageSettled"]
+    held_nanos = story.opening.hold_nanos
+    assert story.settled.charged_nanos == held_nanos
+    assert story.settled.shortfall_nanos == COST - held_nanos
 
 
 def test_a_stream_that_outgrows_its_hold_holds_more(stage: Stage) -> None:

@@ -428,3 +428,24 @@ def test_a_correction_must_say_what_it_did_to_the_charges(books: Books) -> None:
     wrong = posted(0, who.account_id, charges=1, charged_nanos=-19)
     position = books.store(adjustment_id, wrong, after=2)
     assert books.found() == [(position, "1 charges by -19 nanos, the log has 1 by -20")]
+
+
+def test_a_correction_counts_what_was_repriced_and_nothing_else(books: Books) -> None:
+    """A refund that bears the id of the correction's own line is none of it."""
+    who = payer()
+    append_events(books.connection, priced())
+    append_events(books.connection, *opened(who))
+    append_events(books.connection, credit(who.account_id, 1_000))
+    call, adjustment_id = Call(), entity_id()
+    for command in (reserve(who.cover(), 100), settle(Usage(input=60))):
+        append_events(books.connection, *call.next(command))
+    terms = msgspec.structs.replace(CORRECTION, accounts=1, charges=1)
+    first = proposed(kind="correction", account_id=None, amount_nanos=0, correction=terms)
+    books.store(adjustment_id, first, APPROVED)
+    adjust = charge.Adjust(
+        charge_adjustment_id(adjustment_id, call.stream_id), -20, "refund", "operator:b"
+    )
+    append_events(books.connection, *call.next(adjust))
+    claimed = posted(0, who.account_id, charges=1, charged_nanos=-20)
+    position = books.store(adjustment_id, claimed, after=2)
+    assert books.found() == [(position, "1 charges by -20 nanos, the log has 0 by 0")]

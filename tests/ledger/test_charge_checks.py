@@ -9,7 +9,7 @@ import pytest
 
 from ledger.charge_checks import ChargeChecks, Problem
 from ledger.ids import derived_id
-from ledger.pricing import Price, Schedule, price_lines
+from ledger.pricing import Multiplier, Price, Schedule, price_lines
 from ledger.store.reader import Recorded
 from ledger.streams.account import AccountOpened
 from ledger.streams.api_key import KeyIssued, KeyTerms
@@ -202,6 +202,25 @@ def test_usage_that_came_late_is_checked_as_well(is_right: bool) -> None:
             ("cost", "100000 nanos, the book 'cost' says 300000"),
         ]
     )
+
+
+@pytest.mark.parametrize("is_refunded", [False, True])
+@pytest.mark.parametrize(
+    "change", [{"group": "others"}, {"multiplier": Multiplier(2)}, {"service": "flex"}]
+)
+def test_t1_a_charge_is_closed_under_the_terms_it_was_opened_under(
+    change: dict[str, Any], *, is_refunded: bool
+) -> None:
+    opening, closing = called()
+    assert isinstance(closing, UsageSettled)
+    if is_refunded:
+        state = rules.evolve(rules.Charge(), opening)  # type: ignore[arg-type]
+        (closing,) = rules.decide(state, rules.Refund("node_lost", "n", BOOT))
+    assert checked(opening, closing) == []
+    terms = msgspec.structs.replace(closing.terms, **change)  # type: ignore[attr-defined]
+    forged = msgspec.structs.replace(closing, terms=terms)
+    said = ("charge", "closed under other terms than it was reserved under")
+    assert said in checked(opening, forged)
 
 
 USED = Attempt(

@@ -71,6 +71,10 @@ LAWFUL = [
     ("one that began earlier is set later", [price(1), price(0), *call(1)]),
     ("two that begin at once: the last set", [price(1), price(1), *call(2)]),
     ("a draft and another model are nothing to it", [BEFORE, price(1, book="next"), *call(1)]),
+    (
+        "a draft of more versions is nothing to it",
+        [BEFORE, price(1, book="next"), price(1, book="next"), *call(1)],
+    ),
     ("another model's price is nothing to it", [BEFORE, price(1, model="n"), *call(1)]),
 ]
 

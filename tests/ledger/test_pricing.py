@@ -237,6 +237,17 @@ def test_no_charge_within_the_bounds_exceeds_the_worst_case_of_its_service(
     assert charge_nanos(price_lines(usage, price, service), multiplier) <= bound
 
 
+def test_a_tier_is_reached_by_one_token_more_than_it_is_above() -> None:
+    tiers = (
+        LongContext(above_tokens=10, rates={"input": 2}),
+        LongContext(above_tokens=20, rates={"input": 3}),
+    )
+    price = Price(rates={"input": 1}, long_context=tiers)
+    for tokens, rates in ((9, [1]), (10, [1]), (11, [1, 2]), (20, [1, 2]), (21, [1, 2, 3])):
+        assert [each.rate("input") for each in price.reachable(tokens)] == rates
+        assert price.for_prompt(tokens).rate("input") == rates[-1]
+
+
 @given(TIERED, COUNTS, COUNTS)
 def test_the_worst_case_is_that_of_a_schedule_that_can_apply(
     price: Price, input_tokens: int, output_tokens: int

@@ -5,6 +5,7 @@ from itertools import accumulate
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.book_days import BookDays, calendar
 from ledger.statement import (
@@ -111,6 +112,35 @@ def test_a_summary_of_another_statement_is_refused(by: By) -> None:
     twice.take([replace_kind(lines()[0]), lines()[0]])
     with pytest.raises(StatementBroken):
         twice.check(statement)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {"charged_nanos": 1, "adjusted_nanos": 1},
+        {"credited_nanos": 1, "adjusted_nanos": -1},
+        {"credited_nanos": 1, "charged_nanos": 1},
+        {"posted_nanos": 1},
+    ],
+)
+def test_every_figure_of_a_summary_is_held_against_the_statement(moved: dict[str, int]) -> None:
+    """Though what is posted comes to the same."""
+    closing = Standing(9_971, 5, 1, 10_000, 31, 2, 1, 4, 2)
+    changes = {name: getattr(closing, name) + nanos for name, nanos in moved.items()}
+    end = replace(closing, **changes)
+    statement = Statement(
+        account_id=UUID(int=9),
+        opening=BalanceAt(position=0, recorded_at=None, standing=Standing()),
+        closing=BalanceAt(position=7, recorded_at=BEGIN, standing=end),
+        lines=tuple(lines()),
+        after=0,
+        carried_nanos=0,
+        next_after=None,
+        as_of=7,
+        head=7,
+    )
+    with pytest.raises(StatementBroken, match=next(iter(moved))):
+        summed("day").check(statement)
 
 
 def replace_kind(line: StatementLine) -> StatementLine:
