@@ -21,7 +21,7 @@ _READ = """
 """
 _PLAIN = """
     select from pg_class c where c.oid = to_regclass(%s)
-    and c.relkind = 'r' and not c.relrowsecurity and not c.relhasrules
+    and c.relkind = 'r' and not c.relrowsecurity
     and not exists (select from pg_inherits where inhparent = c.oid or inhrelid = c.oid)
 """
 _EXPECTED = "pg_temp.as_served"

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
 from ledger.admission_bounds import CLOCKS_APART_MAX_S, KNOWN_FOR_S
+from ledger.admission_checks import AdmissionsSoFar
 from ledger.book_days import calendar
 from ledger.charge_checks import ChargeChecks, Problem
 from ledger.ids import derived_id
 from ledger.pricing import Multiplier
-from ledger.streams.account import LimitsSet, SpendingLimits
+from ledger.streams.account import AccountOpened, LimitsSet, SpendingLimits
 from ledger.streams.api_key import KeyChanged, KeyTerms
 from ledger.streams.charge import rules
 from ledger.streams.charge.events import Cover, QuotaReserved, Terms, Window
@@ -197,8 +199,54 @@ def test_t1_what_was_changed_and_changed_back_within_a_call_is_lawful() -> None:
     assert told[0] == "terms"
 
 
+def opening(at: datetime, windows: tuple[Window, ...], account_id: UUID = ACCOUNT) -> QuotaReserved:
+    return QuotaReserved(
+        account_id=account_id,
+        key_id=KEY,
+        hold_nanos=1,
+        overdraft_nanos=70,
+        key_limit_nanos=10**12,
+        windows=windows,
+        terms=TERMS,
+        admitted_at_us=us(at),
+        node="n",
+        boot=BOOT,
+        dialect="openai_chat",
+    )
+
+
+def admissions(*more: At) -> AdmissionsSoFar:
+    so_far = AdmissionsSoFar()
+    for each in (*BOOKS, *more):
+        so_far.add(one(1, BOOT, 1, each.event, NOON - each.before))
+    return so_far
+
+
+def test_t1_calls_on_end_fall_into_the_windows_of_their_own_day_and_zone() -> None:
+    so_far, later = admissions(), NOON + timedelta(days=40)
+    for at in (NOON, later, NOON, later):
+        for other in (NOON, later):
+            told = so_far.wrong_terms(opening(at, in_zone("Asia/Kolkata", at=other)), at)
+            assert (told is None) == (at == other)
+    at_once = timedelta(0)
+    so_far.add(one(1, BOOT, 1, zoned("Europe/Riga", at_once).event, NOON))
+    assert so_far.wrong_terms(opening(later, in_zone("Europe/Riga", at=later)), later) is None
+    assert so_far.wrong_terms(opening(later, in_zone("Asia/Kolkata", at=later)), later)
+
+
+def test_t1_another_accounts_key_is_told() -> None:
+    other = derived_id("test", "another account")
+    so_far = admissions(
+        At(AccountOpened(account_id=other, group="staff", actor="root")),
+        At(LimitsSet(account_id=other, limits=LIMITS, group="staff", actor="root")),
+    )
+    windows_of = windows(other, LIMITS, us(NOON), calendar([(NOON, "Asia/Kolkata")]))
+    told = so_far.wrong_terms(opening(NOON, windows_of, other), NOON)
+    assert told == f"opened for the key {KEY}, which {other} does not have"
+
+
 def test_t1_a_zone_that_is_none_is_no_crash() -> None:
-    assert [check for check, _ in found(zoned("Atlantis/Poseidonis", 2 * KNOWN_FOR))] == ["terms"]
+    assert found(zoned("Atlantis/Poseidonis", 2 * KNOWN_FOR)) == []
 
 
 CLOCKS = timedelta(seconds=CLOCKS_APART_MAX_S)

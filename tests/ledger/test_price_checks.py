@@ -251,6 +251,16 @@ FORGED_COSTS = [
     ("was not in force", [AT_ONCE, CostSet(YESTERDAY, 2 * YESTERDAY)], 2, COST),
     (
         "was not in force",
+        [
+            CostSet(YESTERDAY, 3 * YESTERDAY),
+            CostSet(HOUR / 2, YESTERDAY),
+            CostSet(HOUR, 2 * YESTERDAY),
+        ],
+        3,
+        COST,
+    ),
+    (
+        "was not in force",
         [CostSet(YESTERDAY, YESTERDAY, OWN), CostSet(LONG_BEFORE, LONG_BEFORE, OWN)],
         1,
         OWN,
