@@ -14,5 +14,10 @@ KNOWN_FOR_S = 60.0
 said no longer so long before it has a hold, nothing was admitted that is charged.
 """
 
+COST_KNOWN_FOR_S = 120.0
+"""What a call costs us is told by a book that was in force at most so long before its hold was
+stored: of a probe of a key it is known before there is one.
+"""
+
 CLOCKS_APART_MAX_S = 3_600.0
 """Of the node that admits and the log: the append function believes no clock that jumps further."""

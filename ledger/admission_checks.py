@@ -173,7 +173,9 @@ class AdmissionsSoFar:
             for days in self._days.known(at):
                 # Earlier releases took the last zone for all of time.
                 always = calendar([(at, days.zones[-1][1].key)])
-                if any(opening.windows == _windows(opening, limits, each) for each in (days, always)):
+                if any(
+                    opening.windows == _windows(opening, limits, each) for each in (days, always)
+                ):
                     return None
         return "opened in other windows than its account has, or under other caps"
 
@@ -204,9 +206,7 @@ def _ratio(multiplier: Multiplier) -> str:
     return f"{multiplier.numerator}/{multiplier.denominator}"
 
 
-def _windows(
-    opening: QuotaReserved, limits: SpendingLimits, days: BookDays
-) -> tuple[Window, ...]:
+def _windows(opening: QuotaReserved, limits: SpendingLimits, days: BookDays) -> tuple[Window, ...]:
     try:
         return windows(opening.account_id, limits, opening.admitted_at_us, days)
     except (ValueError, OSError, OverflowError):  # no such moment

@@ -3,7 +3,8 @@
 A price is in force from its position on: whoever opens a charge behind it takes it, however little
 later, if its moment has come when the call is admitted. What a charge froze stays. What a provider
 takes is told by the book in force when it became known what was used, as far as the node knew it:
-at some moment between the call's admission and the event that tells it.
+at some moment between the call's admission (of probes, a little before) and the event that tells
+it.
 """
 
 from bisect import bisect_right, insort
@@ -12,7 +13,7 @@ from math import inf
 from typing import NamedTuple
 from uuid import UUID
 
-from ledger.admission_bounds import CLOCKS_APART_MAX_S, KNOWN_FOR_S
+from ledger.admission_bounds import CLOCKS_APART_MAX_S, COST_KNOWN_FOR_S
 from ledger.ids import charge_begun_us
 from ledger.pricing import Price
 from ledger.streams.charge.events import Cost, QuotaReserved
@@ -20,7 +21,8 @@ from ledger.streams.price import COST, SALE, PriceSet, cost_book
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_KNOWN_FOR = timedelta(seconds=KNOWN_FOR_S)
+_KNOWN_FOR = timedelta(seconds=COST_KNOWN_FOR_S)
+_KNOWN_FOR_US = round(COST_KNOWN_FOR_S * 1_000_000)
 _CLOCKS_APART_MAX_US = round(CLOCKS_APART_MAX_S * 1_000_000)
 
 
@@ -37,7 +39,7 @@ class Moments(NamedTuple):
     def from_us(self) -> int:
         """By the clock of the node; a charge's id says when its call came in."""
         if self.admitted is not None:
-            return self.admitted[0]
+            return self.admitted[0] - _KNOWN_FOR_US
         return min(charge_begun_us(self.charge_id), _us(self.told_at))
 
     @property

@@ -277,7 +277,9 @@ class LawfulLog:
                 key_id=key,
                 overdraft_nanos=payer_state.limits.overdraft_nanos,
                 key_limit_nanos=key_state.terms.limit_nanos,
-                windows=windows(payer, payer_state.limits, admitted_at_us, self._days(admitted_at_us)),
+                windows=windows(
+                    payer, payer_state.limits, admitted_at_us, self._days(admitted_at_us)
+                ),
             ),
             terms=Terms(
                 model=model,

@@ -22,7 +22,6 @@ from gateway.channels.routing import (
 from gateway.errors import (
     InvalidRequest,
     KeyNotAllowed,
-    Overloaded,
     ProviderUnavailable,
     ServiceNotPriced,
     UnknownModel,
@@ -85,12 +84,8 @@ class Admissions:
         """Choose who may serve the call, freeze its price, and bound what it can cost.
 
         Raises UnknownModel, KeyNotAllowed, ServiceNotPriced, InvalidRequest; and
-        ProviderUnavailable or UpstreamRateLimited where no channel has a key that may be asked now; Overloaded
-        where the log cannot be followed.
+        ProviderUnavailable or UpstreamRateLimited where no channel has a key that may be asked now.
         """
-        if not self._configuration.is_fresh:
-            told = "what this node knows of prices and groups may have changed"
-            raise Overloaded(told, retry_after_s=1)
         sold_as, options = self._options_for(caller, call.model)
         allowed = caller.terms.models
         if allowed is not None and not {call.model, sold_as}.intersection(allowed):

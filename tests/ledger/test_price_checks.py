@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from ledger.admission_bounds import KNOWN_FOR_S
+from ledger.admission_bounds import COST_KNOWN_FOR_S
 from ledger.charge_checks import ChargeChecks, Problem
 from ledger.ids import derived_id
 from ledger.pricing import Line, Price, charge_nanos, price_lines
@@ -294,6 +294,13 @@ def test_t3_a_cost_that_was_not_in_force_is_told(
 
 
 def test_t3_a_cost_replaced_a_moment_before_the_hold_was_stored_is_lawful() -> None:
-    a_moment = timedelta(seconds=-KNOWN_FOR_S + 1)
+    a_moment = timedelta(seconds=-COST_KNOWN_FOR_S + 1)
     assert costs_found([AT_ONCE, CostSet(a_moment, YESTERDAY)], 1) == []
     assert len(costs_found([AT_ONCE, CostSet(2 * a_moment, YESTERDAY)], 1)) == 1
+
+
+def test_t3_what_a_probe_of_a_key_cost_is_known_before_its_charge_is_opened() -> None:
+    for seconds, is_lawful in ((-COST_KNOWN_FOR_S + 1, True), (-COST_KNOWN_FOR_S - 1, False)):
+        begins = CostSet(YESTERDAY, timedelta(seconds=seconds))
+        told = costs_found([AT_ONCE, begins], 1, told_by="try of a refund")
+        assert (told == []) == is_lawful

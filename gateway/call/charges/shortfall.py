@@ -1,11 +1,11 @@
 """What a customer is told whose call is not covered: what fell short, by how much, till when."""
 
-from ledger.windows import span_of
 from gateway.errors import InsufficientQuota
 from ledger.book_days import BookDays
 from ledger.errors import OverBudget
 from ledger.money import format_usd
 from ledger.streams.charge.rules import Reserve
+from ledger.windows import span_of
 
 
 def insufficient(error: OverBudget, command: Reserve, days: BookDays) -> InsufficientQuota:
