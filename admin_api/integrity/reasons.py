@@ -24,6 +24,7 @@ from ledger.store.append import adapt
 from ledger.store.reader import RECORDED_COLUMNS, Recorded, recorded
 from ledger.streams.adjustment import AdjustmentProposed, AdjustmentRejected
 from ledger.streams.credit import CreditGranted, clearing
+from ledger.streams.restore import BackupRestored
 from ledger.streams.user import SubjectErased
 from ledger.vault import ANOTHER_SECRET, OWN_KEY, Place, Vault
 
@@ -31,7 +32,7 @@ _CHECK = "reason"
 _EVENTS_AT_ONCE = 2_000
 _TOPICS = [each.TOPIC for each in (CreditGranted, AdjustmentProposed, AdjustmentRejected)]
 _EVENTS = f"select {RECORDED_COLUMNS} from ledger.event where topic = any(%b) order by position"  # noqa: S608
-_ERASED = f"select {RECORDED_COLUMNS} from ledger.event where topic = %b"  # noqa: S608
+_GONE = f"select {RECORDED_COLUMNS} from ledger.event where topic = any(%b)"  # noqa: S608
 _CELLS = (
     "select row_id, kind, field, subject, wrapped, sealed from vault.cell "
     "join vault.data_key using (subject) where row_id = any(%b)"
@@ -47,10 +48,18 @@ class _Words(NamedTuple):
     sha256: str
 
 
+class _Gone(NamedTuple):
+    """Whose words are rightly not there, and up to where nobody's are."""
+
+    erased: set[UUID]
+    up_to_position: int
+
+
 def check_reasons(dsn: str, vault: Vault) -> Iterator[Finding]:
     """Reasons that are missing, unreadable or others than were given.
 
-    Of subjects that were erased nothing is to be found, and that is right.
+    Of subjects that were erased nothing is to be found, and that is right; nor of what came from a
+    backup that was restored without its vault.
     """
     yield from at_most(FINDINGS_PER_CHECK, _findings(dsn, vault))
 
@@ -67,16 +76,32 @@ def _findings(dsn: str, vault: Vault) -> Iterator[Finding]:
             return
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         with connection.transaction(), connection.cursor("reasons", binary=True) as cursor:
-            rows = connection.execute(_ERASED, (SubjectErased.TOPIC,), binary=True).fetchall()
-            erased = {each.event.user_id for each in _decoded(rows)}  # type: ignore[attr-defined]
+            gone = _gone(connection)
             cursor.execute(_EVENTS, (_TOPICS,))
             subjects: dict[UUID, UUID] = {}
             while rows := cursor.fetchmany(_EVENTS_AT_ONCE):
-                yield from _missing(connection, vault, list(_words(rows, subjects)), erased)
+                yield from _missing(connection, vault, list(_words(rows, subjects)), gone)
+
+
+def _gone(connection: psycopg.Connection[Any]) -> _Gone:
+    topics = [SubjectErased.TOPIC, BackupRestored.TOPIC]
+    rows = connection.execute(_GONE, (topics,), binary=True).fetchall()
+    events = [each.event for each in _decoded(rows)]
+    return _Gone(
+        {each.user_id for each in events if isinstance(each, SubjectErased)},
+        max(
+            (
+                each.up_to_position
+                for each in events
+                if isinstance(each, BackupRestored) and not each.has_vault
+            ),
+            default=0,
+        ),
+    )
 
 
 def _missing(
-    connection: psycopg.Connection[Any], vault: Vault, wanted: Sequence[_Words], erased: set[UUID]
+    connection: psycopg.Connection[Any], vault: Vault, wanted: Sequence[_Words], gone: _Gone
 ) -> Iterator[Finding]:
     row_ids = [each.place.row_id for each in wanted]
     cells = {
@@ -88,7 +113,7 @@ def _missing(
     for each in wanted:
         cell = cells.get(each.place)
         if cell is None:
-            if each.place.subject in erased:
+            if each.place.subject in gone.erased or each.event.position <= gone.up_to_position:
                 continue
             message = f"the {each.place.field} is not in the vault"
         else:

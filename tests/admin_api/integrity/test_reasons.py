@@ -13,6 +13,7 @@ from admin_api.integrity.reasons import check_reasons
 from ledger import vault
 from ledger.ids import entity_id
 from ledger.streams import user
+from ledger.streams.restore import STREAM, RecordRestore, restore_stream_id
 from ledger.vault import OWN_KEY, Place, Vault
 from tests.admin_api.desks import SECRET, OpenDesk, Servers, at_desk
 
@@ -106,7 +107,7 @@ def test_t5_other_words_under_the_same_secret_are_told(servers: Servers) -> None
             "select kind, row_id, field, subject from vault.cell "
             "where kind in ('credit', 'adjustment')",
         )
-        assert len(rows) == WORDS
+        assert len(rows) == WORDS + 1, "and those of the credit that was proposed instead"
         for row in rows:
             async with desk.desk.pool.connection() as connection:
                 await vault.put(connection, desk.desk.vault, Place(*row), "another reason")
@@ -137,6 +138,25 @@ def test_t5_words_of_somebody_who_was_erased_are_gone_and_that_is_right(servers:
             await desk.desk.handle(user.STREAM, stream_id, command)
 
     assert said(servers, erase) == []
+
+
+@pytest.mark.parametrize(("has_vault", "found"), [(True, WORDS), (False, 1)])
+def test_t5_what_came_from_a_backup_without_its_vault_is_not_asked_for(
+    servers: Servers, *, has_vault: bool, found: int
+) -> None:
+    """But what was written since is."""
+
+    async def restore(desk: OpenDesk, account: str) -> None:
+        head = (await desk.get("/ledger/events?limit=1")).json()["head"]
+        command = RecordRestore("0" * 64, "0.3.0", "2026-12-01T00:00:00Z", head, has_vault, "c")
+        await desk.desk.handle(STREAM, restore_stream_id(command.sha256), command)
+        await desk.post(f"/accounts/{account}/credits", json=CREDITS[0])
+        async with desk.desk.pool.connection() as connection:
+            await connection.execute(
+                "delete from vault.cell where kind in ('credit', 'adjustment')"
+            )
+
+    assert len(said(servers, restore)) == found + has_vault
 
 
 def test_t5_another_secret_is_told_once(servers: Servers) -> None:
