@@ -69,6 +69,7 @@ class ChannelInput:
     connect_timeout_ms: int | None = None
     first_byte_timeout_ms: int | None = None
     idle_timeout_ms: int | None = None
+    first_content_timeout_ms: int | None = None
     parameter_overrides: str | None = field(default=None, repr=False)
     header_overrides: str | None = field(default=None, repr=False)
     status_codes: Mapping[str, int] | None = None

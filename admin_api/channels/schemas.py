@@ -88,6 +88,15 @@ TrustedCertificates = Annotated[
     ),
 ]
 TimeoutMs = Annotated[int, Field(ge=0, le=TIMEOUT_MS_MAX, description="0: as usual.")]
+FirstContentMs = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=TIMEOUT_MS_MAX,
+        description="A stream that has said nothing by then, thoughts included, is given up, and "
+        "another channel is asked. 0: the client waits with it.",
+    ),
+]
 
 
 ParameterOverrides = Annotated[
@@ -140,6 +149,7 @@ class NewChannel(Input):
     connect_timeout_ms: TimeoutMs | None = None
     first_byte_timeout_ms: TimeoutMs | None = None
     idle_timeout_ms: TimeoutMs | None = None
+    first_content_timeout_ms: FirstContentMs | None = None
     parameter_overrides: ParameterOverrides | None = None
     header_overrides: HeaderOverrides | None = None
     status_codes: StatusCodes | None = None
@@ -174,6 +184,7 @@ class ChannelChange(Input):
     connect_timeout_ms: TimeoutMs | None = None
     first_byte_timeout_ms: TimeoutMs | None = None
     idle_timeout_ms: TimeoutMs | None = None
+    first_content_timeout_ms: FirstContentMs | None = None
     parameter_overrides: ParameterOverrides | None = None
     header_overrides: HeaderOverrides | None = None
     status_codes: StatusCodes | None = None
@@ -214,6 +225,7 @@ class ChannelOutput(Output):
     connect_timeout_ms: int
     first_byte_timeout_ms: int
     idle_timeout_ms: int
+    first_content_timeout_ms: int
     has_parameter_overrides: bool
     parameter_overrides: dict[str, Any] | None = Field(
         description="For those who may change the channel."
@@ -256,6 +268,7 @@ class ChannelOutput(Output):
             connect_timeout_ms=route.way.connect_ms,
             first_byte_timeout_ms=route.way.first_byte_ms,
             idle_timeout_ms=route.way.idle_ms,
+            first_content_timeout_ms=route.way.first_content_ms,
             has_parameter_overrides=route.overrides.parameters_id is not None,
             parameter_overrides=_object(view) if operator.may("channels:write") else None,
             header_override_names=list(route.overrides.header_names),
@@ -293,6 +306,7 @@ def channel_input(given: NewChannel | ChannelChange) -> ChannelInput:
         connect_timeout_ms=given.connect_timeout_ms,
         first_byte_timeout_ms=given.first_byte_timeout_ms,
         idle_timeout_ms=given.idle_timeout_ms,
+        first_content_timeout_ms=given.first_content_timeout_ms,
         parameter_overrides=_text(given.parameter_overrides),
         header_overrides=_headers(given.header_overrides),
         status_codes=given.status_codes,

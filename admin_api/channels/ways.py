@@ -16,6 +16,7 @@ TIMEOUTS = {
     "connect_timeout_ms": "connect_ms",
     "first_byte_timeout_ms": "first_byte_ms",
     "idle_timeout_ms": "idle_ms",
+    "first_content_timeout_ms": "first_content_ms",
 }
 """What is given, and the field of Way it becomes."""
 

@@ -5,6 +5,7 @@ something was generated, or for so long, or so much of it, that the client shall
 there.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -40,20 +41,40 @@ async def open_answer(
     opened: Opened, call: ChatCall, count_tokens: CountTokens, patience_s: float
 ) -> None:
     """What the provider gives, as far as the client has to wait for it. Where a stream was asked
-    for, what comes is taken for what it is, whatever it is labelled.
+    for, what comes is taken for what it is, whatever it is labelled; and where its channel says by
+    when it must have said something, nobody is committed to it before.
 
     Raises UpstreamFailed, UpstreamTimeout, and the error of an answer that tells one.
     """
     if not call.stream:
         await _open_whole(opened, call, await opened.upstream.read())
         return
+    first_content_ms = opened.candidate.way.first_content_ms
+    if not first_content_ms:
+        await _open_streamed(opened, call, count_tokens, patience_s, _COMMITTED_AFTER_MS)
+        return
+    left_s = (first_content_ms - elapsed_ms(opened.started_s)) / 1_000
+    try:
+        async with asyncio.timeout(max(0.0, left_s)):
+            await _open_streamed(opened, call, count_tokens, patience_s, first_content_ms)
+    except TimeoutError as error:
+        raise UpstreamTimeout("the provider said nothing in time") from error
+
+
+async def _open_streamed(
+    opened: Opened,
+    call: ChatCall,
+    count_tokens: CountTokens,
+    patience_s: float,
+    committed_after_ms: int,
+) -> None:
     chunks = opened.upstream.pieces()
-    first = await _first_of(chunks, opened.started_s)
+    first = await _first_of(chunks, opened.started_s, committed_after_ms)
     if _are_events(first, opened.upstream):
         reader = opened.translator.stream(_as_told(opened, call), count_tokens)
         opened.reader = reader
         opened.rest = _fed(reader, first, chunks, patience_s)
-        await _open_stream(opened, reader, opened.rest)
+        await _open_stream(opened, reader, opened.rest, committed_after_ms)
     else:
         await _open_whole(opened, call, await whole_body(chunks, first=first))
 
@@ -87,7 +108,10 @@ async def _open_whole(opened: Opened, call: ChatCall, body: bytes) -> None:
 
 
 async def _open_stream(
-    opened: Opened, reader: StreamReader, pieces_of_chunks: AsyncIterator[list[Piece]]
+    opened: Opened,
+    reader: StreamReader,
+    pieces_of_chunks: AsyncIterator[list[Piece]],
+    committed_after_ms: int,
 ) -> None:
     """Read on until something was generated, or the stream has ended well without."""
     held_bytes = 0
@@ -100,7 +124,7 @@ async def _open_stream(
             return
         held_bytes += sum(len(piece.raw) + len(piece.data) for piece in pieces)
         is_much = held_bytes > _COMMITTED_BYTES or len(opened.first) > _COMMITTED_PIECES
-        if is_much or opened.ttft_ms > _COMMITTED_AFTER_MS:
+        if is_much or opened.ttft_ms > committed_after_ms:
             return  # it thinks aloud: the client shall hear that somebody is there
     opened.first += reader.finish()
     _check_begun(reader)
@@ -136,14 +160,16 @@ async def _fed(
         chunk = await anext(chunks, None)
 
 
-async def _first_of(chunks: AsyncIterator[bytes], started_s: float) -> bytes:
+async def _first_of(
+    chunks: AsyncIterator[bytes], started_s: float, committed_after_ms: int
+) -> bytes:
     """The first bytes that say something, or what there is when the client shall hear that somebody
     is there; none of an empty body.
     """
     first = b""
     async for chunk in chunks:
         first += chunk
-        is_long = elapsed_ms(started_s) > _COMMITTED_AFTER_MS or len(first) > _BLANK_MAX_BYTES
+        is_long = elapsed_ms(started_s) > committed_after_ms or len(first) > _BLANK_MAX_BYTES
         if is_long or first.lstrip(_BLANK):
             break
     return first

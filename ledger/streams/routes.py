@@ -29,7 +29,8 @@ class Shaping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a channel's provider is reached. `proxy`: the address of one on the way, without who may
     pass; where it asks for that, the whole address lies in the vault as `proxy_id`. `roots`: whom
-    to believe instead of the system's, certificates in PEM. Time-outs in milliseconds, 0: as usual.
+    to believe instead of the system's, certificates in PEM. Time-outs in milliseconds, 0: as usual;
+    `first_content_ms`: a stream that has said nothing by then is given up, and another is asked.
     """
 
     proxy: str = ""
@@ -38,6 +39,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     connect_ms: int = 0
     first_byte_ms: int = 0
     idle_ms: int = 0
+    first_content_ms: int = 0
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

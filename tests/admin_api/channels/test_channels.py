@@ -36,6 +36,7 @@ UNSHAPED: dict[str, Any] = {
     "connect_timeout_ms": 0,
     "first_byte_timeout_ms": 0,
     "idle_timeout_ms": 0,
+    "first_content_timeout_ms": 0,
     "has_parameter_overrides": False,
     "parameter_overrides": None,
     "header_override_names": [],

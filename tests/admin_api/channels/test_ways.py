@@ -25,6 +25,7 @@ def test_a_way_comes_back_without_who_may_pass(servers: Servers, pem: str) -> No
             "connect_timeout_ms": 1_500,
             "first_byte_timeout_ms": 20_000,
             "idle_timeout_ms": 30_000,
+            "first_content_timeout_ms": 9_000,
         }
         answer = await desk.post("/channels", json={**CHANNEL, **way})
         assert answer.status_code == 201, answer.text

@@ -54,11 +54,11 @@ ANSWERS: Mapping[str, str] = {
     ),
     "ClosedRequestPage": "next position requests",
     "ChannelOutput": (
-        "base_url connect_timeout_ms first_byte_timeout_ms force_format groups "
-        "has_parameter_overrides has_proxy_credentials has_system_prompt header_override_names id "
-        "idle_timeout_ms is_paused keeps_suffix key_choice keys models name parameter_overrides "
-        "priority proxy settings status_codes system_prompt system_prompt_leads "
-        "thinking_to_content trusted_certificates type weight"
+        "base_url connect_timeout_ms first_byte_timeout_ms first_content_timeout_ms force_format "
+        "groups has_parameter_overrides has_proxy_credentials has_system_prompt "
+        "header_override_names id idle_timeout_ms is_paused keeps_suffix key_choice keys models "
+        "name parameter_overrides priority proxy settings status_codes system_prompt "
+        "system_prompt_leads thinking_to_content trusted_certificates type weight"
     ),
     "SimulatedRoute": ("channels group is_shared model multiplier price refusal sold_as"),
     "PlannedChannelOutput": (

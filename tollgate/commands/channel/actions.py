@@ -40,6 +40,7 @@ def add(arguments: argparse.Namespace) -> int:
         connect_timeout_ms=arguments.connect_timeout_ms,
         first_byte_timeout_ms=arguments.first_byte_timeout_ms,
         idle_timeout_ms=arguments.idle_timeout_ms,
+        first_content_timeout_ms=arguments.first_content_timeout_ms,
         parameter_overrides=_text(arguments.parameter_overrides_file),
         header_overrides=_text(arguments.header_overrides_file),
         status_codes=_statuses(arguments.status_code) if arguments.status_code else None,

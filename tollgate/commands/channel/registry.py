@@ -86,6 +86,11 @@ _NEW_CHANNEL = (
     argument("--first-byte-timeout-ms", type=int, help="until it begins to answer"),
     argument("--idle-timeout-ms", type=int, help="between two pieces of an answer"),
     argument(
+        "--first-content-timeout-ms",
+        type=int,
+        help="until a stream says something; else it is given up, and another channel is asked",
+    ),
+    argument(
         "--parameter-overrides-file",
         type=Path,
         metavar="FILE",
