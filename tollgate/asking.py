@@ -7,9 +7,14 @@ from uuid import UUID
 
 import msgspec
 
-from admin_api.channels.asker import AnsweredQuestion, Question, WireExchange
+from admin_api.channels.asker import AnsweredQuestion, Question, ShownExchange
 from admin_api.errors import NotAnswered
-from gateway.call.channel_questions import Asked, ChannelQuestions, Exchanged, QuestionParts
+from gateway.call.channel_questions import (
+    ChannelQuestions,
+    ProviderExchange,
+    QuestionOutcome,
+    QuestionParts,
+)
 from gateway.call.charges.own_charges import OwnCharges
 from gateway.call.metering.provider_costs import ProviderCosts
 from gateway.errors import GatewayError
@@ -73,7 +78,7 @@ class CoreAsker:
             await egress.close()
 
 
-def _told(asked: Asked) -> AnsweredQuestion:
+def _told(asked: QuestionOutcome) -> AnsweredQuestion:
     attempt = asked.attempt
     usage = {} if attempt is None or attempt.usage is None else msgspec.to_builtins(attempt.usage)
     cost = None if attempt is None else attempt.cost
@@ -87,8 +92,8 @@ def _told(asked: Asked) -> AnsweredQuestion:
     )
 
 
-def _exchange(one: Exchanged) -> WireExchange:
-    return WireExchange(
+def _exchange(one: ProviderExchange) -> ShownExchange:
+    return ShownExchange(
         method=one.method,
         url=one.url,
         request_headers=one.request_headers,

@@ -18,7 +18,7 @@ ASKED_IN = (
 
 
 @dataclass(frozen=True, slots=True)
-class WireExchange:
+class ShownExchange:
     """A request and its answer as they went over the wire, without what is secret."""
 
     method: str
@@ -42,7 +42,7 @@ class AnsweredQuestion:
     duration_ms: int
     usage: Mapping[str, int] = field(default_factory=dict)
     cost_nanos: int | None = None
-    exchange: WireExchange | None = None
+    exchange: ShownExchange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from admin_api.channels.asker import AnsweredQuestion, Question, WireExchange
+from admin_api.channels.asker import AnsweredQuestion, Question, ShownExchange
 from admin_api.channels.questions import OfferedModels
 from admin_api.fields.bodies import Amount, Input, ModelName, Output
 from admin_api.fields.inputs import LIST_MAX
@@ -35,7 +35,7 @@ class NewQuestion(Input):
         return Question(self.model, self.format, self.stream, self.key)
 
 
-class WireExchangeOutput(Output):
+class ProviderExchangeOutput(Output):
     """A request and its answer as they went over the wire; keys and secret headers are `***`, and
     of an answer there are 64 KiB. `status` 0: there was none.
     """
@@ -49,7 +49,7 @@ class WireExchangeOutput(Output):
     answer_body: str
 
     @classmethod
-    def of(cls, one: WireExchange) -> Self:
+    def of(cls, one: ShownExchange) -> Self:
         """As it is told."""
         return cls(
             method=one.method,
@@ -74,7 +74,7 @@ class AnsweredQuestionOutput(Output):
     duration_ms: int
     usage: dict[str, int]
     cost: Amount | None
-    exchange: WireExchangeOutput | None
+    exchange: ProviderExchangeOutput | None
 
     @classmethod
     def of(cls, one: AnsweredQuestion) -> Self:
@@ -85,7 +85,7 @@ class AnsweredQuestionOutput(Output):
             duration_ms=one.duration_ms,
             usage=dict(one.usage),
             cost=None if one.cost_nanos is None else format_usd(one.cost_nanos),
-            exchange=None if one.exchange is None else WireExchangeOutput.of(one.exchange),
+            exchange=None if one.exchange is None else ProviderExchangeOutput.of(one.exchange),
         )
 
 

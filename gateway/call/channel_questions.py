@@ -71,7 +71,7 @@ ASKED_IN = tuple(_WORDED)
 
 
 @dataclass(slots=True)
-class Exchanged:
+class ProviderExchange:
     """A request and its answer as they went over the wire, but for what is secret; of an answer the
     first 64 KiB. `status` 0: there was none.
     """
@@ -86,7 +86,7 @@ class Exchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionOutcome:
     """What came of a question. `error`: why it failed, in the words that a client would be told;
     empty: it was answered. `attempt`: as it was booked, if anything was used.
     """
@@ -94,7 +94,7 @@ class Asked:
     error: str
     finding: str
     attempt: Attempt | None
-    exchange: Exchanged | None
+    exchange: ProviderExchange | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class ChannelQuestions:
         *,
         asked_in: str,
         stream: bool,
-    ) -> Asked:
+    ) -> QuestionOutcome:
         """Ask for a few tokens of a model, by our name for it, as a client of a format would. The
         model must have a price, or what is used could not be booked.
         """
@@ -153,12 +153,12 @@ class ChannelQuestions:
                     call, Try(candidate, key_id), deadline, _ESTIMATED
                 )
             except Unanswered as nobody:
-                return Asked(nobody.error.message, "", None, recorder.shown())
+                return QuestionOutcome(nobody.error.message, "", None, recorder.shown())
         if tried.attempt.usage is not None:
             await parts.own_charges.book(model, asked_in, tried.attempt)
         error = "" if tried.error is None else tried.error.message
         says = "" if tried.found is None else tried.found.reason
-        return Asked(error, says, tried.attempt, recorder.shown())
+        return QuestionOutcome(error, says, tried.attempt, recorder.shown())
 
     def _call(self, model: str, asked_in: str, *, stream: bool) -> ChatCall:
         document = _WORDED[asked_in](model)
@@ -205,10 +205,10 @@ class _Recorder:
     def __init__(self, secret_headers: Iterable[str]) -> None:
         self.secrets: list[str] = []
         self._secret_headers = _SECRET_HEADERS | {name.lower() for name in secret_headers}
-        self._last: Exchanged | None = None
+        self._last: ProviderExchange | None = None
 
-    def begin(self, request: UpstreamRequest) -> Exchanged:
-        self._last = Exchanged(
+    def begin(self, request: UpstreamRequest) -> ProviderExchange:
+        self._last = ProviderExchange(
             request.method,
             request.url,
             dict(request.headers),
@@ -216,13 +216,13 @@ class _Recorder:
         )
         return self._last
 
-    def shown(self) -> Exchanged | None:
+    def shown(self) -> ProviderExchange | None:
         """Without what is secret: keys wherever they stand, and headers that hold such."""
         one = self._last
         if one is None:
             return None
         body = self._masked(bytes(one.answer_body).decode("utf-8", "replace"))
-        return Exchanged(
+        return ProviderExchange(
             one.method,
             self._masked(one.url),
             self._masked_headers(one.request_headers),
@@ -272,7 +272,7 @@ class _Recorded:
 
 
 class _RecordedAnswer:
-    def __init__(self, answer: UpstreamAnswer, exchanged: Exchanged) -> None:
+    def __init__(self, answer: UpstreamAnswer, exchanged: ProviderExchange) -> None:
         self._answer = answer
         self._exchanged = exchanged
         self.status = answer.status

@@ -36,12 +36,12 @@ _FIRST_SHARE = 0.1
 _SMOOTHED = 0.2
 _KNOWN_MAX = 50_000
 
-Place = tuple[UUID, str]
+ChannelModel = tuple[UUID, str]
 """A channel and the provider's name for a model: a vendor may fail with one and not another."""
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Outcomes:
     """What came of the calls since the first that failed, in the last minute: how many failed and
     how many were answered, by ten seconds.
     """
@@ -95,9 +95,9 @@ class ChannelHealth:
     def __init__(self, shared: SharedKeys) -> None:
         self._shared = shared
         self._open: CoolingKeys = shared.cooling
-        self._asked: dict[Place, _Asked] = {}
-        self._waiting: dict[Place, _Waiting] = {}
-        self._recovering: dict[Place, float] = {}
+        self._outcomes: dict[ChannelModel, _Outcomes] = {}
+        self._waiting: dict[ChannelModel, _Waiting] = {}
+        self._recovering: dict[ChannelModel, float] = {}
 
     def ordered(
         self, order: Sequence[Candidate], draw: Callable[[], float] = random.random
@@ -154,16 +154,16 @@ class ChannelHealth:
     def answered(self, candidate: Candidate, asked_s: float) -> None:
         """A channel that was asked at that moment works."""
         place = _place(candidate)
-        if self._asked and (asked := self._asked.get(place)) is not None:
-            asked.count(clock.monotonic_s(), failed=False)
-            if not asked.failed:
-                del self._asked[place]
+        if self._outcomes and (outcomes := self._outcomes.get(place)) is not None:
+            outcomes.count(clock.monotonic_s(), failed=False)
+            if not outcomes.failed:
+                del self._outcomes[place]
         if not self._open.known:
             return
         for model in self._open.answered(candidate.channel_id, candidate.upstream_model, asked_s):
             self._shared.forgive(candidate.channel_id, candidate.channel_id, model)
             self._recovering[place] = clock.monotonic_s()
-            self._asked.pop(place, None)
+            self._outcomes.pop(place, None)
             log.info("channel.breaker_closed", channel_id=str(candidate.channel_id), model=model)
 
     def failed(self, candidate: Candidate, asked_s: float, reason: str) -> None:
@@ -172,12 +172,12 @@ class ChannelHealth:
         if place in self._open.known:
             self._rest(candidate, asked_s, now_s, reason)
             return
-        if len(self._asked) >= _KNOWN_MAX:
-            self._asked.clear()
-        asked = self._asked.setdefault(place, _Asked())
-        asked.count(now_s, failed=True)
-        if asked.is_too_much:
-            del self._asked[place]
+        if len(self._outcomes) >= _KNOWN_MAX:
+            self._outcomes.clear()
+        outcomes = self._outcomes.setdefault(place, _Outcomes())
+        outcomes.count(now_s, failed=True)
+        if outcomes.is_too_much:
+            del self._outcomes[place]
             self._rest(candidate, asked_s, now_s, reason)
 
     def nothing_said(self, candidate: Candidate) -> None:
@@ -203,5 +203,5 @@ class ChannelHealth:
         self._shared.cool(channel_id, channel_id, model, rests)
 
 
-def _place(candidate: Candidate) -> Place:
+def _place(candidate: Candidate) -> ChannelModel:
     return candidate.channel_id, candidate.upstream_model

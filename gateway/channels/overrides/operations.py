@@ -17,7 +17,7 @@ from gateway.channels.overrides.paths import (
     EVERY,
     MISSING,
     Path,
-    Place,
+    Spot,
     places,
     read_path,
     value_at,
@@ -75,7 +75,7 @@ class Request:
         self.touched.add(path[0])
 
 
-def _put(place: Place, value: Any) -> None:  # noqa: ANN401 - JSON
+def _put(place: Spot, value: Any) -> None:  # noqa: ANN401 - JSON
     holder, key = place
     if isinstance(holder, list) and key == len(holder):
         holder.append(value)
@@ -83,12 +83,12 @@ def _put(place: Place, value: Any) -> None:  # noqa: ANN401 - JSON
         holder[key] = value
 
 
-def _is_there(place: Place) -> bool:
+def _is_there(place: Spot) -> bool:
     holder, key = place
     return key in holder if isinstance(holder, dict) else int(key) < len(holder)
 
 
-def _take_out(place: Place) -> None:
+def _take_out(place: Spot) -> None:
     holder, key = place
     del holder[key]
 

@@ -16,7 +16,7 @@ _PART = re.compile(r"(?:\\.|[^.\\])+")
 _NUMBER = re.compile(r"-?\d{1,6}", re.ASCII)
 
 Path = tuple[str, ...]
-Place = tuple[Any, Any]
+Spot = tuple[Any, Any]
 """What holds a value, and under which name or number."""
 
 
@@ -28,7 +28,7 @@ def read_path(text: str) -> Path:
     return tuple(re.sub(r"\\(.)", r"\1", part) for part in parts)
 
 
-def places(document: dict[str, Any], path: Path, *, creates: bool = False) -> Iterator[Place]:
+def places(document: dict[str, Any], path: Path, *, creates: bool = False) -> Iterator[Spot]:
     """Where a path leads, as far as that is there; with `creates` objects on the way are made, and
     what the last name says need not be there yet.
     """

@@ -66,7 +66,7 @@ ANSWERS: Mapping[str, str] = {
     ),
     "PlannedKeyOutput": "cooling_until id probability reason state",
     "AnsweredQuestionOutput": "cost duration_ms error exchange finding usage",
-    "WireExchangeOutput": (
+    "ProviderExchangeOutput": (
         "answer_body answer_headers method request_body request_headers status url"
     ),
     "OfferedModelsOutput": "gone new offered unpriced",

@@ -4,7 +4,7 @@ import argparse
 import json
 
 from admin_api.channels import questions
-from admin_api.channels.asker import AnsweredQuestion, Question, WireExchange
+from admin_api.channels.asker import AnsweredQuestion, Question, ShownExchange
 from ledger.money import format_usd
 from tollgate.commands.at_the_desk import ACTOR, identifier, perform
 from tollgate.commands.contract import FINDINGS, OK
@@ -39,7 +39,7 @@ def models(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _print_exchange(one: WireExchange) -> None:
+def _print_exchange(one: ShownExchange) -> None:
     print(f"> {one.method} {one.url}")
     for name, value in one.request_headers.items():
         print(f"> {name}: {value}")
