@@ -134,6 +134,8 @@ class ChannelHealth:
         place = _place(candidate)
         waiting = self._waiting.get(place)
         if waiting is None:
+            if len(self._waiting) >= _KNOWN_MAX:  # clients have a say in the names of models
+                self._waiting = {each: one for each, one in self._waiting.items() if one.calls}
             waiting = self._waiting[place] = _Waiting()
         if waiting.calls == 0:
             waiting.quiet_since_s = now_s

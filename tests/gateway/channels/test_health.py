@@ -163,6 +163,22 @@ def test_nobody_is_sent_after_many_who_wait_for_a_first_word(health: Health) -> 
     assert health.first() == A, "so few may well take their time"
 
 
+def test_names_that_clients_make_up_are_not_kept(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.channels.health._KNOWN_MAX", 10)
+    waits = replace(A, upstream_model="waits")
+    health.health.begin(waits, health.now_s)
+    for number in range(50):
+        made_up = replace(A, upstream_model=f"m-{number}")
+        health.health.begin(made_up, health.now_s)
+        health.health.end(made_up, health.now_s, has_answered=True)
+        health.fails(candidate=made_up)
+    assert len(health.health._waiting) <= 11
+    assert len(health.health._outcomes) <= 11
+    health.health.end(waits, health.now_s, has_answered=True)
+
+
 def test_a_slow_channel_is_not_taken_for_a_silent_one(health: Health) -> None:
     """Three times what is usual there: thirty seconds for an answer are ninety for silence."""
     for _ in range(30):
