@@ -155,6 +155,21 @@ def test_a_channel_may_answer_by_itself_and_nothing_is_charged(
         assert program.client(payer.key).chat(MODEL, user="u-2").status == 200
 
 
+def test_what_a_channel_refuses_by_itself_another_may_answer_and_no_breaker_opens(
+    program: Served, provider: FakeProvider
+) -> None:
+    value = {"message": "elsewhere", "status_code": 503, "skip_retry": False}
+    overrides = {"operations": [{"mode": "return_error", "value": value}]}
+    refusing = {"base_url": provider.base_url(), "parameter_overrides": overrides, "priority": 5}
+    with (
+        channel(program, **refusing) as path,
+        channel(program, name="Other", base_url=provider.base_url()),
+    ):
+        client = program.client(program.books.payer().key)
+        assert {client.chat(MODEL).status for _ in range(12)} == {200}
+        assert program.desk.call("GET", f"{path}/health").json()["breakers"] == []
+
+
 def test_chains_of_models_are_followed_to_their_end(program: Served) -> None:
     models = [
         {"client": "a", "upstream": "b"},

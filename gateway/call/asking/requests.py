@@ -15,7 +15,7 @@ from gateway.channels.overrides.sealed import ChannelOverrides
 from gateway.channels.routing import Candidate
 from gateway.channels.system_prompts import ChannelTexts
 from gateway.conversation.reasoning_suffixes import Suffix, read_suffix
-from gateway.errors import UpstreamFailed, UpstreamRefused
+from gateway.errors import ChannelUnusable, UpstreamFailed, UpstreamRefused
 from gateway.formats.shared.vendors.accepted import accepted
 from gateway.formats.shared.vendors.other_format import format_for
 from gateway.formats.translator import Asking, Outgoing, Translator, Translators
@@ -190,8 +190,8 @@ def _overridden(written: WrittenRequest, overrides: Overrides, known: Known) -> 
     try:
         body, headers = overridden(written.outgoing.body, overrides, known)
     except Ended as ended:
-        refused = UpstreamRefused if ended.is_final else UpstreamFailed
+        refused = UpstreamRefused if ended.is_final else ChannelUnusable
         raise refused(ended.message, status=ended.status, code=ended.code) from ended
     except ValueError as error:
-        raise UpstreamFailed("a channel's overrides cannot be done to this request") from error
+        raise ChannelUnusable("a channel's overrides cannot be done to this request") from error
     return written._replace(outgoing=replace(written.outgoing, body=body), headers=headers)
