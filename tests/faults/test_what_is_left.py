@@ -10,11 +10,13 @@ from typing import Any
 
 import psycopg
 
+from ledger.streams import restore
 from ledger.streams.registry import EVENT_OF_TOPIC
 from projections.comparison import compare
 from projections.fsck import check_everything
 from projections.rebuild import rebuild
 from projections.registry import PROJECTIONS
+from tests.bookkeeping import ACTOR
 from tests.builders import LawfulLog
 from tests.running import Served
 
@@ -26,6 +28,7 @@ def test_every_read_model_rebuilt_while_it_is_written_equals_the_served_one(
 ) -> None:
     with psycopg.connect(program.app_dsn, autocommit=True) as connection:
         log = LawfulLog(connection, seed=20_261)
+        note_a_restore(program)
         with living_node(connection, log):
             log.grow(1)
             while missing(connection):
@@ -72,6 +75,13 @@ def test_a_corrupted_row_a_changed_budget_and_a_changed_byte_are_named(program: 
     assert ("leaf", position) in {(each.check, each.position) for each in findings}
     assert ("budget", str(scope)) in {(each.check, each.scope) for each in findings}
     assert list(check_everything(program.app_dsn, ())) == []
+
+
+def note_a_restore(program: Served) -> None:
+    """As its first start would have, had the log come from a backup."""
+    command = restore.RecordRestore("0" * 64, "0.3.0", "2026-12-01T00:00:00Z", 1, True, ACTOR)
+    stream_id = restore.restore_stream_id(command.sha256)
+    program.books.command(restore.STREAM, stream_id, command)
 
 
 def missing(connection: psycopg.Connection) -> bool:
