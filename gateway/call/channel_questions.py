@@ -35,6 +35,8 @@ from ledger.usage import Usage
 
 _WITHIN_S = 60.0
 _SHOWN_MAX = 64 * 1024
+_KEPT_MAX = 2 * _SHOWN_MAX
+"""More than is shown, so that no key is cut in two before it is masked."""
 _QUESTION = "Hi"
 _TOKENS = 16
 """What models that think take at least."""
@@ -221,7 +223,7 @@ class _Recorder:
         one = self._last
         if one is None:
             return None
-        body = self._masked(bytes(one.answer_body).decode("utf-8", "replace"))
+        body = self._masked(bytes(one.answer_body).decode("utf-8", "replace"))[:_SHOWN_MAX]
         return ProviderExchange(
             one.method,
             self._masked(one.url),
@@ -292,5 +294,5 @@ class _RecordedAnswer:
         self._answer.close()
 
     def _note(self, piece: bytes) -> None:
-        room = _SHOWN_MAX - len(self._exchanged.answer_body)
+        room = _KEPT_MAX - len(self._exchanged.answer_body)
         self._exchanged.answer_body += piece[: max(0, room)]

@@ -146,3 +146,13 @@ def test_lists_of_models_are_read_in_each_vendors_form() -> None:
     for wrong in (b"", b"[]", b'{"data":1}', b'{"data":[1]}', b"{}"):
         with pytest.raises(UpstreamFailed):
             listed_models(wrong)
+
+
+def test_a_key_at_the_end_of_what_is_shown_is_not_shown_in_part(
+    program: Served, provider: FakeProvider, channel: str
+) -> None:
+    cut = len(SECRET) // 2
+    provider.scripts["fine"] = whole(b"x" * (64 * 1024 - cut) + SECRET.encode() * 9)
+    _, told = asked(program, channel)
+    assert len(told["exchange"]["answer_body"]) == 64 * 1024
+    assert SECRET[:cut] not in told["exchange"]["answer_body"]
