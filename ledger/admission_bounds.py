@@ -1,7 +1,7 @@
 """How old what a call is admitted by may be: kept by the nodes that take calls, checked by fsck."""
 
 CONFIGURATION_STALE_AFTER_S = 5.0
-"""A node that could not follow the log for so long takes no call."""
+"""A node that could not follow the log for so long, nor read it then, takes no call."""
 
 CALLER_KNOWN_FOR_S = 5.0
 """Whoever was longer about sending a call is asked again who it is."""

@@ -99,6 +99,7 @@ class Configuration:
         self._strangers: OrderedDict[str, None] = OrderedDict()
         self._reading: dict[str, asyncio.Task[Caller | None]] = {}
         self._followed_s = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
         self._digests_of: dict[UUID, set[str]] = {}
         self._forgotten = 0
         self.held = Held()
@@ -125,6 +126,23 @@ class Configuration:
     def is_fresh(self) -> bool:
         """Whether the log was followed to its head a moment ago: so long its word counts."""
         return clock.monotonic_s() - self._followed_s < CONFIGURATION_STALE_AFTER_S
+
+    async def refreshed(self) -> bool:
+        """Fresh by reading the log now, once for all who ask: whoever follows it may be stuck."""
+        self._refreshing = self._refreshing or asyncio.create_task(self._refresh())
+        await asyncio.wait((self._refreshing,), timeout=_READ_WITHIN_S)
+        return self.is_fresh
+
+    async def _refresh(self) -> None:
+        begun_s = clock.monotonic_s()
+        try:
+            async with self._pool.connection() as connection:
+                await self._catch_up(connection)
+            self._followed_s = max(self._followed_s, begun_s)
+        except (psycopg.Error, PoolTimeout, OSError) as error:
+            log.warning("configuration.not_read", error=repr(error))
+        finally:
+            self._refreshing = None
 
     @property
     def shrinks_holds(self) -> bool:
@@ -268,10 +286,11 @@ class Configuration:
 
     async def _catch_up(self, connection: psycopg.AsyncConnection[Any]) -> None:
         while True:
-            cursor = await connection.execute(_CHANGES, (self.position,), binary=True)
-            rows = await cursor.fetchall()
-            for row in rows:
-                self._apply(recorded(row))
+            found = await connection.execute(_CHANGES, (self.position,), binary=True)
+            rows = await found.fetchall()
+            for one in map(recorded, rows):
+                if one.position > self.position:  # another reading may have been faster
+                    self._apply(one)
             if len(rows) < 5000:
                 return
 

@@ -121,7 +121,7 @@ class Relay:
     async def _admitted(self, exchange: Exchange, caller: Caller, call: ChatCall) -> None:
         """Admitted again where the prices have changed before its hold was stored."""
         for _ in range(_PRICED_TIMES_MAX):
-            if not self._configuration.is_fresh:
+            if not (self._configuration.is_fresh or await self._configuration.refreshed()):
                 told = "what this node knows of prices and groups may have changed"
                 raise Overloaded(told, retry_after_s=1)
             admission = await self._admissions.admit(caller, call)
